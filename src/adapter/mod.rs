@@ -1,0 +1,1 @@
+//! The only rooms that do IO or read a clock, each behind a feature.

@@ -1,0 +1,2 @@
+//! The `cachewright` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Same meaning, same bytes: the `reshape` rules.

@@ -1,0 +1,37 @@
+//! cachewright makes LLM prompt caches pay.
+//!
+//! Wrap the client that already calls a model. From then on repeated context is spelled the same
+//! way every time, cache breakpoints stand where they earn money, and every response is accounted
+//! for: hit rate, dollars saved, dollars wasted.
+//!
+//! A request is edited, never rebuilt: an edit is a span of the caller's body and its replacement,
+//! so what was not meant to change cannot change. A request that is not understood goes through
+//! byte for byte, and a failure of this crate is never a failure of the call.
+//!
+//! # The rooms
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`model`] | the words of the domain: prompt, block, plan, usage, limits, money |
+//! | [`canon`] | same meaning, same bytes |
+//! | [`plan`] | where breakpoints go |
+//! | [`ledger`] | what happened and what it cost; what is warm |
+//! | [`wire`] | dialects: bytes to model, edits to bytes |
+//! | [`provider`] | providers, models, limits and prices as rows |
+//! | [`sim`] | a provider's cache as a pure state machine |
+//! | [`engine`] | prepare, observe, finish: one exchange |
+//! | `adapter` | the only rooms that do IO, each behind a feature |
+//!
+//! A room imports only rooms on lower floors; `tests/architecture.rs` holds the rule. Everything
+//! except `adapter` builds with `default-features = false` and contains no clock, lock or socket.
+
+pub mod adapter;
+pub mod canon;
+pub mod engine;
+pub mod error;
+pub mod ledger;
+pub mod model;
+pub mod plan;
+pub mod provider;
+pub mod sim;
+pub mod wire;

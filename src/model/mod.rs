@@ -1,0 +1,21 @@
+//! The words of the domain, as plain values: no serde, no http, no clock.
+
+mod digest;
+mod limits;
+mod money;
+mod outlook;
+mod plan;
+mod prompt;
+mod time;
+mod tokens;
+mod usage;
+
+pub use digest::{Digest, Fingerprint, Keyring};
+pub use limits::{Limits, Markers, Mode};
+pub use money::{Money, PriceTier, Prices};
+pub use outlook::Outlook;
+pub use plan::{Breakpoint, Change, Plan, Skip, Why};
+pub use prompt::{Block, BlockKind, Form, Marker, Prompt, Role, Section, Span};
+pub use time::{Timestamp, Ttl};
+pub use tokens::{CountTokens, Tokens};
+pub use usage::Usage;

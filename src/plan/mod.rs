@@ -1,0 +1,1 @@
+//! Where breakpoints go.
