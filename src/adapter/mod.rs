@@ -1,1 +1,4 @@
-//! The only rooms that do IO or read a clock, each behind a feature.
+//! The only rooms that do IO, read a clock or hold a lock, each behind a feature.
+
+#[cfg(feature = "state")]
+pub mod memory;
