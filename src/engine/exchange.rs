@@ -47,6 +47,8 @@ pub(super) struct Expected {
     pub(super) keys: [Digest; 2],
     pub(super) marks: Vec<Mark>,
     pub(super) warm: Option<Digest>,
+    /// The prefix on which the request ended.
+    pub(super) tail: Option<Digest>,
     pub(super) estimated: [f64; 3],
     pub(super) placed: usize,
 }
@@ -146,7 +148,8 @@ impl Exchange {
 
     /// Settles the exchange with the history and returns its row.
     #[must_use]
-    pub fn finish(mut self, _now: Timestamp, end: End) -> Record {
+    pub fn finish(mut self, now: Timestamp, end: End) -> Record {
+        self.answered(now);
         if let Some(seen) = self.watcher.take().map(Watcher::finish) {
             self.whole = seen.ended;
             self.usage = seen.usage;
@@ -159,6 +162,18 @@ impl Exchange {
         }
         self.price();
         self.record
+    }
+
+    /// From now on the caller can continue this turn: its silence begins to mean something.
+    fn answered(&self, now: Timestamp) {
+        let Some(expected) = &self.expected else { return };
+        let Some(tail) = expected.tail else { return };
+        let Some(node) = self.memory.node(&tail) else { return };
+        for key in expected.keys {
+            self.memory.learn(key, &mut |learned| {
+                learned.trials_mut(node.spot).answered(&tail, now);
+            });
+        }
     }
 
     /// Writes down what the provider should hold, or corrects it by what it reported.

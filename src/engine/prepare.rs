@@ -126,6 +126,7 @@ impl<'a> Draft<'a> {
             keys,
             marks,
             warm: outlook.warm.and_then(|(at, _)| self.chain.get(at).copied()),
+            tail: self.tail(),
             estimated,
             placed: plan.breakpoints.len(),
         };
@@ -138,6 +139,12 @@ impl<'a> Draft<'a> {
             placed: Some((self.prompt, plan)),
             changes: self.changes,
         }
+    }
+
+    /// The prefix on which the request ends, as far as it can carry a marker.
+    fn tail(&self) -> Option<Digest> {
+        let at = self.prompt.blocks.iter().rposition(|block| block.markable)?;
+        self.chain.get(at).copied()
     }
 
     fn place(&self, rates: &Rates, outlook: &Outlook) -> (Plan, Vec<Edit>) {

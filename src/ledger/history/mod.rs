@@ -79,7 +79,7 @@ pub fn visit(
         nodes.put_node(prefix, node);
         for key in keys {
             nodes.learn(*key, &mut |learned| {
-                learned.trials_mut(spot).open(prefix, now);
+                learned.trials_mut(spot).open(prefix, spot, now);
             });
         }
         return node;
@@ -117,8 +117,7 @@ pub fn reuse(kinds: &[&Learned], node: &Node, now: Timestamp) -> Reuse {
 /// How many visits of the node itself weigh as much as everything its kind has shown.
 const NODE_PRIOR: f64 = 1.5;
 
-/// Gaps shorter than this are the same moment: parallel requests, retries. They prove that the
-/// prefix is shared, so they count as returns like any other.
+/// The shorter class's life.
 pub(crate) const FIVE_MINUTES: Duration = Duration::from_secs(300);
 /// The longer class's life.
 pub(crate) const ONE_HOUR: Duration = Duration::from_secs(3600);

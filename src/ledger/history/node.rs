@@ -39,13 +39,19 @@ impl Spot {
         }
     }
 
+    /// Whether such a prefix can only be continued once its answer is complete.
+    #[must_use]
+    pub const fn waits_for_an_answer(self) -> bool {
+        matches!(self, Self::AgentStart | Self::ChatStart | Self::Later)
+    }
+
     /// How many observations the prior weighs.
     #[must_use]
     pub const fn prior_weight(self) -> f64 {
         match self {
             Self::ChatStart | Self::Inner => 1.0,
             Self::ToolsEnd | Self::SystemEnd | Self::Branch | Self::AgentStart => 1.5,
-            Self::Later => 4.0,
+            Self::Later => 2.5,
         }
     }
 }
