@@ -62,8 +62,11 @@ impl<'a> Draft<'a> {
             return Err(Skip::TooLarge);
         }
         let account = account(engine, meta);
-        let (reading, earlier, conversation) = recall_and_read(engine, account, body)?;
-        let (body, reading, changes) = reshape(engine, body, reading, earlier.is_some())?;
+        let (body, changes) = match engine.settings.mode {
+            Mode::Reshape => reshape(engine, meta, body)?,
+            Mode::Observe | Mode::Place => (body.clone(), Vec::new()),
+        };
+        let (reading, earlier, conversation) = recall_and_read(engine, account, &body)?;
         let prompt = reading.prompt.clone();
         let model = engine.catalog.model(meta.provider, &prompt.model);
         let keyring = &engine.settings.keyring;
@@ -266,30 +269,30 @@ fn recall_and_read(engine: &Engine, account: Digest, body: &Bytes) -> Result<Rec
     Ok((reading, earlier, conversation))
 }
 
-/// In `reshape` mode, spells the request canonically and reads the result.
-fn reshape(
-    engine: &Engine,
-    body: &Bytes,
-    reading: Reading,
-    known: bool,
-) -> Result<(Bytes, Reading, Vec<Change>), Skip> {
+/// In `reshape` mode, spells the request canonically; what is known of the conversation is known
+/// in that spelling, so only the result is compared with it.
+///
+/// A model that binds its thinking to the exact bytes before it would refuse a later turn that is
+/// spelled otherwise than the first. Whether a conversation began in our spelling cannot be told
+/// from one request, so such requests are left alone from their first turn on, unless the user
+/// has promised it.
+fn reshape(engine: &Engine, meta: &Meta<'_>, body: &Bytes) -> Result<(Bytes, Vec<Change>), Skip> {
     let settings = &engine.settings;
-    if settings.mode != Mode::Reshape {
-        return Ok((body.clone(), reading, Vec::new()));
+    let reading = Messages.read(body, &settings.keyring, &mut |_| Vec::new())?;
+    let prompt = &reading.prompt;
+    let bound = engine.catalog.model(meta.provider, &prompt.model).prefix_check
+        || prompt.thinking != Thinking::Off;
+    if bound && settings.history == canon::History::Unknown {
+        return Ok((body.clone(), Vec::new()));
     }
-    let _ = known;
-    let reshaped = canon::canonicalize(body, &reading.prompt, &settings.rules);
+    let history = canon::History::FromFirstTurn;
+    let reshaped = canon::canonicalize(body, prompt, settings.rules, history);
     if reshaped.replacements.is_empty() {
-        return Ok((body.clone(), reading, reshaped.changes));
+        return Ok((body.clone(), Vec::new()));
     }
-    let mut edits: Vec<Edit> = reshaped
-        .replacements
-        .into_iter()
-        .map(|(span, with)| Edit::new(span, with))
-        .collect();
-    let body = Bytes::from(splice(body, &mut edits));
-    let reading = Messages.read(&body, &settings.keyring, &mut |_| Vec::new())?;
-    Ok((body, reading, reshaped.changes))
+    let replacements = reshaped.replacements.into_iter();
+    let mut edits: Vec<Edit> = replacements.map(|(span, with)| Edit::new(span, with)).collect();
+    Ok((Bytes::from(splice(body, &mut edits)), reshaped.changes))
 }
 
 /// The digest of every prefix, taken over from the conversation's last request as far as the two

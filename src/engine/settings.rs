@@ -14,6 +14,9 @@ pub struct Settings {
     pub ttl: Option<Ttl>,
     /// The rules of [`Mode::Reshape`].
     pub rules: crate::canon::Rules,
+    /// Whether every conversation is known to have been spelled by these rules since its first
+    /// turn; without that promise, requests that may hold signed thinking are never reshaped.
+    pub history: crate::canon::History,
     /// Bodies longer than this many bytes go through untouched (32 MiB, Anthropic's own limit for
     /// the Messages API, platform.claude.com errors page, 2026-08).
     pub max_body: usize,
@@ -28,6 +31,7 @@ impl Default for Settings {
             markers: Markers::default(),
             ttl: None,
             rules: crate::canon::Rules::default(),
+            history: crate::canon::History::default(),
             max_body: 32 << 20,
             keyring: Keyring::new(b"cachewright"),
         }
