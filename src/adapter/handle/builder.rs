@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::books::Books;
 use super::{Cachewright, OnRecord, Shared};
 use crate::adapter::clock::{Clock, SystemClock};
+use crate::adapter::memory::InProcess;
 use crate::engine::{Engine, Settings};
 use crate::error::Error;
 use crate::ledger::Record;
@@ -168,7 +169,8 @@ impl Builder {
 
     pub(super) fn finish(self) -> Cachewright {
         let shared = Shared {
-            engine: Engine::new(Arc::new(self.catalog), self.settings),
+            engine: Engine::new(Arc::new(self.catalog), self.settings)
+                .remembering(Arc::new(InProcess::default())),
             clock: self.clock,
             // Separates accounts within this process only; keys have too much entropy to be
             // guessed from it.

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use self::books::Books;
-pub use self::books::By;
 pub use self::builder::Builder;
 pub use self::report::{Report, Row};
 use super::caller::{Caller, Head, Verdict};
@@ -19,7 +18,7 @@ use super::clock::Clock;
 use super::running::{Running, shielded};
 use super::tower::{PromptCache, PromptCacheLayer};
 use crate::engine::Engine;
-use crate::ledger::{Record, Totals};
+use crate::ledger::{Group, Record, Totals};
 use crate::model::{Keyring, Skip, Timestamp};
 
 /// One installation: wrap clients with it, then ask it what happened.
@@ -101,8 +100,8 @@ impl Cachewright {
 
     /// Sums over the finished exchanges of each model, route, tenant or provider.
     #[must_use]
-    pub fn totals_by(&self, by: By) -> BTreeMap<Box<str>, Totals> {
-        self.books().totals_by(by)
+    pub fn totals_by(&self, group: Group) -> BTreeMap<Box<str>, Totals> {
+        self.books().totals_by(group)
     }
 
     /// The most recent exchanges, oldest first; at most [`Cachewright::RECENT`].
@@ -118,13 +117,15 @@ impl Cachewright {
     #[must_use]
     pub fn report(&self) -> Report {
         let books = self.books();
-        Report::new(books.totals_by(By::Model), books.totals())
+        Report::new(books.totals_by(Group::Model), books.totals())
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
         // Sums stay sums whatever happened to the thread that held them.
         let books = self.shared.books.lock();
-        books.unwrap_or_else(PoisonError::into_inner)
+        let mut books = books.unwrap_or_else(PoisonError::into_inner);
+        books.settle(self.shared.clock.now());
+        books
     }
 }
 
