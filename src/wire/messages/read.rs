@@ -433,7 +433,8 @@ impl<'a> Reader<'a> {
         if self.index.messages.last().is_some_and(|last| last.signed) {
             return Thinking::Signed;
         }
-        let disabled = |asked: &[u8]| asked == b"null" || memmem::find(asked, b"disabled").is_some();
+        let disabled =
+            |asked: &[u8]| asked == b"null" || memmem::find(asked, b"disabled").is_some();
         match self.parameter("thinking") {
             Some(asked) if !disabled(asked) => Thinking::Asked,
             Some(_) | None => Thinking::Off,
