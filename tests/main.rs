@@ -6,3 +6,6 @@ mod architecture;
 mod canon;
 // What several subjects share.
 mod support;
+//! One test binary.
+// The simulator against recorded counters and the documentation's own examples.
+mod sim;
