@@ -1,1 +1,4 @@
 //! One test binary.
+
+// The Messages dialect: reading, marking, reading on.
+mod messages;
