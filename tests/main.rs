@@ -4,8 +4,12 @@
 mod architecture;
 // Same meaning, same bytes: tables, properties, real schemas.
 mod canon;
-// What several subjects share.
-mod support;
-//! One test binary.
+// What each kind of traffic costs, judged by the simulator.
+#[cfg(feature = "state")]
+mod economics;
+// The Messages dialect: reading, marking, reading on.
+mod messages;
 // The simulator against recorded counters and the documentation's own examples.
 mod sim;
+// What several subjects share.
+mod support;
