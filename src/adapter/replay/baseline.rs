@@ -37,7 +37,10 @@ impl Bench {
         let row = self.rates.of(timed);
         let guess = uncached(timed, row);
         // Whoever places the markers, the prompt is as long: without caching all of it is plain.
-        let plain = own.or(default).or(automatic).and_then(|usage| usage.input());
+        let plain = own
+            .or(default)
+            .or(automatic)
+            .and_then(|usage| usage.input());
         let none = Usage {
             plain: plain.or(guess.plain),
             output: timed.output,
@@ -57,7 +60,7 @@ impl Bench {
         }
     }
 
-    pub(super) const fn finish(self) -> Baselines {
+    pub(super) fn finish(self) -> Baselines {
         self.sums
     }
 

@@ -149,8 +149,12 @@ impl Emitter {
         self.file.flush().map_err(|error| self.trouble(&error))?;
         let target = self.target;
         let trouble = |error: io::Error| Error::io(format!("{}: {error}", target.display()));
-        let file = self.file.into_inner().map_err(|error| trouble(error.into_error()))?;
-        file.persist(&target).map_err(|error| trouble(error.error))?;
+        let file = self
+            .file
+            .into_inner()
+            .map_err(|error| trouble(error.into_error()))?;
+        file.persist(&target)
+            .map_err(|error| trouble(error.error))?;
         Ok(())
     }
 

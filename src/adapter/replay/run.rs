@@ -11,6 +11,7 @@ use super::baseline::Bench;
 use super::emit::Emitter;
 use super::policy::Policy;
 use super::report::{Row, Tally};
+use crate::adapter::memory::InProcess;
 use crate::adapter::workload::{Options, Timed, Workload};
 use crate::engine::{Content, End, Engine, Exchange, Meta, Placement, Settings};
 use crate::error::Error;
@@ -51,6 +52,7 @@ impl Job {
     /// A fresh engine: every workload starts with an empty state.
     fn engine(&self) -> Engine {
         Engine::new(Arc::clone(&self.catalog), self.settings.clone())
+            .remembering(Arc::new(InProcess::default()))
     }
 }
 
@@ -87,7 +89,7 @@ pub fn replay(
         let (to_main, from_main) = sync_channel(WAITING);
         let (to_bench, from_bench) = sync_channel(WAITING);
         let reader = scope.spawn(move || read(workload, &to_main, &to_bench));
-        let bench = scope.spawn(|| compare(&from_bench, Arc::clone(&job.catalog)));
+        let bench = scope.spawn(move || compare(&from_bench, Arc::clone(&job.catalog)));
         let mut desk = Desk::new(job, emitters);
         let mut outcome = Ok(());
         for timed in &from_main {
@@ -260,32 +262,39 @@ impl<'a> Desk<'a> {
             }
             Err(status) => {
                 exchange.on_response(timed.at, status, Content::Opaque);
-                drop(exchange.finish(timed.at, End::Failed));
+                let _ = exchange.finish(timed.at, End::Failed);
             }
         }
         Ok(())
     }
 
     fn directly(&mut self, timed: &Timed) -> Result<(), Error> {
+        let (body, placements) = match self.policy.rewrite(&timed.body) {
+            Some((body, placements)) => (body, placements),
+            None => (timed.body.clone(), Vec::new()),
+        };
+        let changes = placements.iter().map(|placed| {
+            let what = format!("breakpoint {} at {}", placed.ttl, placed.why.as_str());
+            Change::new(placed.pointer.clone(), what)
+        });
         let sent = Sent {
             timed,
-            body: &timed.body,
-            placements: Vec::new(),
-            changes: Vec::new(),
+            body: &body,
+            changes: changes.collect(),
+            placements,
         };
         emit(self.emitters, &sent)?;
         // A refusal is booked by `serve`; there is no exchange to tell.
-        drop(self.serve(timed, &timed.body));
+        let _ = self.serve(timed, &body);
         Ok(())
     }
 
     /// Serves a body and books it; tenants share one account, as they do behind one key.
     fn serve(&mut self, timed: &Timed, body: &[u8]) -> Result<Usage, u16> {
-        let policy = self.policy;
-        let served = self.sim.read(body).and_then(|request| {
-            let request = policy.apply(request);
-            self.sim.serve("", timed.at, timed.first_byte, &request)
-        });
+        let served = self
+            .sim
+            .read(body)
+            .and_then(|request| self.sim.serve("", timed.at, timed.first_byte, &request));
         let row = self.rates.of(timed);
         match served {
             Ok(mut usage) => {
@@ -316,7 +325,7 @@ impl<'a> Desk<'a> {
                 }
                 Event::End => {
                     if let Some((exchange, _)) = self.open.remove(&number) {
-                        drop(exchange.finish(at, End::Complete));
+                        let _ = exchange.finish(at, End::Complete);
                     }
                 }
             }
