@@ -4,6 +4,14 @@
 mod architecture;
 // Same meaning, same bytes: tables, properties, real schemas.
 mod canon;
+// The command: its output, its files, and every kind of bad input.
+#[cfg(feature = "cli")]
+mod cli;
+// What is really sent in a replay is the recorded body with markers and nothing else.
+#[cfg(feature = "replay")]
+mod replay;
+// The simulator against recorded counters and the documentation's own examples.
+mod sim;
 // What several subjects share.
 mod support;
 // Readers of recorded traffic, over the real recordings and over broken files.

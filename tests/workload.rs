@@ -22,7 +22,7 @@ const FILES: [(&str, u64); 7] = [
     clippy::panic,
     reason = "a test finds its data by the environment and says what is missing"
 )]
-fn recordings() -> Option<PathBuf> {
+pub(crate) fn recordings() -> Option<PathBuf> {
     let dir = std::env::var("CACHEWRIGHT_WORKLOADS").map_or_else(
         |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/workloads"),
         PathBuf::from,
