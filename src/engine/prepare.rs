@@ -10,7 +10,7 @@ use super::{Conversation, Engine, Exchange, Meta, Prepared};
 use crate::canon;
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Change, Digest, Markers, Mode, Outlook, Plan, Prompt, Section, Skip, Timestamp,
+    Change, Digest, Markers, Mode, Outlook, Plan, Prompt, Section, Skip, Thinking, Timestamp,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::Model;
@@ -43,7 +43,6 @@ struct Draft<'a> {
     root: Digest,
     chain: Vec<Digest>,
     shared: Option<(usize, usize)>,
-    conversation: Digest,
 }
 
 impl<'a> Draft<'a> {
@@ -82,7 +81,6 @@ impl<'a> Draft<'a> {
             root,
             chain,
             shared,
-            conversation,
         })
     }
 
@@ -169,7 +167,8 @@ impl<'a> Draft<'a> {
         bare.auto_marker = None;
         bare.blocks.iter_mut().for_each(|block| block.marker = None);
         let plan = plan(&bare, limits, rates, outlook);
-        let edits = Messages.replace(&self.body, &self.prompt, &plan);
+        let mut edits = Messages.unmark(&self.prompt);
+        edits.extend(Messages.mark(&self.body, &bare, &plan));
         (plan, edits)
     }
 

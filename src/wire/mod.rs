@@ -4,6 +4,7 @@ mod earlier;
 mod edit;
 mod messages;
 mod scan;
+mod watch;
 
 use bytes::Bytes;
 
@@ -12,6 +13,7 @@ use crate::model::{Keyring, Plan, Prompt, Skip};
 pub use earlier::{Reading, Recall, Remembered};
 pub use edit::{Edit, splice};
 pub use messages::Messages;
+pub use watch::{Body, Seen, Watcher};
 
 /// How one wire format spells a prompt and its usage. No state.
 pub trait Dialect: std::fmt::Debug + Send + Sync {

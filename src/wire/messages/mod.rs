@@ -112,7 +112,7 @@ fn seal(block: &mut Block, keyring: &Keyring, context: Option<Fingerprint>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Breakpoint, Form, Ttl, Why};
+    use crate::model::{Breakpoint, Form, Thinking, Ttl, Why};
     use crate::wire::splice;
 
     fn read(body: &str) -> Result<Reading, Skip> {
@@ -459,7 +459,7 @@ mod tests {
 
     #[test]
     fn signed_thinking_is_noticed() {
-        let signed = |block: &str| prompt(&message(block)).signed_thinking;
+        let signed = |block: &str| prompt(&message(block)).thinking == Thinking::Signed;
         assert!(signed(
             r#"{"type":"thinking","signature":"s","thinking":""}"#
         ));

@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::message::{self, Message, fingerprint, join};
 use super::{blocks, seal};
-use crate::model::{Block, Fingerprint, Keyring, Marker, Prompt, Section, Skip, Span};
+use crate::model::{Block, Fingerprint, Keyring, Marker, Prompt, Section, Skip, Span, Thinking};
 use crate::wire::earlier::{Element, Index, Member, closest, moved};
 use crate::wire::scan::{Scanner, offset, unescape};
 use crate::wire::{Reading, Recall, Remembered};
@@ -410,7 +410,7 @@ impl<'a> Reader<'a> {
             // and citations stand in blocks.
             system_salt: self.salt(&["speed"]),
             messages_salt: self.salt(&["tool_choice", "thinking", "output_config"]),
-            signed_thinking: self.index.messages.last().is_some_and(|last| last.signed),
+            thinking: self.thinking(),
             stream: self.parameter("stream") == Some(b"true"),
             max_tokens,
             blocks: self.tools,
@@ -426,6 +426,19 @@ impl<'a> Reader<'a> {
             earlier: self.earlier,
             index: self.index,
         })
+    }
+
+    /// What is known of thinking: present, announced by the parameters, or neither.
+    fn thinking(&self) -> Thinking {
+        if self.index.messages.last().is_some_and(|last| last.signed) {
+            return Thinking::Signed;
+        }
+        let disabled =
+            |asked: &[u8]| asked == b"null" || memmem::find(asked, b"disabled").is_some();
+        match self.parameter("thinking") {
+            Some(asked) if !disabled(asked) => Thinking::Asked,
+            Some(_) | None => Thinking::Off,
+        }
     }
 }
 
