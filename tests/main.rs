@@ -7,6 +7,8 @@ mod canon;
 // The command: its output, its files, and every kind of bad input.
 #[cfg(feature = "cli")]
 mod cli;
+// The Messages dialect: reading, marking, reading on.
+mod messages;
 // What is really sent in a replay is the recorded body with markers and nothing else.
 #[cfg(feature = "replay")]
 mod replay;

@@ -20,8 +20,16 @@ pub(super) struct Scanner<'a> {
     depth: u32,
     /// Whether the innermost bracket was opened just now, so that no comma is due.
     fresh: bool,
-    /// Whether the bytes ahead hold no control byte at all, so that strings need no check.
-    clean: bool,
+    controls: Controls,
+}
+
+/// Whether strings have to be searched for control bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Controls {
+    /// Each string has to be.
+    Possible,
+    /// There is none ahead, in strings or between them.
+    Absent,
 }
 
 impl<'a> Scanner<'a> {
@@ -32,7 +40,7 @@ impl<'a> Scanner<'a> {
             at: 0,
             depth: 0,
             fresh: false,
-            clean: false,
+            controls: Controls::Possible,
         }
     }
 
@@ -61,7 +69,9 @@ impl<'a> Scanner<'a> {
     pub(super) fn check_text(&mut self, end: usize) -> Result<(), Skip> {
         let ahead = self.bytes.get(self.at..end).unwrap_or_default();
         std::str::from_utf8(ahead).map_err(|_| Skip::NotJson)?;
-        self.clean = !has_control(self.bytes.get(self.at..).unwrap_or_default());
+        if !has_control(self.bytes.get(self.at..).unwrap_or_default()) {
+            self.controls = Controls::Absent;
+        }
         Ok(())
     }
 
@@ -212,7 +222,8 @@ impl<'a> Scanner<'a> {
             }
             at += escape_len(self.bytes.get(at..).unwrap_or_default())?;
         }
-        if !self.clean && has_control(self.bytes.get(start..at).unwrap_or_default()) {
+        let inner = self.bytes.get(start..at).unwrap_or_default();
+        if self.controls == Controls::Possible && has_control(inner) {
             return Err(Skip::NotJson);
         }
         self.at = at + 1;

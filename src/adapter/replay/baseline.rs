@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use super::policy::Policy;
 use super::report::{Baselines, Tally};
-use super::run::{Rates, uncached};
+use super::run::{Rates, Sims, uncached};
 use crate::adapter::workload::Timed;
 use crate::model::Usage;
 use crate::provider::Catalog;
-use crate::sim::{Request, Sim};
+use crate::sim::Request;
 
-/// The baselines of one workload. They share a simulator, each in a workspace of its own, since
+/// The baselines of one workload. They share simulators, each in a workspace of its own, since
 /// workspaces do not see each other's entries.
 #[derive(Debug)]
 pub(super) struct Bench {
-    sim: Sim,
+    sims: Sims,
     rates: Rates,
     sums: Baselines,
 }
@@ -22,7 +22,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(catalog: Arc<Catalog>) -> Self {
         Self {
-            sim: Sim::new(Arc::clone(&catalog)),
+            sims: Sims::new(Arc::clone(&catalog)),
             rates: Rates::new(catalog),
             sums: Baselines::default(),
         }
@@ -30,7 +30,7 @@ impl Bench {
 
     /// Serves one request under each of them.
     pub(super) fn take(&mut self, timed: &Timed) {
-        let request = self.sim.read(&timed.body).ok();
+        let request = self.sims.of(timed).read(&timed.body).ok();
         let own = self.serve(timed, Policy::Own, request.as_ref());
         let default = self.serve(timed, Policy::Default, request.as_ref());
         let automatic = self.serve(timed, Policy::Automatic, request.as_ref());
@@ -67,7 +67,8 @@ impl Bench {
     fn serve(&mut self, timed: &Timed, policy: Policy, request: Option<&Request>) -> Option<Usage> {
         let request = policy.apply(request?.clone());
         let mut usage = self
-            .sim
+            .sims
+            .of(timed)
             .serve(policy.as_str(), timed.at, timed.first_byte, &request)
             .ok()?;
         usage.output = timed.output;

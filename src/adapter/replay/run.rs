@@ -174,6 +174,29 @@ impl Rates {
     }
 }
 
+/// One simulator per provider row, since providers do not see each other's entries.
+#[derive(Debug)]
+pub(super) struct Sims {
+    catalog: Arc<Catalog>,
+    open: BTreeMap<Arc<str>, Sim>,
+}
+
+impl Sims {
+    pub(super) const fn new(catalog: Arc<Catalog>) -> Self {
+        Self {
+            catalog,
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// The simulator of this request's provider.
+    pub(super) fn of(&mut self, timed: &Timed) -> &mut Sim {
+        self.open
+            .entry(Arc::clone(&timed.provider))
+            .or_insert_with(|| Sim::of(Arc::clone(&self.catalog), &timed.provider))
+    }
+}
+
 /// What is booked for a request that was refused: all of it plain, its length estimated.
 pub(super) fn uncached(timed: &Timed, row: &Model) -> Usage {
     let bytes = timed.body.len() as u64;
@@ -196,7 +219,7 @@ enum Event {
 struct Desk<'a> {
     policy: Policy,
     engine: Engine,
-    sim: Sim,
+    sims: Sims,
     rates: Rates,
     emitters: &'a mut [Emitter],
     events: BinaryHeap<Reverse<(Timestamp, u64, Event)>>,
@@ -209,7 +232,7 @@ impl<'a> Desk<'a> {
         Self {
             policy: job.policy,
             engine: job.engine(),
-            sim: Sim::new(Arc::clone(&job.catalog)),
+            sims: Sims::new(Arc::clone(&job.catalog)),
             rates: Rates::new(Arc::clone(&job.catalog)),
             emitters,
             events: BinaryHeap::new(),
@@ -291,10 +314,10 @@ impl<'a> Desk<'a> {
 
     /// Serves a body and books it; tenants share one account, as they do behind one key.
     fn serve(&mut self, timed: &Timed, body: &[u8]) -> Result<Usage, u16> {
-        let served = self
-            .sim
+        let sim = self.sims.of(timed);
+        let served = sim
             .read(body)
-            .and_then(|request| self.sim.serve("", timed.at, timed.first_byte, &request));
+            .and_then(|request| sim.serve("", timed.at, timed.first_byte, &request));
         let row = self.rates.of(timed);
         match served {
             Ok(mut usage) => {

@@ -104,7 +104,8 @@ struct Shape {
     media: (u64, u64),
     /// Reasons not to mark it: not an object, a strange marker, deferred, scoped to one turn.
     unmarkable: bool,
-    signature: bool,
+    /// A signature that is not empty.
+    signature: Option<Span>,
 }
 
 impl Shape {
@@ -117,7 +118,13 @@ impl Shape {
             let value = match name {
                 Name::Source => media.source(scan, body)?,
                 Name::Content => media.content(scan, body)?,
-                _ => scan.value()?,
+                Name::Type
+                | Name::Text
+                | Name::CacheControl
+                | Name::Signature
+                | Name::DeferLoading
+                | Name::ClearAt
+                | Name::Other => scan.value()?,
             };
             self.note(name, value, body);
             if name == Name::CacheControl {
@@ -154,7 +161,9 @@ impl Shape {
         match name {
             Name::Type => self.kind = bytes.starts_with(b"\"").then_some(value),
             Name::Text => self.text = bytes.starts_with(b"\"").then_some(value),
-            Name::Signature => self.signature = bytes.starts_with(b"\"") && bytes.len() > 2,
+            Name::Signature => {
+                self.signature = (bytes.starts_with(b"\"") && bytes.len() > 2).then_some(value);
+            }
             Name::DeferLoading => self.unmarkable |= bytes == b"true",
             Name::ClearAt => self.unmarkable |= bytes != b"null",
             Name::CacheControl | Name::Source | Name::Content | Name::Other => {}
@@ -190,7 +199,12 @@ impl Shape {
             && match kind {
                 BlockKind::Thinking | BlockKind::Opaque => false,
                 BlockKind::Text => text.is_some_and(|text| !is_blank(inner(text).of(body))),
-                _ => true,
+                BlockKind::Tool
+                | BlockKind::Image
+                | BlockKind::Document
+                | BlockKind::ToolUse
+                | BlockKind::ToolResult
+                | BlockKind::Other => true,
             };
         if let Some(text) = plain {
             block.fingerprint = keyring.fingerprint(inner(text).of(body));
@@ -203,7 +217,7 @@ impl Shape {
             block.fingerprint = super::content_fingerprint(keyring, body, self.span, cut);
         }
         let redacted = name == Some(b"redacted_thinking");
-        let signed = kind == BlockKind::Thinking && (self.signature || redacted);
+        let signed = kind == BlockKind::Thinking && (self.signature.is_some() || redacted);
         Ok(Draft { block, signed })
     }
 

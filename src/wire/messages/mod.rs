@@ -15,7 +15,7 @@ use crate::model::{
 
 /// The dialect of `POST /v1/messages` (platform.claude.com, 2026-08-22).
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "a name for stateless rules")]
 pub struct Messages;
 
 impl Dialect for Messages {
