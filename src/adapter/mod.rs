@@ -7,9 +7,13 @@ pub mod clock;
 pub mod handle;
 #[cfg(feature = "state")]
 pub mod memory;
+#[cfg(feature = "replay")]
+pub mod replay;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 #[cfg(feature = "tower")]
 mod running;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "replay")]
+pub mod workload;

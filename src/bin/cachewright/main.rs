@@ -1,2 +1,18 @@
 //! The `cachewright` command.
-fn main() {}
+
+mod args;
+mod cmd;
+mod exit;
+mod inputs;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match args::Cli::try_parse() {
+        Ok(cli) => exit::code(cmd::run(&cli)),
+        Err(error) => exit::usage(&error),
+    }
+}

@@ -1,0 +1,16 @@
+//! Replays recorded traffic through the very engine the layers use, against the simulator, in
+//! virtual time.
+//!
+//! One thread reads and rebuilds bodies, one runs the policy under test, one the baselines; they
+//! are joined by bounded channels, and the figures do not depend on how they are scheduled.
+
+mod baseline;
+mod emit;
+mod policy;
+mod report;
+mod run;
+
+pub use emit::{Detail, Emitter};
+pub use policy::Policy;
+pub use report::{Baselines, Report, Row, Tally};
+pub use run::{Job, replay};

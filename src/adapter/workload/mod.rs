@@ -1,0 +1,66 @@
+//! Recorded traffic as a stream of timed requests, in time order over a whole file.
+//!
+//! Two formats are read, plain or compressed with xz, and told apart by their first line: neutral
+//! lines (one request each, `{"t", "request", …}`) and session files (one session per line, each
+//! message stored once). A file is scanned once to check it and to index its lines, then read by
+//! offset as requests come due, so memory holds only the sessions that are open at the same time.
+
+mod clock;
+mod input;
+mod items;
+mod neutral;
+mod order;
+mod session;
+mod translate;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::model::{Timestamp, Usage};
+
+pub use order::Workload;
+
+/// How recordings are read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// The model that stands in where a session ran on one that is not Claude.
+    pub stand_in: Arc<str>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            stand_in: "claude-sonnet-4-5".into(),
+        }
+    }
+}
+
+/// One recorded request with its moments.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Timed {
+    /// When it was sent.
+    pub at: Timestamp,
+    /// When its response ended.
+    pub end: Timestamp,
+    /// When its response began.
+    pub first_byte: Timestamp,
+    /// The session it belongs to.
+    pub session: Arc<str>,
+    /// The sub-agent's lane within the session; `None` for the main one.
+    pub lane: Option<Arc<str>>,
+    /// The tenant, where the recording names one.
+    pub tenant: Option<Arc<str>>,
+    /// The provider row it was sent to.
+    pub provider: Arc<str>,
+    /// The model it asks for, as the body spells it.
+    pub model: Arc<str>,
+    /// The body as the client sent it.
+    pub body: Bytes,
+    /// What the provider billed, where that was recorded.
+    pub usage: Option<Usage>,
+    /// Output tokens, where they were recorded.
+    pub output: Option<u64>,
+}

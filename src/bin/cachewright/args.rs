@@ -1,0 +1,196 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use cachewright::adapter::replay::Policy;
+use cachewright::model::{Markers, Mode, Ttl};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Makes LLM prompt caches pay.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, subcommand_required = true)]
+pub(crate) struct Cli {
+    /// Rows of providers and models to add to the built-in ones (TOML).
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Vec<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Replay recorded traffic in virtual time and print what it costs.
+    Replay(Replay),
+    /// Print the known models with limits, prices, source and date.
+    Models(Models),
+}
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  cachewright replay requests.jsonl
+  cachewright replay logs/ --json > report.json
+  cachewright replay logs/ --mode observe
+  cachewright replay requests.jsonl.xz --emit sent.jsonl
+  cachewright replay requests.jsonl --policy auto --emit-plan plan.jsonl
+
+Input, one JSON object per line, plain or .xz:
+  {\"t\": seconds, \"end\": seconds?, \"session\": id?, \"tenant\": id?,
+   \"provider\": \"anthropic\", \"request\": body, \"usage\": usage?, \"first_byte\": seconds?}
+or session files: {\"v\": 1, \"id\", \"dialect\", \"tools\"?, \"system\"?, \"msgs\": […], \"reqs\": […]}.
+
+Exit codes: 0 done, 1 an input failed (the others are still reported), 2 unusable command line.";
+
+/// Replay recorded traffic through the engine the layers use, against the simulator.
+#[derive(Debug, Args)]
+#[command(after_help = REPLAY_EXAMPLES)]
+pub(crate) struct Replay {
+    /// Files of timed requests or sessions, or directories of such files (*.jsonl, *.jsonl.xz).
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// How the report is printed.
+    #[command(flatten)]
+    pub(crate) format: Format,
+    /// How far the engine may change a request.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) mode: ModeArg,
+    /// Who places the markers of the replayed requests.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) policy: PolicyArg,
+    /// What the engine does with markers the caller placed.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) markers: MarkersArg,
+    /// The lifetime class the engine writes with; without it the traffic decides.
+    #[arg(long, value_enum)]
+    pub(crate) ttl: Option<TtlArg>,
+    /// The model that stands in where a session ran on one that is not Claude.
+    #[arg(long, value_name = "MODEL", default_value = "claude-sonnet-4-5")]
+    pub(crate) model: String,
+    /// Write every request as it was sent, one JSON line each.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) emit: Option<PathBuf>,
+    /// Write the breakpoints and changes of every request, without the bodies.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) emit_plan: Option<PathBuf>,
+}
+
+/// A table unless something else is asked for.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Format {
+    /// Print JSON: tokens and picodollars as integers, dollars as decimal strings.
+    #[arg(long)]
+    json: bool,
+    /// Print CSV.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Table,
+    Json,
+    Csv,
+}
+
+impl Format {
+    pub(crate) const fn style(self) -> Style {
+        match (self.json, self.csv) {
+            (true, _) => Style::Json,
+            (false, true) => Style::Csv,
+            (false, false) => Style::Table,
+        }
+    }
+}
+
+/// Print the known models with limits, prices, source and date.
+#[derive(Debug, Args)]
+pub(crate) struct Models {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum ModeArg {
+    /// Change nothing, measure only.
+    Observe,
+    /// Add breakpoints; nothing the model reads changes.
+    #[default]
+    Place,
+    /// Also spell tools and tool inputs canonically.
+    Reshape,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum PolicyArg {
+    /// The engine of this crate.
+    #[default]
+    Engine,
+    /// Five-minute markers on the system prompt's end and the tail.
+    Default,
+    /// The automatic top-level marker.
+    Auto,
+    /// The caller's own markers.
+    Own,
+    /// No markers at all.
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum MarkersArg {
+    /// Kept where they are, counted against the limit.
+    #[default]
+    Keep,
+    /// Removed and planned anew.
+    Replace,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TtlArg {
+    /// Five minutes.
+    #[value(name = "5m")]
+    FiveMinutes,
+    /// One hour.
+    #[value(name = "1h")]
+    OneHour,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Observe => Self::Observe,
+            ModeArg::Place => Self::Place,
+            ModeArg::Reshape => Self::Reshape,
+        }
+    }
+}
+
+impl From<PolicyArg> for Policy {
+    fn from(policy: PolicyArg) -> Self {
+        match policy {
+            PolicyArg::Engine => Self::Engine,
+            PolicyArg::Default => Self::Default,
+            PolicyArg::Auto => Self::Automatic,
+            PolicyArg::Own => Self::Own,
+            PolicyArg::None => Self::None,
+        }
+    }
+}
+
+impl From<MarkersArg> for Markers {
+    fn from(markers: MarkersArg) -> Self {
+        match markers {
+            MarkersArg::Keep => Self::Keep,
+            MarkersArg::Replace => Self::Replace,
+        }
+    }
+}
+
+impl From<TtlArg> for Ttl {
+    fn from(ttl: TtlArg) -> Self {
+        match ttl {
+            TtlArg::FiveMinutes => Self::FiveMinutes,
+            TtlArg::OneHour => Self::OneHour,
+        }
+    }
+}

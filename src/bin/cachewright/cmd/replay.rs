@@ -1,0 +1,124 @@
+//! `cachewright replay`: recorded traffic in virtual time.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cachewright::adapter::clock::{Clock, SystemClock};
+use cachewright::adapter::replay::{Detail, Emitter, Job, Report, Row, replay};
+use cachewright::provider::Catalog;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::args::{Replay, Style};
+use crate::exit::{Failure, complain};
+use crate::{inputs, render};
+
+/// Replays every input and prints one report.
+pub(crate) fn run(args: &Replay, catalog: &Arc<Catalog>) -> Result<(), Failure> {
+    let job = job(args, catalog);
+    let mut emitters = emitters(args)?;
+    let clock = SystemClock;
+    let begun = clock.now();
+    let (files, mut failed) = files(args);
+    let mut report = Report::default();
+    for path in &files {
+        let label = (files.len() > 1).then(|| path.display().to_string());
+        for emitter in &mut emitters {
+            emitter.label(label.as_deref());
+        }
+        match one(path, &job, &mut emitters) {
+            Ok(row) => report.rows.push(row),
+            Err(error) => {
+                complain(&error);
+                failed = true;
+            }
+        }
+    }
+    if !report.rows.is_empty() {
+        for emitter in emitters {
+            emitter.publish()?;
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(print(&report, args, &job).as_bytes())?;
+        out.flush()?;
+        let took = clock.now().since(begun).as_micros();
+        speed(report.total().bytes, took);
+    }
+    if failed { Err(Failure::Inputs) } else { Ok(()) }
+}
+
+fn job(args: &Replay, catalog: &Arc<Catalog>) -> Job {
+    let mut job = Job::new(Arc::clone(catalog));
+    job.settings.mode = args.mode.into();
+    job.settings.markers = args.markers.into();
+    job.settings.ttl = args.ttl.map(Into::into);
+    job.policy = args.policy.into();
+    job.reading.stand_in = args.model.as_str().into();
+    job
+}
+
+fn emitters(args: &Replay) -> Result<Vec<Emitter>, Failure> {
+    let bodies = args.emit.as_deref().map(|path| (path, Detail::Bodies));
+    let plans = args.emit_plan.as_deref().map(|path| (path, Detail::Plans));
+    let wanted = bodies.into_iter().chain(plans);
+    Ok(wanted
+        .map(|(path, detail)| Emitter::create(path, detail))
+        .collect::<Result<_, _>>()?)
+}
+
+/// The files of all arguments, and whether an argument had none; each such is reported.
+fn files(args: &Replay) -> (Vec<PathBuf>, bool) {
+    let mut failed = false;
+    let mut all = Vec::new();
+    for argument in &args.inputs {
+        match inputs::files(argument) {
+            Ok(files) => all.extend(files),
+            Err(error) => {
+                complain(&error);
+                failed = true;
+            }
+        }
+    }
+    (all, failed)
+}
+
+/// Replays one file under a progress bar, which shows itself on a terminal only.
+fn one(path: &Path, job: &Job, emitters: &mut [Emitter]) -> Result<Row, cachewright::error::Error> {
+    let style = ProgressStyle::with_template("{msg:24} {bar:40} {pos}/{len} {elapsed}");
+    let bar = ProgressBar::new(0)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        .with_message(
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+        );
+    let row = replay(path, job, emitters, &mut |done, total| {
+        if done % 64 == 0 || done == total {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    });
+    bar.finish_and_clear();
+    row
+}
+
+fn print(report: &Report, args: &Replay, job: &Job) -> String {
+    match args.format.style() {
+        Style::Table => render::text(report),
+        Style::Json => render::json(report, job.policy.as_str()),
+        Style::Csv => render::csv(report),
+    }
+}
+
+/// Tells on stderr how fast it went: it differs from run to run, so it is no part of the report.
+fn speed(bytes: u64, micros: u128) {
+    let rate = u128::from(bytes).checked_div(micros).unwrap_or(0);
+    let _ = writeln!(
+        io::stderr(),
+        "{} MB of request bodies in {}.{:02} s, {rate} MB/s",
+        bytes / 1_000_000,
+        micros / 1_000_000,
+        micros % 1_000_000 / 10_000,
+    );
+}

@@ -1,0 +1,42 @@
+//! Finds the files that commands read: files as given, directories searched for logs.
+
+use std::path::{Path, PathBuf};
+
+use cachewright::error::Error;
+
+/// How deep directories are searched; deeper ones are somebody's loop of links.
+const DEPTH: usize = 8;
+
+/// The files behind one argument, sorted by path. A file is taken whatever its name.
+pub(crate) fn files(argument: &Path) -> Result<Vec<PathBuf>, Error> {
+    if !argument.is_dir() {
+        return Ok(vec![argument.to_owned()]);
+    }
+    let mut found = Vec::new();
+    collect(argument, DEPTH, &mut found)?;
+    if found.is_empty() {
+        return Err(Error::input(format!(
+            "{}: no logs (*.jsonl, *.jsonl.xz) in this directory",
+            argument.display()
+        )));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn collect(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Error> {
+    let trouble = |error: std::io::Error| Error::io(format!("{}: {error}", dir.display()));
+    for entry in std::fs::read_dir(dir).map_err(trouble)? {
+        let path = entry.map_err(trouble)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() && depth > 0 {
+            collect(&path, depth - 1, found)?;
+        } else if name.ends_with(".jsonl") || name.ends_with(".jsonl.xz") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
