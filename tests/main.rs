@@ -4,5 +4,11 @@
 mod architecture;
 // Same meaning, same bytes: tables, properties, real schemas.
 mod canon;
+// The layer over any `http` client.
+#[cfg(feature = "tower")]
+mod layer;
+// The layer over reqwest.
+#[cfg(feature = "reqwest")]
+mod reqwest;
 // What several subjects share.
 mod support;
