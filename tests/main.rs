@@ -12,3 +12,6 @@ mod layer;
 mod reqwest;
 // What several subjects share.
 mod support;
+//! One test binary.
+// The simulator against recorded counters and the documentation's own examples.
+mod sim;

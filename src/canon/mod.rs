@@ -16,7 +16,7 @@ mod json;
 mod rules;
 mod tools;
 
-use crate::model::{Change, Prompt, Span};
+use crate::model::{Change, Prompt, Span, Thinking};
 
 pub use rules::{Rule, Rules};
 
@@ -57,7 +57,7 @@ pub fn canonicalize(body: &[u8], prompt: &Prompt, rules: Rules, history: History
     if rules == Rules::NONE {
         return reshaped;
     }
-    if prompt.signed_thinking && history == History::Unknown {
+    if prompt.thinking == Thinking::Signed && history == History::Unknown {
         let why = "left alone: signed thinking is bound to what was sent before";
         reshaped.notes.push(Change::new("", why));
         return reshaped;

@@ -15,7 +15,7 @@ pub use limits::{Limits, Markers, Mode};
 pub use money::{Money, PriceTier, Prices};
 pub use outlook::{Candidate, Outlook};
 pub use plan::{Breakpoint, Change, Plan, Skip, Why};
-pub use prompt::{Block, BlockKind, Form, Marker, Prompt, Role, Section, Span};
+pub use prompt::{Block, BlockKind, Form, Marker, Prompt, Role, Section, Span, Thinking};
 pub use time::{Timestamp, Ttl};
 pub use tokens::{CountTokens, Tokens};
 pub use usage::Usage;

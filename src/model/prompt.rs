@@ -171,6 +171,19 @@ impl Block {
     }
 }
 
+/// Whether a conversation holds thinking that the provider may have bound to what precedes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "none, announced or present")]
+pub enum Thinking {
+    /// None, and none was asked for.
+    #[default]
+    Off,
+    /// The request asks for it, so the next turn may hold it.
+    Asked,
+    /// A thinking block with a signature, or a redacted one, stands in the conversation.
+    Signed,
+}
+
 /// A request as the cache sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -185,8 +198,8 @@ pub struct Prompt {
     pub system_salt: Fingerprint,
     /// Fingerprint of the parameters whose change invalidates messages only.
     pub messages_salt: Fingerprint,
-    /// Whether a thinking block with a signature (or a redacted one) stands in the conversation.
-    pub signed_thinking: bool,
+    /// Whether the conversation holds, or will hold, thinking that is bound to what precedes it.
+    pub thinking: Thinking,
     /// Whether the response will be streamed.
     pub stream: bool,
     /// `max_tokens`, when it is a plain non-negative integer.

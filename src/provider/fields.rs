@@ -63,9 +63,10 @@ impl<'a> Fields<'a> {
 
     pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>, Error> {
         self.find(key)
-            .map(|value| match value.get_ref() {
-                DeValue::String(text) => Ok(text.as_ref()),
-                _ => Err(self.error_at(key, &format!("`{key}` must be a string in quotes"))),
+            .map(|value| {
+                let text = value.get_ref().as_str();
+                let fix = || self.error_at(key, &format!("`{key}` must be a string in quotes"));
+                text.ok_or_else(fix)
             })
             .transpose()
     }
@@ -97,9 +98,9 @@ impl<'a> Fields<'a> {
     pub(super) fn texts(&self, key: &str) -> Result<Vec<Box<str>>, Error> {
         let fix = format!("`{key}` must be a list of strings");
         self.list(key, &fix)?
-            .map(|item| match item.get_ref() {
-                DeValue::String(text) => Ok(text.as_ref().into()),
-                _ => Err(self.file.error(item.span().start, &fix)),
+            .map(|item| {
+                let text = item.get_ref().as_str().map(Into::into);
+                text.ok_or_else(|| self.file.error(item.span().start, &fix))
             })
             .collect()
     }
@@ -122,9 +123,10 @@ impl<'a> Fields<'a> {
 
     pub(super) fn table(&self, key: &str, known: &[&str]) -> Result<Option<Self>, Error> {
         self.find(key)
-            .map(|value| match value.get_ref() {
-                DeValue::Table(table) => Self::new(self.file, table, value.span().start, known),
-                _ => Err(self.error_at(key, &format!("`{key}` must be a table in braces"))),
+            .map(|value| {
+                let fix = || self.error_at(key, &format!("`{key}` must be a table in braces"));
+                let table = value.get_ref().as_table().ok_or_else(fix)?;
+                Self::new(self.file, table, value.span().start, known)
             })
             .transpose()
     }
@@ -133,9 +135,11 @@ impl<'a> Fields<'a> {
     pub(super) fn tables(&self, key: &str, known: &[&str]) -> Result<Vec<Self>, Error> {
         let fix = format!("write `{key}` as `[[{key}]]`");
         self.list(key, &fix)?
-            .map(|item| match item.get_ref() {
-                DeValue::Table(table) => Self::new(self.file, table, item.span().start, known),
-                _ => Err(self.file.error(item.span().start, &fix)),
+            .map(|item| {
+                let start = item.span().start;
+                let table = item.get_ref().as_table();
+                let table = table.ok_or_else(|| self.file.error(start, &fix))?;
+                Self::new(self.file, table, start, known)
             })
             .collect()
     }
@@ -158,10 +162,9 @@ impl<'a> Fields<'a> {
     }
 
     fn integer(&self, key: &str, value: Value<'a>) -> Result<u64, Error> {
-        let number = match value.get_ref() {
-            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
-            _ => None,
-        };
+        let integer = value.get_ref().as_integer();
+        let number =
+            integer.and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
         let message = format!("`{key}` must be a whole number, zero or more");
         number.ok_or_else(|| self.file.error(value.span().start, &message))
     }

@@ -22,6 +22,10 @@ const BUILTIN: [(&str, &str); 1] = [("anthropic.toml", include_str!("anthropic.t
 /// One provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of a row, each named where it is used"
+)]
 pub struct Provider {
     /// Its name in configuration and reports, such as `anthropic`.
     pub name: Box<str>,

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use cachewright::model::{Block, BlockKind, Marker, Prompt, Role, Section, Span, Ttl};
+use cachewright::model::{Block, BlockKind, Marker, Prompt, Role, Section, Span, Thinking, Ttl};
 use serde_json::value::RawValue;
 
 type Members<'a> = BTreeMap<String, &'a RawValue>;
@@ -27,7 +27,9 @@ pub(crate) fn prompt_of(body: &str) -> Prompt {
         let message: Members<'_> = serde_json::from_str(message.get()).unwrap();
         for (inner, content) in elements(message.get("content")).into_iter().enumerate() {
             let kind = kind_of(content);
-            prompt.signed_thinking |= kind == BlockKind::Thinking;
+            if kind == BlockKind::Thinking {
+                prompt.thinking = Thinking::Signed;
+            }
             let place = (Section::Messages, Role::Assistant, kind);
             prompt
                 .blocks

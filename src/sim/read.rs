@@ -1,0 +1,318 @@
+//! From a body's bytes to a [`Request`], by a reader of the simulator's own.
+
+use std::sync::Arc;
+
+use serde::de::IgnoredAny;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::block::{self, find};
+use super::piece::{Part, Piece, Pieces, Speaker};
+use super::rejection::Rejection;
+use super::request::{Request, Section, Table};
+use super::scan::{compact, items, members};
+use crate::model::Ttl;
+use crate::provider::{Catalog, Model};
+
+type Members<'a> = [(&'a [u8], &'a [u8])];
+
+/// Images, and documents that come as files, count this many tokens. The provider bills about
+/// width × height / 750, at most about 1,600, and the pixels are not looked at here
+/// (platform.claude.com vision, 2026-08).
+const IMAGE_TOKENS: u64 = 1600;
+
+/// Reads `body` by the rows of `provider`.
+pub(super) fn request(
+    pieces: &mut Pieces,
+    catalog: &Catalog,
+    provider: &str,
+    body: &[u8],
+) -> Result<Request, Rejection> {
+    let fields = members(body).ok_or_else(Rejection::not_json)?;
+    scalars(&fields)?;
+    let id = string(&fields, "model")?.ok_or_else(|| Rejection::missing("model"))?;
+    let model = catalog.model(provider, &id);
+    let automatic = block::marker(find(&fields, b"cache_control"))?;
+    let mut draft = Draft::new(&model);
+    draft.table.model = id.into();
+    draft.table.stream = find(&fields, b"stream") == Some(b"true");
+    draft.table.max_tokens = max_tokens(&fields)?;
+    draft.table.automatic = catalog
+        .provider(provider)
+        .is_none_or(|row| row.automatic_marker);
+    prewarm(&fields, draft.table.max_tokens)?;
+    draft.read(pieces, &fields)?;
+    Ok(draft.finish(automatic))
+}
+
+/// A request while it is put together.
+struct Draft<'a> {
+    model: &'a Model,
+    table: Table,
+    markers: Vec<(usize, Ttl)>,
+    chain: u128,
+    tokens: u64,
+    /// Content that is hashed with the system prompt although it stands among the tools.
+    web: Xxh3,
+    images: u64,
+    citations: bool,
+}
+
+impl<'a> Draft<'a> {
+    fn new(model: &'a Model) -> Self {
+        Self {
+            model,
+            table: Table::new(model),
+            markers: Vec::new(),
+            chain: link(0, &[b"model", model.name.as_bytes()]),
+            tokens: 0,
+            web: Xxh3::new(),
+            images: 0,
+            citations: false,
+        }
+    }
+
+    fn read(&mut self, pieces: &mut Pieces, fields: &Members<'_>) -> Result<(), Rejection> {
+        let part = |name: &str| find(fields, name.as_bytes()).filter(|raw| *raw != b"null");
+        let tools = part("tools")
+            .map(|raw| pieces.read(Part::Tools, raw))
+            .transpose()?;
+        let system = part("system")
+            .map(|raw| pieces.read(Part::System, raw))
+            .transpose()?;
+        let messages = messages(pieces, fields)?;
+        self.roles(&messages)?;
+        self.survey(tools.iter().chain(&system).chain(&messages));
+
+        let has_tools = tools.as_ref().is_some_and(|piece| !piece.blocks.is_empty());
+        if let Some(piece) = tools {
+            self.append(&piece, Section::Tools, 0, Keep::All);
+        }
+        self.enter_system(fields);
+        if let Some(piece) = system {
+            self.append(&piece, Section::System, 0, Keep::All);
+        }
+        self.enter_messages(fields);
+        if has_tools {
+            self.table.instructions = self.model.tool_instructions;
+            self.tokens += self.model.tool_instructions;
+        }
+        let dropped = self.dropped(&messages);
+        for (index, piece) in messages.iter().enumerate() {
+            let keep = if index < dropped {
+                Keep::NoThinking
+            } else {
+                Keep::All
+            };
+            self.append(piece, Section::Messages, index, keep);
+        }
+        Ok(())
+    }
+
+    /// What any block changes for all: images and citations are switched for a whole request.
+    fn survey<'p>(&mut self, pieces: impl Iterator<Item = &'p Arc<Piece>>) {
+        for block in pieces.flat_map(|piece| &piece.blocks) {
+            self.images += block.images;
+            self.citations |= block.citations;
+        }
+    }
+
+    /// The switches whose change loses system and messages (prompt caching, "What invalidates the
+    /// cache", 2026-08-22). The schema of a structured answer is rendered there too
+    /// (repost.aws, does bedrock include outputconfig in its prompt caching key).
+    fn enter_system(&mut self, fields: &Members<'_>) {
+        let web = self.web.digest128().to_le_bytes();
+        let speed = plain(fields, b"speed", b"\"standard\"");
+        let config = find(fields, b"output_config").and_then(members);
+        let format = config.and_then(|config| find(&config, b"format"));
+        let format = compact(format.unwrap_or_default());
+        let citations = [u8::from(self.citations)];
+        self.chain = link(self.chain, &[b"system", &web, speed, &citations, &format]);
+    }
+
+    /// The switches whose change loses messages only. The default effort spelled out equals an
+    /// absent one; whether any image is there counts, not how many: a conversation that shows one
+    /// screenshot per turn does hit in practice.
+    fn enter_messages(&mut self, fields: &Members<'_>) {
+        let raw = |name: &[u8]| compact(find(fields, name).unwrap_or_default());
+        let config = find(fields, b"output_config").and_then(members);
+        let effort = config.map_or(&b""[..], |config| plain(&config, b"effort", b"\"high\""));
+        let images = [u8::from(self.images > 0)];
+        self.chain = link(
+            self.chain,
+            &[
+                b"messages",
+                &raw(b"tool_choice"),
+                &raw(b"thinking"),
+                effort,
+                &images,
+            ],
+        );
+    }
+
+    fn append(&mut self, piece: &Piece, section: Section, outer: usize, keep: Keep) {
+        let role = [section as u8, piece.speaker as u8];
+        for (inner, block) in piece.blocks.iter().enumerate() {
+            let lost = keep == Keep::NoThinking && block.kind == block::Kind::Thinking;
+            if block.kind == block::Kind::WebTool {
+                self.web.update(&block.digest.to_le_bytes());
+            } else if !lost {
+                self.chain = link(self.chain, &[&role, &block.digest.to_le_bytes()]);
+            }
+            if !lost {
+                self.tokens += tokens(block, self.model);
+            }
+            if let Some(ttl) = block.marker {
+                self.markers.push((self.table.len(), ttl));
+            }
+            let inner = (!piece.bare).then_some(inner);
+            self.table
+                .push(block, section, (outer, inner), (self.chain, self.tokens));
+        }
+    }
+
+    /// The message before which thinking is dropped: where a model does not keep it, everything
+    /// before the last message in which the user says something new.
+    fn dropped(&self, messages: &[Arc<Piece>]) -> usize {
+        if self.model.keeps_thinking {
+            return 0;
+        }
+        let speaks = |piece: &Arc<Piece>| {
+            let kinds = piece.blocks.iter().map(|block| block.kind);
+            let mut new = kinds.filter(|kind| *kind != block::Kind::ToolResult);
+            piece.speaker == Speaker::User && new.next().is_some()
+        };
+        messages.iter().rposition(speaks).unwrap_or(0)
+    }
+
+    fn roles(&self, messages: &[Arc<Piece>]) -> Result<(), Rejection> {
+        let last = messages.len().saturating_sub(1);
+        for (index, piece) in messages.iter().enumerate() {
+            if piece.speaker == Speaker::System && !self.model.system_messages {
+                return Err(Rejection::invalid(format!(
+                    "messages.{index}: role 'system' is not supported on this model"
+                )));
+            }
+            let may_be_empty = piece.speaker == Speaker::Assistant && index == last;
+            if piece.blocks.is_empty() && !may_be_empty {
+                return Err(Rejection::invalid(format!(
+                    "messages.{index}: all messages must have non-empty content except for the \
+                     optional final assistant message"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, automatic: Option<Ttl>) -> Request {
+        self.table.finish(self.model);
+        Request::new(self.markers, automatic, Arc::new(self.table))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    All,
+    NoThinking,
+}
+
+fn messages(pieces: &mut Pieces, fields: &Members<'_>) -> Result<Vec<Arc<Piece>>, Rejection> {
+    let raw = find(fields, b"messages").ok_or_else(|| Rejection::missing("messages"))?;
+    let raw =
+        items(raw).ok_or_else(|| Rejection::invalid("messages: Input should be a valid list"))?;
+    if raw.is_empty() {
+        return Err(Rejection::invalid(
+            "messages: at least one message is required",
+        ));
+    }
+    raw.into_iter()
+        .enumerate()
+        .map(|(index, raw)| {
+            let located = |refused: Rejection| refused.within(&format!("messages.{index}"));
+            pieces.read(Part::Message, raw).map_err(located)
+        })
+        .collect()
+}
+
+/// Checks the members that are not read piece by piece.
+fn scalars(fields: &Members<'_>) -> Result<(), Rejection> {
+    fields
+        .iter()
+        .filter(|(key, _)| !matches!(*key, b"tools" | b"system" | b"messages"))
+        .try_for_each(|(_, raw)| serde_json::from_slice::<IgnoredAny>(raw).map(drop))
+        .map_err(|_| Rejection::not_json())
+}
+
+fn string(fields: &Members<'_>, name: &str) -> Result<Option<String>, Rejection> {
+    find(fields, name.as_bytes())
+        .map(|raw| {
+            let fix = |_| Rejection::invalid(format!("{name}: Input should be a valid string"));
+            serde_json::from_slice(raw).map_err(fix)
+        })
+        .transpose()
+}
+
+fn max_tokens(fields: &Members<'_>) -> Result<Option<u64>, Rejection> {
+    let fix = |_| Rejection::invalid("max_tokens: Input should be a valid integer");
+    find(fields, b"max_tokens")
+        .map(|raw| serde_json::from_slice(raw).map_err(fix))
+        .transpose()
+}
+
+/// `max_tokens: 0` warms the cache and excludes what needs an answer (prompt caching, 2026-08-22;
+/// the page lists the conditions and not the words).
+fn prewarm(fields: &Members<'_>, max_tokens: Option<u64>) -> Result<(), Rejection> {
+    if max_tokens != Some(0) {
+        return Ok(());
+    }
+    let inner = |outer: &[u8], name: &[u8]| {
+        let fields = find(fields, outer).and_then(members)?;
+        find(&fields, name)
+    };
+    let refused = [
+        (find(fields, b"stream") == Some(b"true"), "stream"),
+        (
+            inner(b"thinking", b"type") == Some(b"\"enabled\""),
+            "thinking.type 'enabled'",
+        ),
+        (
+            !matches!(inner(b"output_config", b"format"), None | Some(b"null")),
+            "output_config.format",
+        ),
+        (
+            matches!(
+                inner(b"tool_choice", b"type"),
+                Some(b"\"any\"" | b"\"tool\"")
+            ),
+            "a forced tool_choice",
+        ),
+    ];
+    match refused.iter().find(|(found, _)| *found) {
+        None => Ok(()),
+        Some((_, what)) => Err(Rejection::invalid(format!(
+            "max_tokens: 0 is not supported with {what}"
+        ))),
+    }
+}
+
+/// The raw value of a member, where the provider's default reads as absent.
+fn plain<'a>(fields: &Members<'a>, name: &[u8], default: &[u8]) -> &'a [u8] {
+    find(fields, name)
+        .filter(|value| *value != default && *value != b"null")
+        .unwrap_or_default()
+}
+
+fn tokens(block: &block::Block, model: &Model) -> u64 {
+    let text = (block.bytes * 1000).div_ceil(u64::from(model.bytes_per_ktok.max(1)));
+    text + block.images * IMAGE_TOKENS
+}
+
+/// The hash of a prefix that goes on with `parts`, each preceded by its length.
+fn link(before: u128, parts: &[&[u8]]) -> u128 {
+    let mut hasher = Xxh3::new();
+    hasher.update(&before.to_le_bytes());
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.digest128()
+}
