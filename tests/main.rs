@@ -4,5 +4,7 @@
 mod architecture;
 // Same meaning, same bytes: tables, properties, real schemas.
 mod canon;
+// The same bytes with and without `serde_json/preserve_order`.
+mod preserve_order;
 // What several subjects share.
 mod support;
