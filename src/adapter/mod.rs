@@ -1,1 +1,15 @@
-//! The only rooms that do IO or read a clock, each behind a feature.
+//! The only rooms that do IO, read a clock or hold a lock, each behind a feature.
+
+#[cfg(feature = "tower")]
+mod caller;
+pub mod clock;
+#[cfg(feature = "tower")]
+pub mod handle;
+#[cfg(feature = "state")]
+pub mod memory;
+#[cfg(feature = "reqwest")]
+pub mod reqwest;
+#[cfg(feature = "tower")]
+mod running;
+#[cfg(feature = "tower")]
+pub mod tower;

@@ -1,92 +1,171 @@
-//! What happened and what it cost.
+//! What happened and what it cost; and, in [`history`], what is warm.
 
-use crate::model::{Money, Skip, Timestamp, Usage};
+pub mod history;
+mod record;
+mod totals;
+mod waste;
 
-/// One exchange as it is accounted for. Never holds prompt text or keys.
+pub use record::Record;
+pub use totals::{Group, Totals};
+
+use std::collections::BTreeMap;
+
+use crate::model::{Money, Timestamp};
+use waste::Unread;
+
+/// Groups kept per kind; what comes after goes to `other`.
+const GROUPS: usize = 1024;
+
+/// Running totals over records: overall, and per provider, model, route and tenant.
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Record {
-    /// When the request was sent.
-    pub at: Timestamp,
-    /// Provider row.
-    pub provider: Box<str>,
-    /// Model row, or the caller's spelling when no row matched.
-    pub model: Box<str>,
-    /// Whether a model row matched; a guess is priced at `None`.
-    pub model_known: bool,
-    /// The user's route.
-    pub route: Box<str>,
-    /// The user's tenant.
-    pub tenant: Box<str>,
-    /// HTTP status; zero when no response arrived.
-    pub status: u16,
-    /// Whether the usage is final (the stream ended) or partial (cut, dropped).
-    pub complete: bool,
-    /// What the provider reported; `None` when nothing was seen.
-    pub usage: Option<Usage>,
-    /// What it cost; `None` without usage or without prices.
-    pub cost: Option<Money>,
-    /// What it would have cost without caching.
-    pub cost_without_caching: Option<Money>,
-    /// Estimated input tokens, for the estimate's error.
-    pub estimated_input: u64,
-    /// Markers sent, the caller's own included.
-    pub breakpoints: u32,
-    /// Why the body was passed on untouched.
-    pub skip: Option<Skip>,
-}
-
-/// Running totals over records, per provider, model, route and tenant.
-#[derive(Clone, Debug, Default)]
-pub struct Ledger {}
-
-/// Sums over a set of exchanges.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Totals {
-    /// Exchanges.
-    pub exchanges: u64,
-    /// Exchanges whose usage was not reported.
-    pub unreported: u64,
-    /// Exchanges passed on untouched.
-    pub skipped: u64,
-    /// Tokens by kind.
-    pub usage: Usage,
-    /// What they cost.
-    pub cost: Money,
-    /// What they would have cost without caching.
-    pub cost_without_caching: Money,
-    /// Premiums paid for writes that nobody read before they expired.
-    pub waste: Money,
-}
-
-impl Totals {
-    /// Cost without caching minus cost.
-    #[must_use]
-    pub fn savings(&self) -> Money {
-        self.cost_without_caching - self.cost
-    }
-
-    /// Tokens read from the cache ÷ all input tokens; `None` while there are none.
-    #[must_use]
-    #[expect(
-        clippy::float_arithmetic,
-        clippy::cast_precision_loss,
-        reason = "a ratio for reports"
-    )]
-    pub fn hit_rate(&self) -> Option<f64> {
-        let input = self.usage.input()?;
-        (input > 0).then(|| self.usage.read.unwrap_or(0) as f64 / input as f64)
-    }
+pub struct Ledger {
+    all: Totals,
+    groups: BTreeMap<(Group, Box<str>), Totals>,
+    unread: Unread,
 }
 
 impl Ledger {
-    /// Books one exchange.
-    pub fn record(&mut self, _record: &Record) {}
+    /// Books one exchange, and settles as waste what was written and has expired unread.
+    pub fn record(&mut self, record: &Record) {
+        self.settle(record.at);
+        self.all.add(record);
+        for group in Group::ALL {
+            self.group(group, record).add(record);
+        }
+        if let Some(prefix) = &record.read_prefix {
+            self.unread.read(prefix, record.at);
+        }
+        self.unread.written(record);
+    }
+
+    /// Settles what has expired by `now`: premiums of writes that nobody read become waste.
+    pub fn settle(&mut self, now: Timestamp) {
+        for (labels, lost) in self.unread.expired(now) {
+            self.all.waste += lost;
+            for (group, label) in Group::ALL.into_iter().zip(labels) {
+                if let Some(totals) = self.groups.get_mut(&(group, label)) {
+                    totals.waste += lost;
+                }
+            }
+        }
+    }
 
     /// Sums over everything.
     #[must_use]
-    pub fn totals(&self) -> Totals {
-        Totals::default()
+    pub const fn totals(&self) -> &Totals {
+        &self.all
+    }
+
+    /// Sums per label of one kind, in the order of the labels.
+    pub fn totals_by(&self, group: Group) -> impl Iterator<Item = (&str, &Totals)> {
+        self.groups
+            .iter()
+            .filter(move |((kind, _), _)| *kind == group)
+            .map(|((_, label), totals)| (&**label, totals))
+    }
+
+    /// Premiums of writes that have not been read so far and have not expired yet.
+    #[must_use]
+    pub fn undecided(&self) -> Money {
+        self.unread.undecided()
+    }
+
+    fn group(&mut self, group: Group, record: &Record) -> &mut Totals {
+        let label: Box<str> = group.label(record).into();
+        let full = self.groups.len() >= GROUPS * Group::ALL.len();
+        let key = (group, label);
+        if full && !self.groups.contains_key(&key) {
+            return self.groups.entry((group, "other".into())).or_default();
+        }
+        self.groups.entry(key).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Digest, Keyring, Ttl, Usage};
+
+    fn prefix(name: &str) -> Digest {
+        Keyring::new(b"test").scope(&[name.as_bytes()])
+    }
+
+    fn wrote(at: f64, name: &str, tokens: u64) -> Record {
+        Record {
+            at: Timestamp::from_secs_f64(at),
+            model: "m".into(),
+            usage: Some(Usage::reported(0, 0, tokens, 0, 0)),
+            premium: Money::from_pico(i128::from(tokens)),
+            written: vec![(prefix(name), Ttl::FiveMinutes, tokens)],
+            ..Record::default()
+        }
+    }
+
+    fn read(at: f64, name: &str) -> Record {
+        Record {
+            at: Timestamp::from_secs_f64(at),
+            model: "m".into(),
+            usage: Some(Usage::reported(0, 10, 0, 0, 0)),
+            read_prefix: Some(prefix(name)),
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn a_write_that_is_read_is_no_waste() {
+        let mut ledger = Ledger::default();
+        ledger.record(&wrote(0.0, "a", 1000));
+        assert_eq!(ledger.undecided(), Money::from_pico(1000));
+        ledger.record(&read(10.0, "a"));
+        ledger.settle(Timestamp::from_secs_f64(9_999.0));
+        assert_eq!(ledger.totals().waste, Money::ZERO);
+    }
+
+    #[test]
+    fn a_write_that_expires_unread_is_waste_in_every_group() {
+        let mut ledger = Ledger::default();
+        ledger.record(&wrote(0.0, "a", 1000));
+        ledger.settle(Timestamp::from_secs_f64(299.0));
+        assert_eq!(ledger.totals().waste, Money::ZERO);
+        ledger.settle(Timestamp::from_secs_f64(301.0));
+        assert_eq!(ledger.totals().waste, Money::from_pico(1000));
+        let by_model: Vec<_> = ledger.totals_by(Group::Model).collect();
+        assert_eq!(by_model.len(), 1);
+        assert_eq!(by_model[0].1.waste, Money::from_pico(1000));
+    }
+
+    #[test]
+    fn a_read_of_the_shared_part_saves_that_part_of_the_premium() {
+        let mut ledger = Ledger::default();
+        let mut record = wrote(0.0, "tail", 1000);
+        record.written.insert(0, (prefix("system"), Ttl::FiveMinutes, 250));
+        ledger.record(&record);
+        ledger.record(&read(10.0, "system"));
+        ledger.settle(Timestamp::from_secs_f64(400.0));
+        assert_eq!(ledger.totals().waste, Money::from_pico(750));
+    }
+
+    #[test]
+    fn unreported_usage_is_not_zero_usage() {
+        let mut ledger = Ledger::default();
+        ledger.record(&Record::default());
+        assert_eq!(ledger.totals().unreported, 1);
+        assert_eq!(ledger.totals().usage.read, None);
+        assert_eq!(ledger.totals().hit_rate(), None);
+    }
+
+    #[test]
+    fn labels_are_bounded() {
+        let mut ledger = Ledger::default();
+        for n in 0..3000 {
+            let record = Record {
+                tenant: format!("tenant-{n}").into(),
+                ..Record::default()
+            };
+            ledger.record(&record);
+        }
+        assert!(ledger.groups.len() <= GROUPS * Group::ALL.len() + Group::ALL.len());
+        let other = ledger.totals_by(Group::Tenant).find(|(label, _)| *label == "other");
+        assert!(other.is_some_and(|(_, totals)| totals.exchanges > 0));
     }
 }

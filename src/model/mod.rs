@@ -13,7 +13,7 @@ mod usage;
 pub use digest::{Digest, Fingerprint, Keyring};
 pub use limits::{Limits, Markers, Mode};
 pub use money::{Money, PriceTier, Prices};
-pub use outlook::Outlook;
+pub use outlook::{Candidate, Outlook};
 pub use plan::{Breakpoint, Change, Plan, Skip, Why};
 pub use prompt::{Block, BlockKind, Form, Marker, Prompt, Role, Section, Span};
 pub use time::{Timestamp, Ttl};

@@ -157,6 +157,13 @@ impl PriceTier {
             + self.output.times(usage.output.unwrap_or(0))
     }
 
+    /// What writing cost above plain input: lost, unless the entry is read.
+    #[must_use]
+    pub fn write_premium(&self, usage: &Usage) -> Money {
+        (self.write_5m - self.input).times(usage.write_5m.unwrap_or(0))
+            + (self.write_1h - self.input).times(usage.write_1h.unwrap_or(0))
+    }
+
     /// What the same tokens would have cost without any caching.
     #[must_use]
     pub fn cost_without_caching(&self, usage: &Usage) -> Money {

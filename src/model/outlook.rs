@@ -1,20 +1,50 @@
 //! What the history expects of one request: the planner's whole view of the past.
 
-use super::{Tokens, Ttl};
+use super::{Tokens, Ttl, Why};
+
+/// A block on which a marker could earn money.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// Index into the prompt's blocks.
+    pub block: usize,
+    /// Why it is a candidate.
+    pub why: Why,
+    /// Probability that a later request reads the prefix that ends here, or a deeper one, within
+    /// the entry's life.
+    pub reuse: f64,
+}
+
+impl Candidate {
+    /// A candidate of which nothing is expected yet.
+    #[must_use]
+    pub const fn new(block: usize, why: Why) -> Self {
+        Self {
+            block,
+            why,
+            reuse: 0.0,
+        }
+    }
+}
 
 /// What the history expects of one request.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Outlook {
+    /// Candidates in block order, each block at most once.
+    pub candidates: Vec<Candidate>,
     /// Estimated tokens of the prefix up to and including each block, one per block.
     pub prefix_tokens: Vec<Tokens>,
-    /// The deepest block whose prefix should be warm, with its lifetime class.
+    /// The deepest block whose prefix should be warm, with the class of its entry.
     pub warm: Option<(usize, Ttl)>,
-    /// The block on which the previous request of this conversation ended, if it is known.
-    pub previous_top: Option<usize>,
-    /// Candidate positions with the probability that a later request reuses the prefix that ends
-    /// there within the entry's life; block order.
-    pub reuse: Vec<(usize, f64)>,
-    /// The lifetime class to write with.
+    /// The class to write with.
     pub ttl: Ttl,
+}
+
+impl Outlook {
+    /// Estimated tokens of the prefix that ends with `block`.
+    #[must_use]
+    pub fn tokens_to(&self, block: usize) -> Tokens {
+        self.prefix_tokens.get(block).copied().unwrap_or(0)
+    }
 }

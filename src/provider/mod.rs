@@ -3,8 +3,21 @@
 //! A row says where a provider is reached, which dialect it speaks, and what each of its models
 //! allows and costs, with source and date. Nothing outside this room matches on a provider's name.
 
+mod fields;
+mod ids;
+mod rows;
+
 use crate::error::Error;
-use crate::model::{Limits, Prices};
+use crate::model::{Limits, Prices, Ttl};
+use fields::File;
+use rows::ModelRow;
+
+/// The prior for a model of which nothing is known: about 2.7 bytes per token (recorded traffic
+/// of Claude models up to 2026-03 on code, 2.6 to 2.75).
+const DEFAULT_BYTES_PER_KTOK: u32 = 2700;
+
+/// The files of built-in rows.
+const BUILTIN: [(&str, &str); 1] = [("anthropic.toml", include_str!("anthropic.toml"))];
 
 /// One provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,11 +25,35 @@ use crate::model::{Limits, Prices};
 pub struct Provider {
     /// Its name in configuration and reports, such as `anthropic`.
     pub name: Box<str>,
+    /// The wire dialect it speaks, such as `messages`.
+    pub dialect: Box<str>,
+    /// Hosts that serve it, without a port unless only that port does.
+    pub hosts: Vec<Box<str>>,
+    /// Paths of calls that carry a prompt.
+    pub paths: Vec<Box<str>>,
+    /// Lifetime classes on sale.
+    pub ttls: Vec<Ttl>,
+    /// Markers per request, an automatic one included.
+    pub max_breakpoints: usize,
+    /// Positions searched back from a marker, its own included.
+    pub lookback: usize,
+    /// Whether a run of tool uses, or of tool results, is one position.
+    pub collapse_runs: bool,
+    /// Whether a marker at the top of the body places itself.
+    pub automatic_marker: bool,
+    /// Where the row's facts were read.
+    pub source: Box<str>,
+    /// The date of that source, `YYYY-MM-DD`.
+    pub as_of: Box<str>,
 }
 
 /// What is known about one model of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of a row, each named where it is used"
+)]
 pub struct Model {
     /// The row's name, such as `claude-opus-4.5`; the caller's spelling where no row matched.
     pub name: Box<str>,
@@ -29,55 +66,296 @@ pub struct Model {
     /// Input tokens that stay plain although the last block is marked, for a text block and for a
     /// tool result (recorded traffic, 2026-08).
     pub residual: (u64, u64),
+    /// Tokens that the provider adds behind the system prompt when the request has tools.
+    pub tool_instructions: u64,
     /// Whether thinking blocks are bound to the exact bytes before them.
     pub prefix_check: bool,
+    /// Whether thinking of earlier turns stays in the prompt when the user speaks again; where it
+    /// does not, the cache is lost from there (platform.claude.com thinking, 2026-08-22).
+    pub keeps_thinking: bool,
+    /// Whether a message in the middle of the conversation may have the role `system`.
+    pub system_messages: bool,
+    /// Where the row's facts were read; empty where no row matched.
+    pub source: Box<str>,
+    /// The date of that source, `YYYY-MM-DD`; empty where no row matched.
+    pub as_of: Box<str>,
+}
+
+impl Model {
+    /// What is assumed of a model without a row.
+    fn unknown(id: &str) -> Self {
+        Self {
+            name: id.into(),
+            limits: Limits::CONSERVATIVE,
+            prices: None,
+            bytes_per_ktok: DEFAULT_BYTES_PER_KTOK,
+            residual: (3, 1),
+            tool_instructions: 0,
+            prefix_check: true,
+            keeps_thinking: true,
+            system_messages: true,
+            source: "".into(),
+            as_of: "".into(),
+        }
+    }
 }
 
 /// All rows: the built-in ones and the user's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    _private: (),
+    providers: Vec<Provider>,
+    models: Vec<ModelRow>,
 }
 
 impl Catalog {
     /// The rows this crate ships with.
     #[must_use]
     pub fn builtin() -> Self {
-        Self { _private: () }
+        // A test reads every built-in file, so that none can fail here.
+        BUILTIN.iter().fold(Self::default(), |rows, (name, text)| {
+            rows.clone().with_toml(name, text).unwrap_or(rows)
+        })
     }
 
     /// These rows with the user's added; a row of the same name replaces the built-in one.
     ///
     /// # Errors
     /// Names the file, the line and the fix when `text` is not what a row file should be.
-    pub fn with_toml(self, _file: &str, _text: &str) -> Result<Self, Error> {
+    pub fn with_toml(mut self, file: &str, text: &str) -> Result<Self, Error> {
+        let file = File { name: file, text };
+        rows::add(file, &mut self.providers, &mut self.models)?;
         Ok(self)
     }
 
-    /// The provider that serves `host` and `path`, if a row says so.
+    /// The provider that serves `host` and `path`, if a row says so. The query and a trailing
+    /// slash do not matter; a port matters only to a row that names one.
     #[must_use]
-    pub fn find(&self, _host: &str, _path: &str) -> Option<&Provider> {
-        None
+    pub fn find(&self, host: &str, path: &str) -> Option<&Provider> {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let bare = host.split(':').next().unwrap_or_default();
+        let path = path.split('?').next().unwrap_or_default();
+        let path = path.trim_end_matches('/');
+        self.providers.iter().find(|row| {
+            let hosts = row.hosts.iter().map(AsRef::as_ref);
+            let mut paths = row.paths.iter().map(AsRef::as_ref);
+            hosts
+                .into_iter()
+                .any(|known: &str| known == host || known == bare)
+                && paths.any(|known: &str| known.trim_end_matches('/') == path)
+        })
     }
 
     /// The provider of this name.
     #[must_use]
-    pub fn provider(&self, _name: &str) -> Option<&Provider> {
-        None
+    pub fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|row| row.name.as_ref() == name)
     }
 
     /// The model with this id at this provider: ids are normalised (dates, dots and dashes, region
     /// and vendor prefixes, ARNs). An unknown one gets conservative limits, no prices, and
     /// `limits.known == false`.
     #[must_use]
-    pub fn model(&self, _provider: &str, id: &str) -> Model {
-        Model {
-            name: id.into(),
-            limits: Limits::CONSERVATIVE,
-            prices: None,
-            bytes_per_ktok: 2700,
-            residual: (3, 1),
-            prefix_check: true,
+    pub fn model(&self, provider: &str, id: &str) -> Model {
+        self.row(provider, &id.trim().to_ascii_lowercase())
+            .or_else(|| self.row(provider, &ids::key(id)?))
+            .map_or_else(|| Model::unknown(id), |row| row.model.clone())
+    }
+
+    /// All models of one provider, in the order of their rows.
+    pub fn models<'a>(&'a self, provider: &'a str) -> impl Iterator<Item = &'a Model> {
+        self.models
+            .iter()
+            .filter(move |row| row.provider.as_ref() == provider)
+            .map(|row| &row.model)
+    }
+
+    /// All providers, in the order of their rows.
+    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+        self.providers.iter()
+    }
+
+    fn row(&self, provider: &str, key: &str) -> Option<&ModelRow> {
+        self.models
+            .iter()
+            .filter(|row| row.provider.as_ref() == provider)
+            .find(|row| row.keys.iter().any(|known| known == key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::{Money, PriceTier};
+
+    #[test]
+    fn every_builtin_file_is_read() {
+        for (name, text) in BUILTIN {
+            let rows = Catalog::default().with_toml(name, text);
+            assert!(rows.is_ok(), "{:?}", rows.err());
         }
+        assert!(Catalog::builtin().models("anthropic").count() >= 24);
+    }
+
+    #[test]
+    fn every_row_has_a_source_a_date_and_ordered_prices() {
+        let rows = Catalog::builtin();
+        let mut names = BTreeSet::new();
+        let mut keys = BTreeSet::new();
+        for row in &rows.models {
+            assert!(names.insert(&row.model.name), "{}", row.model.name);
+            for key in &row.keys {
+                assert!(keys.insert(key), "{key} has two rows");
+            }
+            assert!(!row.model.source.is_empty());
+            let prices = row.model.prices.iter();
+            let tiers = prices.flat_map(|p| [Some(p.standard), p.short.map(|(_, tier)| tier)]);
+            for tier in tiers.flatten() {
+                assert!(tier.read <= tier.input, "{}", row.model.name);
+                assert!(tier.input <= tier.write_5m && tier.write_5m <= tier.write_1h);
+            }
+        }
+    }
+
+    /// Every id of the provider notes of 2026-11, with its minimum and input price.
+    #[test]
+    fn documented_models_are_known() {
+        let table = [
+            ("claude-fable-5-2", 512, "8", "0.20"),
+            ("claude-fable-5-1", 512, "10", "0.25"),
+            ("claude-mythos-5-1", 512, "10", "0.25"),
+            ("claude-fable-5", 512, "10", "1"),
+            ("claude-mythos-5", 512, "10", "1"),
+            ("claude-opus-5-5", 512, "4", "0.2"),
+            ("claude-opus-5", 512, "5", "0.5"),
+            ("claude-opus-4-8", 1024, "5", "0.5"),
+            ("claude-opus-4-7", 2048, "5", "0.5"),
+            ("claude-opus-4-6", 4096, "5", "0.5"),
+            ("claude-opus-4-5-20251101", 4096, "5", "0.5"),
+            ("claude-opus-4-1@20250805", 1024, "15", "1.5"),
+            ("claude-opus-4-20250514", 1024, "15", "1.5"),
+            ("claude-opus-4-0", 1024, "15", "1.5"),
+            ("claude-sonnet-5-5", 512, "2", "0.1"),
+            ("claude-sonnet-5", 1024, "2", "0.2"),
+            ("claude-sonnet-4-6", 1024, "3", "0.3"),
+            ("anthropic/claude-sonnet-4.5", 1024, "3", "0.3"),
+            ("claude-sonnet-4-20250514", 1024, "3", "0.3"),
+            ("claude-haiku-5-5", 512, "0.5", "0.05"),
+            ("claude-haiku-4-5-20251001", 4096, "1", "0.1"),
+            ("claude-3-5-haiku-latest", 2048, "0.8", "0.08"),
+            ("claude-3-haiku-20240307", 2048, "0.25", "0.03"),
+            ("claude-3-7-sonnet-20250219", 1024, "3", "0.3"),
+        ];
+        let rows = Catalog::builtin();
+        for (id, min, input, read) in table {
+            let model = rows.model("anthropic", id);
+            assert!(model.limits.known, "{id}");
+            assert_eq!(model.limits.min_tokens, min, "{id}");
+            let tier = model.prices.expect(id).standard;
+            assert_eq!(Some(tier.input), Money::per_mtok(input), "{id}");
+            assert_eq!(Some(tier.read), Money::per_mtok(read), "{id}");
+        }
+        let preview = rows.model("anthropic", "claude-mythos-preview");
+        assert!(preview.limits.known && preview.prices.is_none());
+    }
+
+    #[test]
+    fn a_short_prompt_has_its_own_tier() {
+        let model = Catalog::builtin().model("anthropic", "claude-haiku-5.5");
+        let prices = model.prices.expect("priced");
+        let usd = |text| Money::per_mtok(text).expect("a price");
+        assert_eq!(prices.tier(100_000).input, usd("0.10"));
+        assert_eq!(prices.tier(100_001).input, usd("0.50"));
+    }
+
+    #[test]
+    fn an_unknown_model_is_conservative_and_unpriced() {
+        let rows = Catalog::builtin();
+        for id in [
+            "claude-opus-9",
+            "gpt-6",
+            "",
+            "arn:aws:bedrock:us-east-1:1:application-inference-profile/claude-opus-4-8",
+        ] {
+            let model = rows.model("anthropic", id);
+            assert_eq!(model.limits, Limits::CONSERVATIVE, "{id}");
+            assert_eq!(model.prices, None);
+            assert_eq!(model.name.as_ref(), id);
+        }
+        assert!(!rows.model("elsewhere", "claude-opus-5").limits.known);
+    }
+
+    #[test]
+    fn a_host_and_path_find_their_provider() {
+        let rows = Catalog::builtin();
+        let name = |host, path| rows.find(host, path).map(|row| row.name.as_ref());
+        assert_eq!(name("api.anthropic.com", "/v1/messages"), Some("anthropic"));
+        assert_eq!(
+            name("API.anthropic.com:443", "/v1/messages/?beta=true"),
+            Some("anthropic")
+        );
+        assert_eq!(name("api.anthropic.com", "/v1/messages/batches"), None);
+        assert_eq!(name("evil-api.anthropic.com", "/v1/messages"), None);
+    }
+
+    #[test]
+    fn a_users_row_replaces_the_builtin_one() {
+        let text = "[[model]]\nprovider = \"anthropic\"\nname = \"claude-opus-5\"\n\
+                    min_tokens = 7\ninput = \"1\"\nwrite_5m = \"2\"\nwrite_1h = \"3\"\n\
+                    read = \"0.5\"\noutput = \"4\"\nsource = \"contract\"\nas_of = \"2026-11-22\"\n";
+        let rows = Catalog::builtin()
+            .with_toml("mine.toml", text)
+            .expect("valid");
+        let model = rows.model("anthropic", "claude-opus-5");
+        assert_eq!(model.limits.min_tokens, 7);
+        let usd = |text| Money::per_mtok(text).expect("a price");
+        let expected = PriceTier::new([usd("1"), usd("2"), usd("3"), usd("0.5"), usd("4")]);
+        assert_eq!(model.prices.map(|p| p.standard), Some(expected));
+        let count = |rows: &Catalog| rows.models("anthropic").count();
+        assert_eq!(count(&rows), count(&Catalog::builtin()));
+    }
+
+    #[test]
+    fn errors_name_the_file_the_line_and_the_fix() {
+        let table = [
+            (
+                "[[model]]\nprovider = \"anthropic\"\nnmae = \"x\"\n",
+                "mine.toml:3: unknown key `nmae`; did you mean `name`?",
+            ),
+            (
+                "[[model]]\nprovider = \"antropic\"\nname = \"x\"\n",
+                "mine.toml:2: there is no provider `antropic`; did you mean `anthropic`?",
+            ),
+            (
+                "\n[[model]]\nprovider = \"anthropic\"\n",
+                "mine.toml:2: `name` is missing; add `name = \"…\"`",
+            ),
+            (
+                "[[model]]\nprovider = \"anthropic\"\nname = \"x\"\ninput = 3\n",
+                "mine.toml:4: `input` must be a string in quotes",
+            ),
+            (
+                "[[model]]\nprovider = \"anthropic\"\nname = \"x\"\nresidual = [1]\n",
+                "mine.toml:4: `residual` must be two numbers, such as [3, 1]",
+            ),
+            (
+                "[[model]]\nprovider = \"anthropic\"\nname = \"x\"\nmin_tokens = -1\n",
+                "mine.toml:4: `min_tokens` must be a whole number, zero or more",
+            ),
+            (
+                "[model]\nname = \"x\"\n",
+                "mine.toml:1: write `model` as `[[model]]`",
+            ),
+        ];
+        for (text, expected) in table {
+            let error = Catalog::builtin().with_toml("mine.toml", text);
+            let error = error.expect_err("refused");
+            assert_eq!(error.to_string(), expected);
+            assert!(error.is_config());
+        }
+        let broken = Catalog::builtin().with_toml("mine.toml", "[[model]]\nname = \n");
+        let broken = broken.expect_err("refused").to_string();
+        assert!(broken.starts_with("mine.toml:2: "), "{broken}");
     }
 }

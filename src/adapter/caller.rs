@@ -1,0 +1,245 @@
+//! What a request's head alone decides: whether its body is read, and for whom.
+
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, Method};
+
+use crate::engine::{Content, Meta};
+use crate::model::Skip;
+
+/// Names the tenant of a request by a header, removed before the request is sent.
+pub(crate) const TENANT: HeaderName = HeaderName::from_static("x-cachewright-tenant");
+
+/// Names the route of a request by a header, removed before the request is sent.
+pub(crate) const ROUTE: HeaderName = HeaderName::from_static("x-cachewright-route");
+
+/// The parts of a request's head that decide.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) host: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+/// What is done with a request, as far as its head tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Not a prompt at all: sent on, and no exchange of ours.
+    Forward,
+    /// Sent on as it is, and accounted for.
+    Skip(Skip),
+    /// The body may be read.
+    Read,
+}
+
+/// Everything outside the body that separates caches.
+#[derive(Clone, Default)]
+pub(crate) struct Caller {
+    pub(crate) provider: Box<str>,
+    pub(crate) account: Box<str>,
+    pub(crate) tenant: Box<str>,
+    pub(crate) route: Box<str>,
+    pub(crate) betas: Box<str>,
+}
+
+impl Caller {
+    pub(crate) fn meta(&self) -> Meta<'_> {
+        let mut meta = Meta::of(&self.provider);
+        meta.account = &self.account;
+        meta.tenant = &self.tenant;
+        meta.route = &self.route;
+        meta.betas = &self.betas;
+        meta
+    }
+}
+
+impl Head<'_> {
+    /// The verdict for a request to this provider, or to one that no row names.
+    pub(crate) fn verdict(&self, provider: Option<&str>) -> Verdict {
+        let json = self.declares_json();
+        if self.method != Method::POST || self.path.ends_with(COUNTING) {
+            Verdict::Forward
+        } else if provider.is_none() {
+            // What is not even JSON is not a prompt; what is JSON may be one to a provider that
+            // nobody described, and the report says so.
+            if json {
+                Verdict::Skip(Skip::UnknownEndpoint)
+            } else {
+                Verdict::Forward
+            }
+        } else if self.is_signed() {
+            Verdict::Skip(Skip::Signed)
+        } else if !json || self.headers.contains_key(CONTENT_ENCODING) {
+            Verdict::Skip(Skip::Encoded)
+        } else {
+            Verdict::Read
+        }
+    }
+
+    /// The secret that names the account, if the head carries one.
+    pub(crate) fn credential(&self) -> Option<&[u8]> {
+        let key = self.headers.get("x-api-key");
+        key.or_else(|| self.headers.get(AUTHORIZATION))
+            .map(|value| value.as_bytes())
+    }
+
+    /// The beta headers as one sorted list: order and spacing do not separate caches.
+    pub(crate) fn betas(&self) -> Box<str> {
+        let values = self.headers.get_all("anthropic-beta");
+        let mut betas: Vec<&str> = values
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .filter(|beta| !beta.is_empty())
+            .collect();
+        betas.sort_unstable();
+        betas.dedup();
+        betas.join(",").into()
+    }
+
+    /// Whether the caller signed these very bytes, so that any change would break the signature.
+    fn is_signed(&self) -> bool {
+        let by_aws = self
+            .headers
+            .get(AUTHORIZATION)
+            .is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"));
+        by_aws
+            || self.headers.keys().any(|name| {
+                SIGNATURES.contains(&name.as_str()) || name.as_str().starts_with("signature")
+            })
+    }
+
+    fn declares_json(&self) -> bool {
+        essence(self.headers)
+            .is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"))
+    }
+}
+
+/// Token counting neither reads nor writes the cache (platform.claude.com token-counting, 2026-08).
+const COUNTING: &str = "/count_tokens";
+
+/// Headers that bind the body's exact bytes; `signature*` comes on top (RFC 9421, RFC 9530).
+const SIGNATURES: [&str; 5] = [
+    "content-digest",
+    "content-md5",
+    "digest",
+    "repr-digest",
+    "x-amz-content-sha256",
+];
+
+/// How a response with these headers is read.
+pub(crate) fn content(headers: &HeaderMap) -> Content {
+    let encoded = headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|value| value.as_bytes() != b"identity");
+    match essence(headers).as_deref() {
+        Some("text/event-stream") if !encoded => Content::Sse,
+        Some("application/json") if !encoded => Content::Json,
+        Some(_) | None => Content::Opaque,
+    }
+}
+
+/// The media type without its parameters, in lower case.
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let kind = value.split(';').next().unwrap_or(value);
+    Some(kind.trim().to_ascii_lowercase())
+}
+
+/// Takes a label out of the headers, so that it never reaches the provider.
+pub(crate) fn take_label(headers: &mut HeaderMap, name: &HeaderName) -> Option<Box<str>> {
+    let value = headers.remove(name)?;
+    value.to_str().ok().map(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(method: &Method, path: &str, headers: &[(&'static str, &str)]) -> Verdict {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .collect();
+        let head = Head {
+            method,
+            host: "localhost",
+            path,
+            headers: &headers,
+        };
+        head.verdict(Some("anthropic"))
+    }
+
+    #[test]
+    fn only_plain_json_posts_are_read() {
+        let json = ("content-type", "Application/JSON; charset=utf-8");
+        let post =
+            |headers: &[(&'static str, &str)]| verdict(&Method::POST, "/v1/messages", headers);
+        assert_eq!(post(&[json]), Verdict::Read);
+        assert_eq!(post(&[]), Verdict::Skip(Skip::Encoded));
+        assert_eq!(
+            post(&[json, ("content-encoding", "gzip")]),
+            Verdict::Skip(Skip::Encoded)
+        );
+        assert_eq!(
+            verdict(&Method::GET, "/v1/messages", &[json]),
+            Verdict::Forward
+        );
+        assert_eq!(
+            verdict(&Method::POST, "/v1/messages/count_tokens", &[json]),
+            Verdict::Forward
+        );
+    }
+
+    #[test]
+    fn every_kind_of_signature_is_seen() {
+        let json = ("content-type", "application/json");
+        for signature in [
+            ("authorization", "AWS4-HMAC-SHA256 Credential=x"),
+            ("x-amz-content-sha256", "00"),
+            ("digest", "sha-256=x"),
+            ("content-digest", "sha-256=:x:"),
+            ("content-md5", "x"),
+            ("signature", "sig1=:x:"),
+            ("signature-input", "sig1=()"),
+        ] {
+            assert_eq!(
+                verdict(&Method::POST, "/v1/messages", &[json, signature]),
+                Verdict::Skip(Skip::Signed),
+                "{signature:?}"
+            );
+        }
+        let bearer = ("authorization", "Bearer AWS4-x");
+        assert_eq!(
+            verdict(&Method::POST, "/v1/messages", &[json, bearer]),
+            Verdict::Read
+        );
+    }
+
+    #[test]
+    fn betas_are_a_set() {
+        let mut headers = HeaderMap::new();
+        headers.append("anthropic-beta", "b-2, a-1".parse().unwrap());
+        headers.append("anthropic-beta", "a-1,c-3".parse().unwrap());
+        let head = Head {
+            method: &Method::POST,
+            host: "",
+            path: "",
+            headers: &headers,
+        };
+        assert_eq!(&*head.betas(), "a-1,b-2,c-3");
+    }
+
+    #[test]
+    fn an_encoded_response_is_opaque() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            CONTENT_TYPE,
+            "text/event-stream; charset=utf-8".parse().unwrap(),
+        );
+        assert_eq!(content(&headers), Content::Sse);
+        headers.insert(CONTENT_ENCODING, "gzip".parse().unwrap());
+        assert_eq!(content(&headers), Content::Opaque);
+    }
+}

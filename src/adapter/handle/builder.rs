@@ -1,0 +1,292 @@
+//! Configuration of a handle: by calls, or from a TOML text that names its mistakes.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use serde::Deserialize;
+
+use super::books::Books;
+use super::{Cachewright, OnRecord, Shared};
+use crate::adapter::clock::{Clock, SystemClock};
+use crate::adapter::memory::InProcess;
+use crate::engine::{Engine, Settings};
+use crate::error::Error;
+use crate::ledger::Record;
+use crate::model::{Keyring, Markers, Mode};
+use crate::provider::Catalog;
+
+/// A handle under construction. What is not set keeps its default.
+pub struct Builder {
+    catalog: Catalog,
+    settings: Settings,
+    clock: Box<dyn Clock>,
+    tenant: Box<str>,
+    route: Box<str>,
+    assume: Option<Box<str>>,
+    on_record: Option<Box<OnRecord>>,
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self {
+            catalog: Catalog::builtin(),
+            settings: Settings::default(),
+            clock: Box::new(SystemClock),
+            tenant: Box::default(),
+            route: Box::default(),
+            assume: None,
+            on_record: None,
+        }
+    }
+
+    /// How far requests may be changed.
+    #[must_use]
+    pub const fn mode(mut self, mode: Mode) -> Self {
+        self.settings.mode = mode;
+        self
+    }
+
+    /// What happens to the caller's own markers.
+    #[must_use]
+    pub const fn markers(mut self, markers: Markers) -> Self {
+        self.settings.markers = markers;
+        self
+    }
+
+    /// Bodies longer than this many bytes go through untouched.
+    #[must_use]
+    pub const fn max_body(mut self, bytes: usize) -> Self {
+        self.settings.max_body = bytes;
+        self
+    }
+
+    /// The tenant of requests that name none.
+    #[must_use]
+    pub fn tenant(mut self, name: impl Into<Box<str>>) -> Self {
+        self.tenant = name.into();
+        self
+    }
+
+    /// The route of requests that name none.
+    #[must_use]
+    pub fn route(mut self, name: impl Into<Box<str>>) -> Self {
+        self.route = name.into();
+        self
+    }
+
+    /// The provider behind hosts that no row names: gateways, custom base URLs, test servers.
+    #[must_use]
+    pub fn assume(mut self, provider: impl Into<Box<str>>) -> Self {
+        self.assume = Some(provider.into());
+        self
+    }
+
+    /// Another clock than the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// Called once per finished exchange, on the task that finished it: keep it short.
+    #[must_use]
+    pub fn on_record(mut self, callback: impl Fn(&Record) + Send + Sync + 'static) -> Self {
+        self.on_record = Some(Box::new(callback));
+        self
+    }
+
+    /// Settings from a TOML text: `mode`, `markers`, `max_body`, `tenant`, `route`, `assume`.
+    /// `file` is the name that errors carry.
+    ///
+    /// # Errors
+    /// Names the file, the line and the fix when a key or a value is not known.
+    pub fn config(mut self, file: &str, text: &str) -> Result<Self, Error> {
+        let config: Config = toml::from_str(text)
+            .map_err(|error| Error::config(format!("{file}: {error}").trim_end()))?;
+        let Config {
+            mode,
+            markers,
+            max_body,
+            tenant,
+            route,
+            assume,
+        } = config;
+        if let Some(mode) = mode {
+            self.settings.mode = mode.into();
+        }
+        if let Some(markers) = markers {
+            self.settings.markers = markers.into();
+        }
+        self.settings.max_body = max_body.unwrap_or(self.settings.max_body);
+        self.tenant = tenant.unwrap_or(self.tenant);
+        self.route = route.unwrap_or(self.route);
+        self.assume = assume.or(self.assume);
+        Ok(self)
+    }
+
+    /// Settings from a TOML file; see [`Builder::config`].
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not what it should be.
+    pub fn config_file(self, path: impl AsRef<Path>) -> Result<Self, Error> {
+        let (name, text) = read(path.as_ref())?;
+        self.config(&name, &text)
+    }
+
+    /// The user's own rows of providers and models, as TOML text.
+    ///
+    /// # Errors
+    /// Names the file, the line and the fix when the text is not what a row file should be.
+    pub fn rows(mut self, file: &str, text: &str) -> Result<Self, Error> {
+        self.catalog = self.catalog.with_toml(file, text)?;
+        Ok(self)
+    }
+
+    /// The user's own rows of providers and models, as a TOML file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not what it should be.
+    pub fn rows_file(self, path: impl AsRef<Path>) -> Result<Self, Error> {
+        let (name, text) = read(path.as_ref())?;
+        self.rows(&name, &text)
+    }
+
+    /// The handle.
+    ///
+    /// # Errors
+    /// When the assumed provider has no row.
+    pub fn build(self) -> Result<Cachewright, Error> {
+        match &self.assume {
+            Some(name) if self.catalog.provider(name).is_none() => Err(Error::config(format!(
+                "no provider row is named {name:?}: assume a built-in one such as \"anthropic\", \
+                 or add a row for it"
+            ))),
+            Some(_) | None => Ok(self.finish()),
+        }
+    }
+
+    pub(super) fn finish(self) -> Cachewright {
+        let shared = Shared {
+            engine: Engine::new(Arc::new(self.catalog), self.settings)
+                .remembering(Arc::new(InProcess::default())),
+            clock: self.clock,
+            // Separates accounts within this process only; keys have too much entropy to be
+            // guessed from it.
+            accounts: Keyring::new(b"account scope"),
+            tenant: self.tenant,
+            route: self.route,
+            assume: self.assume,
+            on_record: self.on_record,
+            books: Mutex::new(Books::default()),
+        };
+        Cachewright {
+            shared: Arc::new(shared),
+        }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("settings", &self.settings)
+            .field("assume", &self.assume)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The configuration file's form; kept apart from the words of the domain, which know no serde.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    mode: Option<ModeName>,
+    markers: Option<MarkersName>,
+    max_body: Option<usize>,
+    tenant: Option<Box<str>>,
+    route: Option<Box<str>>,
+    assume: Option<Box<str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ModeName {
+    Observe,
+    Place,
+    Reshape,
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Observe => Self::Observe,
+            ModeName::Place => Self::Place,
+            ModeName::Reshape => Self::Reshape,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum MarkersName {
+    Keep,
+    Replace,
+}
+
+impl From<MarkersName> for Markers {
+    fn from(name: MarkersName) -> Self {
+        match name {
+            MarkersName::Keep => Self::Keep,
+            MarkersName::Replace => Self::Replace,
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<(String, String), Error> {
+    let name = path.display().to_string();
+    match fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(Error::io(format!("cannot read {name}")).caused_by(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_text_sets_what_it_names() {
+        let text = "mode = \"observe\"\nmarkers = \"replace\"\nmax_body = 5\ntenant = \"t\"";
+        let builder = Builder::new().route("r").config("a.toml", text).unwrap();
+        assert_eq!(builder.settings.mode, Mode::Observe);
+        assert_eq!(builder.settings.markers, Markers::Replace);
+        assert_eq!(builder.settings.max_body, 5);
+        assert_eq!((&*builder.tenant, &*builder.route), ("t", "r"));
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_file_line_and_choice() {
+        let error = Builder::new()
+            .config("a.toml", "\nmode = \"plaice\"")
+            .unwrap_err();
+        assert!(error.is_config());
+        let text = error.to_string();
+        for part in ["a.toml", "line 2", "observe", "place", "reshape"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        let text = Builder::new()
+            .config("a.toml", "moode = 1")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("moode") && text.contains("max_body"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_assumed_provider_must_have_a_row() {
+        let error = Builder::new().assume("antropic").build().unwrap_err();
+        assert!(error.to_string().contains("antropic"));
+    }
+}

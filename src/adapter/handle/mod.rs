@@ -1,0 +1,225 @@
+//! The user's handle: engine, ledger and clock behind one cheap clone.
+
+mod books;
+mod builder;
+mod report;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use self::books::Books;
+pub use self::builder::Builder;
+pub use self::report::{Report, Row};
+use super::caller::{Caller, Head, Verdict};
+use super::clock::Clock;
+use super::running::{Running, shielded};
+use super::tower::{PromptCache, PromptCacheLayer};
+use crate::engine::Engine;
+use crate::ledger::{Group, Record, Totals};
+use crate::model::{Keyring, Skip, Timestamp};
+
+/// One installation: wrap clients with it, then ask it what happened.
+///
+/// Clones share everything.
+///
+/// ```
+/// use cachewright::adapter::handle::Cachewright;
+///
+/// let cache = Cachewright::new();
+/// assert_eq!(cache.totals().exchanges, 0);
+/// ```
+#[derive(Clone)]
+pub struct Cachewright {
+    shared: Arc<Shared>,
+}
+
+/// What is called once per finished exchange.
+type OnRecord = dyn Fn(&Record) + Send + Sync;
+
+struct Shared {
+    engine: Engine,
+    clock: Box<dyn Clock>,
+    accounts: Keyring,
+    tenant: Box<str>,
+    route: Box<str>,
+    assume: Option<Box<str>>,
+    on_record: Option<Box<OnRecord>>,
+    books: Mutex<Books>,
+}
+
+/// The tenant of one request, as a request extension; over the handle's default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a name and nothing else")]
+pub struct Tenant(pub Box<str>);
+
+/// The route of one request (the user's own name for this kind of call), as a request extension;
+/// over the handle's default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a name and nothing else")]
+pub struct Route(pub Box<str>);
+
+impl Cachewright {
+    /// A handle with the built-in rows and the default settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Builder::new().finish()
+    }
+
+    /// A handle to be configured.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// A layer for stacks of services.
+    #[must_use]
+    pub fn layer(&self) -> PromptCacheLayer {
+        PromptCacheLayer::new(self.clone())
+    }
+
+    /// Wraps one client.
+    #[must_use]
+    pub fn wrap<S>(&self, service: S) -> PromptCache<S> {
+        PromptCache::new(service, self.clone())
+    }
+
+    /// The engine in use.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// Sums over all finished exchanges.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.books().totals()
+    }
+
+    /// Sums over the finished exchanges of each model, route, tenant or provider.
+    #[must_use]
+    pub fn totals_by(&self, group: Group) -> BTreeMap<Box<str>, Totals> {
+        self.books().totals_by(group)
+    }
+
+    /// The most recent exchanges, oldest first; at most [`Cachewright::RECENT`].
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        self.books().recent()
+    }
+
+    /// How many recent exchanges are kept.
+    pub const RECENT: usize = books::RECENT;
+
+    /// Hit rate, cost and savings per model, ready to be shown.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let books = self.books();
+        Report::new(books.totals_by(Group::Model), books.totals())
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        // Sums stay sums whatever happened to the thread that held them.
+        let books = self.shared.books.lock();
+        let mut books = books.unwrap_or_else(PoisonError::into_inner);
+        books.settle(self.shared.clock.now());
+        books
+    }
+}
+
+/// What the layers call.
+impl Cachewright {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    pub(crate) fn max_body(&self) -> usize {
+        self.shared.engine.settings().max_body
+    }
+
+    /// Who calls, and what becomes of the request as far as its head tells.
+    pub(crate) fn judge(
+        &self,
+        head: Head<'_>,
+        tenant: Option<Box<str>>,
+        route: Option<Box<str>>,
+    ) -> (Caller, Verdict) {
+        let provider = self.provider(head);
+        let verdict = head.verdict(provider);
+        if verdict == Verdict::Forward {
+            return (Caller::default(), verdict);
+        }
+        let account = head.credential().map(|secret| {
+            let digest = self.shared.accounts.scope(&[secret]);
+            digest.to_string().into()
+        });
+        let caller = Caller {
+            provider: provider.map(Into::into).unwrap_or_default(),
+            account: account.unwrap_or_default(),
+            tenant: tenant.unwrap_or_else(|| self.shared.tenant.clone()),
+            route: route.unwrap_or_else(|| self.shared.route.clone()),
+            betas: head.betas(),
+        };
+        (caller, verdict)
+    }
+
+    /// The body to send instead, if it changed, and the exchange. Should our side fail, the body
+    /// goes through as it is and there is no exchange.
+    pub(crate) fn prepare(
+        &self,
+        caller: &Caller,
+        body: &Bytes,
+    ) -> (Option<Bytes>, Option<Running>) {
+        let engine = &self.shared.engine;
+        let prepared = shielded(|| engine.prepare(self.now(), &caller.meta(), body));
+        match prepared {
+            Some(prepared) => {
+                let running = Running::new(self.clone(), prepared.exchange);
+                (prepared.body, Some(running))
+            }
+            None => (None, None),
+        }
+    }
+
+    /// An exchange whose body goes through unread.
+    pub(crate) fn skipped(&self, caller: &Caller, why: Skip) -> Option<Running> {
+        let engine = &self.shared.engine;
+        let exchange = shielded(|| engine.skipped(self.now(), &caller.meta(), why))?;
+        Some(Running::new(self.clone(), exchange))
+    }
+
+    /// Books one finished exchange, then tells the user's callback outside the lock.
+    pub(crate) fn book(&self, record: Record) {
+        if let Some(on_record) = &self.shared.on_record {
+            let told = record.clone();
+            self.books().record(record);
+            shielded(|| on_record(&told));
+        } else {
+            self.books().record(record);
+        }
+    }
+
+    fn provider(&self, head: Head<'_>) -> Option<&str> {
+        let found = self.shared.engine.catalog().find(head.host, head.path);
+        match (found, &self.shared.assume) {
+            (Some(provider), _) => Some(&provider.name),
+            (None, Some(name)) if head.path.ends_with("/messages") => Some(name),
+            (None, _) => None,
+        }
+    }
+}
+
+impl Default for Cachewright {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Cachewright {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither names of tenants nor the ledger belong into a log by accident.
+        f.debug_struct("Cachewright").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,114 @@
+//! The engine's memory in process: bounded moka caches, shared between threads.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use moka::sync::Cache;
+
+use crate::engine::{Conversation, Memory};
+use crate::ledger::history::{Learned, Node, Nodes};
+use crate::model::Digest;
+
+/// How much is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// Bytes of request bodies kept, to read a conversation's next turn faster.
+    pub body_bytes: u64,
+    /// Prefixes remembered, about 150 bytes each.
+    pub prefixes: u64,
+    /// Scopes and services with learned chances, up to about 80 kB each.
+    pub scopes: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            body_bytes: 64 << 20,
+            prefixes: 200_000,
+            scopes: 1_000,
+        }
+    }
+}
+
+/// Bodies kept per conversation key: conversations that begin alike share one.
+const PER_KEY: usize = 4;
+
+/// The memory of one process. Lost on exit, which costs money and never correctness.
+#[derive(Clone, Debug)]
+pub struct InProcess {
+    nodes: Cache<Digest, Node>,
+    learned: Cache<Digest, Arc<Mutex<Learned>>>,
+    conversations: Cache<Digest, Arc<[Arc<Conversation>]>>,
+}
+
+impl InProcess {
+    /// A memory of this size.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Self {
+        let weigh = |_: &Digest, kept: &Arc<[Arc<Conversation>]>| {
+            let bytes: usize = kept.iter().map(|one| one.bytes()).sum();
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        Self {
+            nodes: Cache::new(bounds.prefixes),
+            learned: Cache::new(bounds.scopes),
+            conversations: Cache::builder()
+                .weigher(weigh)
+                .max_capacity(bounds.body_bytes)
+                .build(),
+        }
+    }
+}
+
+impl Default for InProcess {
+    fn default() -> Self {
+        Self::new(Bounds::default())
+    }
+}
+
+impl Nodes for InProcess {
+    fn node(&self, prefix: &Digest) -> Option<Node> {
+        self.nodes.get(prefix)
+    }
+
+    fn put_node(&self, prefix: Digest, node: Node) {
+        self.nodes.insert(prefix, node);
+    }
+
+    fn learned(&self, key: &Digest, look: &mut dyn FnMut(&Learned)) {
+        match self.learned.get(key) {
+            Some(learned) => look(&learned.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => look(&Learned::default()),
+        }
+    }
+
+    fn learn(&self, key: Digest, change: &mut dyn FnMut(&mut Learned)) {
+        let learned = self.learned.get_with(key, Arc::default);
+        change(&mut learned.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Memory for InProcess {
+    fn recall(&self, key: &Digest) -> Vec<Arc<Conversation>> {
+        self.conversations
+            .get(key)
+            .map_or_else(Vec::new, |kept| kept.to_vec())
+    }
+
+    /// Puts the body first, in place of the one it continues.
+    fn remember(&self, key: Digest, conversation: Arc<Conversation>) {
+        let mut kept = self.recall(&key);
+        kept.retain(|other| !continues(&conversation, other));
+        kept.insert(0, conversation);
+        kept.truncate(PER_KEY);
+        self.conversations.insert(key, kept.into());
+    }
+}
+
+/// Whether `later` extends the prompt of `earlier`, or repeats it.
+fn continues(later: &Conversation, earlier: &Conversation) -> bool {
+    let Some(last) = earlier.chain.len().checked_sub(1) else {
+        return true;
+    };
+    later.root == earlier.root && later.chain.get(last) == earlier.chain.get(last)
+}

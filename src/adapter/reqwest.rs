@@ -1,0 +1,222 @@
+//! The same layer over `reqwest::Client`: `reqwest::Request` in, `reqwest::Response` out.
+//!
+//! Types and errors stay reqwest's own, so a wrapped client is a drop-in. Headers that a client
+//! adds by itself (`default_headers`) are not seen here: a key that is only there does not separate
+//! accounts, so give such clients a tenant of their own.
+
+use std::cell::Cell;
+use std::fmt;
+use std::future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use ::reqwest::{Body, Client, Error, Request, RequestBuilder, Response, ResponseBuilderExt};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use http_body::Body as _;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::caller::{Head, ROUTE, TENANT, Verdict, take_label};
+use super::handle::Cachewright;
+use super::running::Running;
+use super::tower::{PromptCache, ResponseBody};
+use crate::engine::End;
+use crate::model::Skip;
+
+impl PromptCache<Client> {
+    /// Sends a request, as [`Client::execute`] does.
+    ///
+    /// # Errors
+    /// The client's own.
+    pub async fn execute(&self, request: Request) -> Result<Response, Error> {
+        let mut client = self.clone();
+        future::poll_fn(|cx| Service::<Request>::poll_ready(&mut client, cx)).await?;
+        client.call(request).await
+    }
+
+    /// Builds and sends a request, as [`RequestBuilder::send`] does.
+    ///
+    /// The builder may come from any client; it is this one that sends the request.
+    ///
+    /// # Errors
+    /// The builder's or the client's own.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        self.execute(request.build()?).await
+    }
+}
+
+impl<S> Service<Request> for PromptCache<S>
+where
+    S: Service<Request, Response = Response>,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let running = match Sending::of(&request).is_repeated() {
+            true => None,
+            false => prepare(&self.cache, &mut request),
+        };
+        let sending = Sending::of(&request);
+        let body = buffered(&mut request);
+        let sent = sending.during(|| self.inner.call(request));
+        ResponseFuture {
+            sent,
+            running,
+            sending,
+            _body: body,
+        }
+    }
+}
+
+pin_project! {
+    /// The response future of a wrapped reqwest client.
+    pub struct ResponseFuture<F> {
+        #[pin]
+        sent: F,
+        running: Option<Running>,
+        sending: Sending,
+        // Keeps the address that `sending` compares from being used again.
+        _body: Option<Bytes>,
+    }
+}
+
+impl<F, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response, E>>,
+{
+    type Output = Result<Response, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.sending.during(|| this.sent.poll(cx)));
+        Poll::Ready(match (result, this.running.take()) {
+            (Ok(response), Some(running)) => Ok(watched(response, running)),
+            (Err(error), Some(mut running)) => {
+                running.finish(End::Failed);
+                Err(error)
+            }
+            (result, None) => result,
+        })
+    }
+}
+
+impl<F> fmt::Debug for ResponseFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// Decides, rewrites, and begins the exchange.
+fn prepare(cache: &Cachewright, request: &mut Request) -> Option<Running> {
+    let tenant = take_label(request.headers_mut(), &TENANT);
+    let route = take_label(request.headers_mut(), &ROUTE);
+    let head = Head {
+        method: request.method(),
+        host: request.url().host_str().unwrap_or_default(),
+        path: request.url().path(),
+        headers: request.headers(),
+    };
+    let (caller, verdict) = cache.judge(head, tenant, route);
+    match verdict {
+        Verdict::Forward => return None,
+        Verdict::Skip(why) => return cache.skipped(&caller, why),
+        Verdict::Read => {}
+    }
+    let Some(body) = buffered(request) else {
+        return cache.skipped(&caller, Skip::NotBuffered);
+    };
+    if body.len() > cache.max_body() {
+        return cache.skipped(&caller, Skip::TooLarge);
+    }
+    let (rewritten, running) = cache.prepare(&caller, &body);
+    if let Some(body) = rewritten {
+        // A stale length is silent corruption: HTTP/1 would cut the body and the server answer 200.
+        if request.headers().contains_key(CONTENT_LENGTH) {
+            let length = HeaderValue::from(body.len());
+            request.headers_mut().insert(CONTENT_LENGTH, length);
+        }
+        // Plain bytes: `try_clone`, and with it every retry, keeps working.
+        *request.body_mut() = Some(body.into());
+    }
+    running
+}
+
+/// The body's bytes, shared and not copied; `None` when they are not at hand.
+fn buffered(request: &mut Request) -> Option<Bytes> {
+    request.body()?.as_bytes()?;
+    let mut body = request.body_mut().take()?;
+    // A body of plain bytes gives them in one frame and at once.
+    let mut cx = Context::from_waker(Waker::noop());
+    let bytes = match Pin::new(&mut body).poll_frame(&mut cx) {
+        Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+        Poll::Ready(Some(Err(_)) | None) | Poll::Pending => Bytes::new(),
+    };
+    *request.body_mut() = Some(Body::from(bytes.clone()));
+    Some(bytes)
+}
+
+/// The same response with a body that shows itself to the exchange.
+fn watched(response: Response, mut running: Running) -> Response {
+    running.on_response(response.status(), response.headers());
+    // The way through `http` forgets the URL; it is put back the way reqwest reads it.
+    let url = http::Response::builder().url(response.url().clone());
+    let url = url.body(()).map(|url| url.into_parts().0.extensions);
+    let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
+    parts.extensions.extend(url.unwrap_or_default());
+    let body = Body::wrap(ResponseBody::watched(body, running));
+    http::Response::from_parts(parts, body).into()
+}
+
+thread_local! {
+    /// The request that a layer of this crate is passing on right now, on this thread.
+    static CURRENT: Cell<Option<Sending>> = const { Cell::new(None) };
+}
+
+/// Names the request being passed on, so that a second layer below leaves it alone.
+///
+/// A `reqwest::Request` keeps its extensions to itself and a header would reach the provider, so
+/// the request is known by the address of its body, and only while the outer layer calls or polls
+/// the inner service. Two layers with a task boundary between them (`tower::buffer`) do not see
+/// each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sending {
+    Buffered { address: usize, length: usize },
+    Unbuffered,
+}
+
+impl Sending {
+    fn of(request: &Request) -> Self {
+        match request.body().and_then(Body::as_bytes) {
+            Some(body) => Self::Buffered {
+                address: body.as_ptr().addr(),
+                length: body.len(),
+            },
+            None => Self::Unbuffered,
+        }
+    }
+
+    fn is_repeated(self) -> bool {
+        CURRENT.get() == Some(self)
+    }
+
+    fn during<T>(self, pass_on: impl FnOnce() -> T) -> T {
+        let _restored = Restored(CURRENT.replace(Some(self)));
+        pass_on()
+    }
+}
+
+/// Puts back what was current, also when the inner service panics.
+struct Restored(Option<Sending>);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        CURRENT.set(self.0);
+    }
+}

@@ -1,0 +1,162 @@
+//! The service: decides from the head whether a request's body is read.
+
+use std::mem;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{RequestBody, ResponseBody, ResponseFuture};
+use crate::adapter::caller::{Caller, Head, ROUTE, TENANT, Verdict, take_label};
+use crate::adapter::handle::{Cachewright, Route, Tenant};
+use crate::model::Skip;
+
+/// A client whose prompts are cached well and accounted for.
+///
+/// See the [module docs](crate::adapter::tower) for an example.
+#[derive(Clone, Debug)]
+pub struct PromptCache<S> {
+    pub(crate) inner: S,
+    pub(crate) cache: Cachewright,
+}
+
+impl<S> PromptCache<S> {
+    /// Wraps `inner`, reporting to this handle.
+    #[must_use]
+    pub const fn new(inner: S, cache: Cachewright) -> Self {
+        Self { inner, cache }
+    }
+
+    /// The wrapped service.
+    #[must_use]
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The wrapped service, to be changed.
+    #[must_use]
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Unwraps the service.
+    #[must_use]
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// The handle it reports to.
+    #[must_use]
+    pub const fn cache(&self) -> &Cachewright {
+        &self.cache
+    }
+}
+
+/// Marks a request that a layer of this crate has seen, for those below it.
+#[derive(Clone, Copy)]
+struct Handled;
+
+impl<S, B, R> Service<Request<B>> for PromptCache<S>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
+    B: Body<Data = Bytes>,
+    R: Body,
+    R::Data: AsRef<[u8]>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, S::Future, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        if parts.extensions.insert(Handled).is_some() {
+            return self.forward(parts, body);
+        }
+        let (caller, verdict) = judge(&self.cache, &mut parts);
+        match verdict {
+            Verdict::Forward => self.forward(parts, body),
+            Verdict::Skip(why) => self.skip(parts, body, (&caller, why)),
+            Verdict::Read => match unbufferable(&body, self.cache.max_body()) {
+                Some(why) => self.skip(parts, body, (&caller, why)),
+                None => {
+                    // The service that is ready goes with the request; its clone, which is
+                    // perhaps not, stays behind for the next `poll_ready`.
+                    let clone = self.inner.clone();
+                    let service = mem::replace(&mut self.inner, clone);
+                    let read = (self.cache.clone(), caller);
+                    ResponseFuture::collecting(service, Request::from_parts(parts, body), read)
+                }
+            },
+        }
+    }
+}
+
+impl<S> PromptCache<S> {
+    fn forward<B, R>(&mut self, parts: Parts, body: B) -> ResponseFuture<S, S::Future, B>
+    where
+        S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+        B: Body<Data = Bytes>,
+    {
+        let request = Request::from_parts(parts, RequestBody::untouched(body));
+        ResponseFuture::sent(self.inner.call(request), None)
+    }
+
+    fn skip<B, R>(
+        &mut self,
+        parts: Parts,
+        body: B,
+        (caller, why): (&Caller, Skip),
+    ) -> ResponseFuture<S, S::Future, B>
+    where
+        S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+        B: Body<Data = Bytes>,
+    {
+        let running = self.cache.skipped(caller, why);
+        let request = Request::from_parts(parts, RequestBody::untouched(body));
+        ResponseFuture::sent(self.inner.call(request), running)
+    }
+}
+
+/// Who calls, and what becomes of the request; takes the labels out of the head.
+fn judge(cache: &Cachewright, parts: &mut Parts) -> (Caller, Verdict) {
+    let tenant = take_label(&mut parts.headers, &TENANT);
+    let route = take_label(&mut parts.headers, &ROUTE);
+    let tenant = parts
+        .extensions
+        .get()
+        .map(|Tenant(name)| name.clone())
+        .or(tenant);
+    let route = parts
+        .extensions
+        .get()
+        .map(|Route(name)| name.clone())
+        .or(route);
+    let host = parts.uri.host().or_else(|| {
+        let host = parts.headers.get(HOST)?.to_str().ok()?;
+        Some(host.split_once(':').map_or(host, |(name, _)| name))
+    });
+    let head = Head {
+        method: &parts.method,
+        host: host.unwrap_or_default(),
+        path: parts.uri.path(),
+        headers: &parts.headers,
+    };
+    cache.judge(head, tenant, route)
+}
+
+/// Why a body is not collected, judged by what it says of its size.
+fn unbufferable<B: Body>(body: &B, limit: usize) -> Option<Skip> {
+    match body.size_hint().upper() {
+        None => Some(Skip::NotBuffered),
+        Some(size) if size > limit as u64 => Some(Skip::TooLarge),
+        Some(_) => None,
+    }
+}

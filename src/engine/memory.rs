@@ -1,0 +1,74 @@
+//! What the engine remembers between requests, behind one trait so that the core owns no lock.
+
+use std::sync::Arc;
+
+use crate::ledger::history::{Learned, Node, Nodes};
+use crate::model::Digest;
+use crate::wire::Remembered;
+
+/// The last body of a conversation, with the prefix chain that was computed for it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Conversation {
+    /// The body and what was read from it.
+    pub remembered: Arc<Remembered>,
+    /// The digest before the first block: the scope and the model.
+    pub root: Digest,
+    /// The digest of the prefix up to and including each block.
+    pub chain: Vec<Digest>,
+}
+
+impl Conversation {
+    /// Binds a body to its chain.
+    #[must_use]
+    pub const fn new(remembered: Arc<Remembered>, root: Digest, chain: Vec<Digest>) -> Self {
+        Self {
+            remembered,
+            root,
+            chain,
+        }
+    }
+
+    /// Bytes held, roughly: the bound of the store counts these.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let blocks = self.chain.len();
+        self.remembered.body.len() + blocks * (size_of::<crate::model::Block>() + size_of::<Digest>())
+    }
+}
+
+/// What the engine remembers. Implementations are bounded, shared, and may forget at any time.
+pub trait Memory: Nodes {
+    /// Recent bodies of one conversation, most recent first.
+    fn recall(&self, key: &Digest) -> Vec<Arc<Conversation>>;
+
+    /// Keeps the last body of a conversation.
+    fn remember(&self, key: Digest, conversation: Arc<Conversation>);
+}
+
+/// A memory that keeps nothing: with it the engine is the best stateless client it can be.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Forgetful;
+
+impl Nodes for Forgetful {
+    fn node(&self, _prefix: &Digest) -> Option<Node> {
+        None
+    }
+
+    fn put_node(&self, _prefix: Digest, _node: Node) {}
+
+    fn learned(&self, _key: &Digest, look: &mut dyn FnMut(&Learned)) {
+        look(&Learned::default());
+    }
+
+    fn learn(&self, _key: Digest, _change: &mut dyn FnMut(&mut Learned)) {}
+}
+
+impl Memory for Forgetful {
+    fn recall(&self, _key: &Digest) -> Vec<Arc<Conversation>> {
+        Vec::new()
+    }
+
+    fn remember(&self, _key: Digest, _conversation: Arc<Conversation>) {}
+}

@@ -1,0 +1,351 @@
+//! The request's way: read, reshape if asked, look up, plan, splice.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::exchange::{Expected, Mark};
+use super::survey::{Ground, survey};
+use super::{Conversation, Engine, Exchange, Meta, Prepared};
+use crate::canon;
+use crate::ledger::history::Calibration;
+use crate::model::{
+    Change, Digest, Markers, Mode, Outlook, Plan, Prompt, Section, Skip, Timestamp,
+};
+use crate::plan::{Rates, plan};
+use crate::provider::Model;
+use crate::wire::{Dialect, Edit, Messages, Reading, Remembered, splice};
+
+pub(super) fn prepare(
+    engine: &Engine,
+    now: Timestamp,
+    meta: &Meta<'_>,
+    body: &Bytes,
+) -> Prepared {
+    match Draft::read(engine, now, meta, body) {
+        Ok(draft) => draft.finish(body),
+        Err(why) => Prepared {
+            body: None,
+            skip: Some(why),
+            exchange: Exchange::skipped(engine, now, meta, why),
+            placed: None,
+            changes: Vec::new(),
+        },
+    }
+}
+
+/// A request that was read and is being worked on.
+struct Draft<'a> {
+    engine: &'a Engine,
+    now: Timestamp,
+    meta: &'a Meta<'a>,
+    /// The body that markers go into: the caller's, or the one spelled canonically.
+    body: Bytes,
+    prompt: Arc<Prompt>,
+    changes: Vec<Change>,
+    model: Model,
+    /// Digest before the first block.
+    root: Digest,
+    chain: Vec<Digest>,
+    shared: Option<(usize, usize)>,
+    conversation: Digest,
+}
+
+impl<'a> Draft<'a> {
+    fn read(
+        engine: &'a Engine,
+        now: Timestamp,
+        meta: &'a Meta<'a>,
+        body: &Bytes,
+    ) -> Result<Self, Skip> {
+        if body.len() > engine.settings.max_body {
+            return Err(Skip::TooLarge);
+        }
+        let account = account(engine, meta);
+        let (body, changes) = match engine.settings.mode {
+            Mode::Reshape => reshape(engine, meta, body)?,
+            Mode::Observe | Mode::Place => (body.clone(), Vec::new()),
+        };
+        let (reading, earlier, conversation) = recall_and_read(engine, account, &body)?;
+        let prompt = reading.prompt.clone();
+        let model = engine.catalog.model(meta.provider, &prompt.model);
+        let keyring = &engine.settings.keyring;
+        let root = keyring.scope(&[account.as_bytes(), prompt.model.as_bytes()]);
+        let earlier = earlier.filter(|earlier| earlier.root == root);
+        let (chain, shared) = chain(engine, &prompt, root, earlier.as_deref());
+        let remembered = Arc::new(Remembered::new(body.clone(), reading));
+        let kept = Conversation::new(remembered, root, chain.clone());
+        engine.memory.remember(conversation, Arc::new(kept));
+        Ok(Self {
+            engine,
+            now,
+            meta,
+            body,
+            prompt: Arc::new(prompt),
+            changes,
+            model,
+            root,
+            chain,
+            shared,
+            conversation,
+        })
+    }
+
+    fn finish(self, original: &Bytes) -> Prepared {
+        let system = self.prompt.end_of(Section::System);
+        let keyring = &self.engine.settings.keyring;
+        let service = system.checked_sub(1).and_then(|at| self.chain.get(at));
+        let keys = [
+            keyring.scope(&[b"scope", self.root.as_bytes()]),
+            keyring.scope(&[b"service", service.unwrap_or(&self.root).as_bytes()]),
+        ];
+        let (prefix_tokens, estimated) = self.tokens(keys);
+        let prices = self.model.prices.as_ref();
+        let total = prefix_tokens.last().copied().unwrap_or(0);
+        let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
+        let ground = Ground {
+            nodes: &*self.engine.memory,
+            prompt: &self.prompt,
+            chain: &self.chain,
+            keys,
+            shared: self.shared,
+            limits: &self.model.limits,
+            rates: &rates,
+            now: self.now,
+        };
+        let mut outlook = survey(&ground, prefix_tokens);
+        if let Some(ttl) = self.engine.settings.ttl {
+            outlook.ttl = ttl;
+        }
+        self.learn_growth(keys, &outlook);
+        let (plan, mut edits) = self.place(&rates, &outlook);
+        let marks = self.marks(&plan, &outlook);
+        let body = if edits.is_empty() {
+            Some(self.body.clone()).filter(|body| body != original)
+        } else {
+            Some(Bytes::from(splice(&self.body, &mut edits)))
+        };
+        let expected = Expected {
+            keys,
+            marks,
+            warm: outlook.warm.and_then(|(at, _)| self.chain.get(at).copied()),
+            tail: self.tail(),
+            estimated,
+            placed: plan.breakpoints.len(),
+        };
+        let exchange =
+            Exchange::sent(self.engine, self.now, self.meta, self.model.clone(), expected);
+        Prepared {
+            body,
+            skip: None,
+            exchange,
+            placed: Some((self.prompt, plan)),
+            changes: self.changes,
+        }
+    }
+
+    /// The prefix on which the request ends, as far as it can carry a marker.
+    fn tail(&self) -> Option<Digest> {
+        let at = self.prompt.blocks.iter().rposition(|block| block.markable)?;
+        self.chain.get(at).copied()
+    }
+
+    fn place(&self, rates: &Rates, outlook: &Outlook) -> (Plan, Vec<Edit>) {
+        let settings = &self.engine.settings;
+        if settings.mode == Mode::Observe {
+            return (Plan::default(), Vec::new());
+        }
+        let limits = &self.model.limits;
+        if settings.markers == Markers::Keep {
+            let plan = plan(&self.prompt, limits, rates, outlook);
+            let edits = Messages.mark(&self.body, &self.prompt, &plan);
+            return (plan, edits);
+        }
+        let mut bare = Prompt::clone(&self.prompt);
+        bare.auto_marker = None;
+        bare.blocks.iter_mut().for_each(|block| block.marker = None);
+        let plan = plan(&bare, limits, rates, outlook);
+        let edits = Messages.replace(&self.body, &self.prompt, &plan);
+        (plan, edits)
+    }
+
+    /// Estimated tokens: the running sum per block, and the total per section.
+    #[expect(clippy::float_arithmetic, reason = "an estimate that decides placement only")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates, and an estimate is never negative"
+    )]
+    fn tokens(&self, keys: [Digest; 2]) -> (Vec<u64>, [f64; 3]) {
+        let mut calibration = Calibration::default();
+        let [scope, _] = keys;
+        let memory = &self.engine.memory;
+        memory.learned(&scope, &mut |learned| calibration = learned.calibration);
+        let ruler = 1000.0 / f64::from(self.model.bytes_per_ktok.max(1));
+        let sections = [Section::Tools, Section::System, Section::Messages];
+        let rates = sections.map(|section| ruler * calibration.factor(section));
+        let mut sums = [0.0; 3];
+        let mut running = 0.0;
+        let prefix = self.prompt.blocks.iter().map(|block| {
+            let (at, rate) = match (block.section, rates) {
+                (Section::Tools, [rate, ..]) => (0, rate),
+                (Section::System, [_, rate, _]) => (1, rate),
+                (Section::Messages, [.., rate]) => (2, rate),
+            };
+            let tokens = f64::from(block.weight) * rate;
+            if let Some(sum) = sums.get_mut(at) {
+                *sum += tokens;
+            }
+            running += tokens;
+            running as u64
+        });
+        (prefix.collect(), sums)
+    }
+
+    /// What the provider should hold once it has begun to answer: our markers and the caller's.
+    fn marks(&self, plan: &Plan, outlook: &Outlook) -> Vec<Mark> {
+        let keep = self.engine.settings.markers == Markers::Keep
+            || self.engine.settings.mode == Mode::Observe;
+        let own = self.prompt.blocks.iter().enumerate().filter(|_| keep);
+        let own = own.filter_map(|(at, block)| Some((at, block.marker?.ttl)));
+        let automatic = self.prompt.auto_marker.filter(|_| keep).and_then(|marker| {
+            let at = self.prompt.blocks.iter().rposition(|block| block.markable)?;
+            Some((at, marker.ttl))
+        });
+        let ours = plan.breakpoints.iter().map(|one| (one.block, one.ttl));
+        let mut marks: Vec<Mark> = own
+            .chain(automatic)
+            .chain(ours)
+            .filter_map(|(at, ttl)| {
+                let prefix = self.chain.get(at).copied()?;
+                Some(Mark { prefix, ttl, tokens: outlook.tokens_to(at) })
+            })
+            .collect();
+        marks.sort_by_key(|mark| mark.tokens);
+        marks
+    }
+
+    #[expect(clippy::float_arithmetic, reason = "a share that decides placement only")]
+    #[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+    fn learn_growth(&self, keys: [Digest; 2], outlook: &Outlook) {
+        let Some((shared, before)) = self.shared else { return };
+        let total = outlook.prefix_tokens.last().copied().unwrap_or(0);
+        if shared < before || shared == 0 || total == 0 {
+            return;
+        }
+        let known = outlook.tokens_to(shared - 1);
+        let share = total.saturating_sub(known) as f64 / total as f64;
+        for key in keys {
+            self.engine.memory.learn(key, &mut |learned| learned.grew(share));
+        }
+    }
+}
+
+/// Everything outside the body that separates caches, as one digest.
+fn account(engine: &Engine, meta: &Meta<'_>) -> Digest {
+    engine.settings.keyring.scope(&[
+        meta.provider.as_bytes(),
+        meta.account.as_bytes(),
+        meta.tenant.as_bytes(),
+        meta.betas.as_bytes(),
+    ])
+}
+
+type Recalled = (Reading, Option<Arc<Conversation>>, Digest);
+
+fn recall_and_read(engine: &Engine, account: Digest, body: &Bytes) -> Result<Recalled, Skip> {
+    let keyring = &engine.settings.keyring;
+    let mut known: Vec<Arc<Conversation>> = Vec::new();
+    let mut recall = |name| {
+        known = engine.memory.recall(&keyring.extend(account, name));
+        known.iter().map(|one| Arc::clone(&one.remembered)).collect()
+    };
+    let reading = Messages.read(body, keyring, &mut recall)?;
+    let conversation = keyring.extend(account, reading.conversation);
+    let earlier = reading.earlier.as_ref().and_then(|earlier| {
+        let same = |one: &Arc<Conversation>| Arc::ptr_eq(&one.remembered, earlier);
+        known.iter().find(|one| same(one)).cloned()
+    });
+    Ok((reading, earlier, conversation))
+}
+
+/// In `reshape` mode, spells the request canonically; what is known of the conversation is known
+/// in that spelling, so only the result is compared with it.
+///
+/// A model that binds its thinking to the exact bytes before it would refuse a later turn that is
+/// spelled otherwise than the first. Whether a conversation began in our spelling cannot be told
+/// from one request, so such requests are left alone from their first turn on, unless the user
+/// has promised it.
+fn reshape(engine: &Engine, meta: &Meta<'_>, body: &Bytes) -> Result<(Bytes, Vec<Change>), Skip> {
+    let settings = &engine.settings;
+    let reading = Messages.read(body, &settings.keyring, &mut |_| Vec::new())?;
+    let prompt = &reading.prompt;
+    let bound = engine.catalog.model(meta.provider, &prompt.model).prefix_check
+        || prompt.thinking != Thinking::Off;
+    if bound && settings.history == canon::History::Unknown {
+        return Ok((body.clone(), Vec::new()));
+    }
+    let history = canon::History::FromFirstTurn;
+    let reshaped = canon::canonicalize(body, prompt, settings.rules, history);
+    if reshaped.replacements.is_empty() {
+        return Ok((body.clone(), Vec::new()));
+    }
+    let replacements = reshaped.replacements.into_iter();
+    let mut edits: Vec<Edit> = replacements.map(|(span, with)| Edit::new(span, with)).collect();
+    Ok((Bytes::from(splice(body, &mut edits)), reshaped.changes))
+}
+
+/// The digest of every prefix, taken over from the conversation's last request as far as the two
+/// agree; and how many blocks they share of how many that one had.
+fn chain(
+    engine: &Engine,
+    prompt: &Prompt,
+    root: Digest,
+    earlier: Option<&Conversation>,
+) -> (Vec<Digest>, Option<(usize, usize)>) {
+    let keyring = &engine.settings.keyring;
+    let shared = earlier.map_or(0, |earlier| agreeing(prompt, &earlier.remembered.prompt));
+    let mut chain: Vec<Digest> = Vec::with_capacity(prompt.blocks.len());
+    if let Some(head) = earlier.and_then(|earlier| earlier.chain.get(..shared)) {
+        chain.extend_from_slice(head);
+    }
+    let mut last = chain.last().copied().unwrap_or(root);
+    let mut section = match shared.checked_sub(1).and_then(|at| prompt.blocks.get(at)) {
+        Some(block) => block.section,
+        None => Section::Tools,
+    };
+    for block in prompt.blocks.iter().skip(chain.len()) {
+        if section < Section::System && block.section >= Section::System {
+            last = keyring.extend(last, prompt.system_salt);
+        }
+        if section < Section::Messages && block.section >= Section::Messages {
+            last = keyring.extend(last, prompt.messages_salt);
+        }
+        section = block.section;
+        last = keyring.extend(last, block.fingerprint);
+        chain.push(last);
+    }
+    let before = earlier.map(|earlier| (shared, earlier.chain.len()));
+    (chain, before)
+}
+
+/// Leading blocks that are the same in both prompts, the salts of their sections included.
+fn agreeing(prompt: &Prompt, earlier: &Prompt) -> usize {
+    let mut reach = Section::Messages;
+    if prompt.messages_salt != earlier.messages_salt {
+        reach = Section::System;
+    }
+    if prompt.system_salt != earlier.system_salt {
+        reach = Section::Tools;
+    }
+    prompt
+        .blocks
+        .iter()
+        .zip(&earlier.blocks)
+        .take_while(|(one, other)| {
+            one.section <= reach
+                && one.section == other.section
+                && one.fingerprint == other.fingerprint
+        })
+        .count()
+}

@@ -1,0 +1,69 @@
+//! What the user asked of the engine, and what stands outside the body of a request.
+
+use crate::model::{Keyring, Markers, Mode, Ttl};
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How far a request may be changed.
+    pub mode: Mode,
+    /// What happens to the caller's own markers.
+    pub markers: Markers,
+    /// The lifetime class to write with; `None` lets the gaps of the traffic decide.
+    pub ttl: Option<Ttl>,
+    /// The rules of [`Mode::Reshape`].
+    pub rules: crate::canon::Rules,
+    /// Whether every conversation is known to have been spelled by these rules since its first
+    /// turn; without that promise, requests that may hold signed thinking are never reshaped.
+    pub history: crate::canon::History,
+    /// Bodies longer than this many bytes go through untouched (32 MiB, Anthropic's own limit for
+    /// the Messages API, platform.claude.com errors page, 2026-08).
+    pub max_body: usize,
+    /// The installation's secret: digests of two installations, or tenants, do not compare.
+    pub keyring: Keyring,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            markers: Markers::default(),
+            ttl: None,
+            rules: crate::canon::Rules::default(),
+            history: crate::canon::History::default(),
+            max_body: 32 << 20,
+            keyring: Keyring::new(b"cachewright"),
+        }
+    }
+}
+
+/// Where a request goes and for whom: everything that separates caches but stands outside the body.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Meta<'a> {
+    /// Name of the provider row, such as `anthropic`.
+    pub provider: &'a str,
+    /// Separates accounts: a digest of the key, or a name. Never stored in clear.
+    pub account: &'a str,
+    /// The user's own tenant.
+    pub tenant: &'a str,
+    /// The user's own name for this kind of call.
+    pub route: &'a str,
+    /// The set of beta headers, which can change the prefix.
+    pub betas: &'a str,
+}
+
+impl<'a> Meta<'a> {
+    /// A request to this provider, for nobody in particular.
+    #[must_use]
+    pub const fn of(provider: &'a str) -> Self {
+        Self {
+            provider,
+            account: "",
+            tenant: "",
+            route: "",
+            betas: "",
+        }
+    }
+}

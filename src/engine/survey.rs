@@ -1,0 +1,247 @@
+//! Looks a request up in the history: which candidates are warm, which will be read again.
+
+use crate::ledger::history::{Learned, Node, Nodes, Reuse, Spot, reuse, visit};
+use crate::model::{Candidate, Digest, Limits, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why};
+use crate::plan::{Rates, candidates};
+
+/// Nodes looked up on the way back from the tail before the search for a warm one is given up.
+const SEARCH: usize = 64;
+
+/// What a survey needs to know of one request.
+pub(super) struct Ground<'a> {
+    pub(super) nodes: &'a dyn Nodes,
+    pub(super) prompt: &'a Prompt,
+    /// Digest of the prefix up to and including each block.
+    pub(super) chain: &'a [Digest],
+    /// Keys of what was learned: the scope, and within it the service (same tools and system).
+    pub(super) keys: [Digest; 2],
+    /// Blocks shared with the last request of the conversation, and how many that one had.
+    pub(super) shared: Option<(usize, usize)>,
+    pub(super) limits: &'a Limits,
+    pub(super) rates: &'a Rates,
+    pub(super) now: Timestamp,
+}
+
+/// Books the request's visit and returns what is expected of it.
+pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Outlook {
+    let mut found = candidates(ground.prompt);
+    ground.add_branches(&mut found);
+    let warm = ground.warm(&mut found);
+    found.sort_by_key(|candidate| candidate.block);
+    found.dedup_by_key(|candidate| candidate.block);
+    let chances = ground.chances(&found);
+    let latched = warm
+        .filter(|(block, _)| *block >= ground.prompt.end_of(Section::System))
+        .map(|(_, ttl)| ttl);
+    let mut outlook = Outlook {
+        prefix_tokens,
+        warm,
+        ..Outlook::default()
+    };
+    outlook.ttl = latched.unwrap_or_else(|| ground.lifetime(&found, &chances, &outlook));
+    // Whoever reads to a deeper place has read to every shallower one.
+    let mut deeper = 0.0_f64;
+    for (candidate, chance) in found.iter_mut().zip(&chances).rev() {
+        deeper = deeper.max(chance.within(outlook.ttl));
+        candidate.reuse = deeper;
+    }
+    outlook.candidates = found;
+    outlook
+}
+
+impl Ground<'_> {
+    fn digest(&self, block: usize) -> Option<Digest> {
+        self.chain.get(block).copied()
+    }
+
+    fn node(&self, block: usize) -> Option<Node> {
+        self.nodes.node(self.chain.get(block)?)
+    }
+
+    fn markable_to(&self, block: usize) -> Option<usize> {
+        let part = self.prompt.blocks.get(..=block)?;
+        part.iter().rposition(|block| block.markable)
+    }
+
+    /// Adds the places where requests of this scope were seen to part, this one included.
+    fn add_branches(&self, found: &mut Vec<Candidate>) {
+        let [scope, _] = self.keys;
+        let parted = self
+            .shared
+            .filter(|(shared, before)| 0 < *shared && shared < before)
+            .and_then(|(shared, _)| self.markable_to(shared - 1));
+        if let Some((block, prefix)) = parted.and_then(|at| Some((at, self.digest(at)?))) {
+            let depth = u32::try_from(block).unwrap_or(u32::MAX);
+            self.nodes.learn(scope, &mut |learned| {
+                learned.branch_seen(prefix, depth, self.now);
+            });
+        }
+        self.nodes.learned(&scope, &mut |learned| {
+            let here = learned
+                .branches()
+                .filter(|(prefix, depth)| self.chain.get(*depth) == Some(*prefix))
+                .map(|(_, depth)| Candidate::new(depth, Why::Branch));
+            found.extend(here);
+        });
+        let last = self.prompt.blocks.len();
+        found.retain(|candidate| candidate.block < last);
+        found.sort_by_key(|candidate| (candidate.block, candidate.why == Why::Branch));
+        found.dedup_by_key(|candidate| candidate.block);
+    }
+
+    /// The deepest prefix that should be warm; it becomes a candidate if it was none.
+    fn warm(&self, found: &mut Vec<Candidate>) -> Option<(usize, Ttl)> {
+        let live = |block: usize| {
+            let entry = self.node(block)?.live(self.now)?;
+            Some((block, entry.ttl))
+        };
+        let by_shape = found.iter().rev().find_map(|one| live(one.block));
+        let floor = by_shape.map_or(0, |(block, _)| block);
+        let searched = self
+            .turn_ends()
+            .take_while(|block| *block > floor)
+            .take(SEARCH)
+            .find_map(live);
+        if let Some((block, _)) = searched {
+            found.push(Candidate::new(block, Why::Warm));
+        }
+        searched.or(by_shape)
+    }
+
+    /// Markable ends of user turns, from the tail up: where earlier requests may have ended.
+    fn turn_ends(&self) -> impl Iterator<Item = usize> + '_ {
+        let start = self.prompt.end_of(Section::System);
+        let blocks = self.prompt.blocks.as_slice();
+        let ends = (start..blocks.len()).rev().filter(move |at| {
+            let here = blocks.get(*at).map(|block| block.role);
+            let next = blocks.get(*at + 1).map(|block| block.role);
+            here != Some(Role::Assistant) && next.is_none_or(|next| next == Role::Assistant)
+        });
+        ends.filter_map(move |end| self.markable_to(end))
+            .filter(move |at| *at >= start)
+    }
+
+    /// Books visits and asks the history for the chance of each candidate.
+    fn chances(&self, found: &[Candidate]) -> Vec<Reuse> {
+        let first_turn = self.is_first_turn();
+        let nodes: Vec<Node> = found
+            .iter()
+            .map(|candidate| self.visited(candidate, first_turn))
+            .collect();
+        let [scope, service] = self.keys;
+        let mut chances = Vec::with_capacity(found.len());
+        self.nodes.learned(&scope, &mut |wide| {
+            self.nodes.learned(&service, &mut |narrow| {
+                chances = nodes
+                    .iter()
+                    .map(|node| reuse(&[wide, narrow], node, self.now))
+                    .collect();
+            });
+        });
+        chances
+    }
+
+    fn visited(&self, candidate: &Candidate, first_turn: bool) -> Node {
+        let spot = self.spot(candidate.why, first_turn);
+        let passing = matches!(candidate.why, Why::PreviousTop | Why::Warm)
+            || (candidate.why == Why::BeforeLast && !first_turn);
+        match self.digest(candidate.block) {
+            // A place that only this request's shape suggests is no trial of its own.
+            Some(prefix) if !passing || self.nodes.node(&prefix).is_some() => {
+                visit(self.nodes, &self.keys, prefix, spot, self.now)
+            }
+            _ => Node::first_seen(spot, self.now),
+        }
+    }
+
+    fn is_first_turn(&self) -> bool {
+        let start = self.prompt.end_of(Section::System);
+        let turns = self.prompt.blocks.get(start..).unwrap_or_default();
+        turns.iter().all(|block| block.role != Role::Assistant)
+    }
+
+    fn spot(&self, why: Why, first_turn: bool) -> Spot {
+        match why {
+            Why::ToolsEnd => Spot::ToolsEnd,
+            Why::SystemEnd => Spot::SystemEnd,
+            Why::Branch if first_turn => Spot::Inner,
+            Why::Branch => Spot::Branch,
+            Why::BeforeLast if first_turn => Spot::Inner,
+            Why::Tail | Why::BeforeLast if first_turn => {
+                if self.prompt.end_of(Section::Tools) > 0 {
+                    Spot::AgentStart
+                } else {
+                    Spot::ChatStart
+                }
+            }
+            Why::Tail | Why::BeforeLast | Why::Warm | Why::PreviousTop => Spot::Later,
+        }
+    }
+
+    /// The class to write with, for a conversation that is not bound to one yet.
+    #[expect(clippy::float_arithmetic, reason = "probabilities decide placement, never money")]
+    fn lifetime(&self, found: &[Candidate], chances: &[Reuse], outlook: &Outlook) -> Ttl {
+        if !self.limits.one_hour {
+            return Ttl::FiveMinutes;
+        }
+        if let Some(hour_pays) = self.hour_pays() {
+            return if hour_pays { Ttl::OneHour } else { Ttl::FiveMinutes };
+        }
+        // No conversation to go by: what would the deepest write worth its price earn?
+        let value = |ttl: Ttl| {
+            let (write, read) = (self.rates.write(ttl), self.rates.write_5m - self.rates.read);
+            let mut below = 0.0;
+            let mut sum = 0.0;
+            let mut best = 0.0_f64;
+            for (candidate, chance) in found.iter().zip(chances) {
+                let tokens = as_f64(outlook.tokens_to(candidate.block));
+                sum += (tokens - below) * (chance.within(ttl) * read - (write - 1.0));
+                best = best.max(sum);
+                below = tokens;
+            }
+            best
+        };
+        let (five, hour) = (value(Ttl::FiveMinutes), value(Ttl::OneHour));
+        if hour > five * MARGIN && hour > 0.0 {
+            Ttl::OneHour
+        } else {
+            Ttl::FiveMinutes
+        }
+    }
+
+    /// Whether this scope's conversations return between five minutes and an hour often enough:
+    /// `q > (w₁ − w₅) ÷ (w₅ − r) · (Δ/P + s)` with q the share of such gaps, s the share of turns
+    /// that never return, Δ/P what a turn adds. `None` while too little was seen.
+    #[expect(clippy::float_arithmetic, reason = "probabilities decide placement, never money")]
+    fn hour_pays(&self) -> Option<bool> {
+        let [scope, service] = self.keys;
+        let mut verdict = None;
+        let mut look = |learned: &Learned| {
+            let trials = learned.trials(Spot::Later);
+            if trials.closed() < ENOUGH || verdict.is_some() {
+                return;
+            }
+            let Some(growth) = learned.growth() else { return };
+            let chance = trials.estimate(Reuse::flat(Spot::Later.prior()), Spot::Later, self.now);
+            let returns_late = chance.one_hour - chance.five_minutes;
+            let price = (self.rates.write_1h - self.rates.write_5m)
+                / (self.rates.write_5m - self.rates.read).max(f64::EPSILON);
+            let threshold = price * (growth + (1.0 - chance.one_hour));
+            verdict = Some(returns_late > threshold * MARGIN);
+        };
+        self.nodes.learned(&service, &mut look);
+        self.nodes.learned(&scope, &mut look);
+        verdict
+    }
+}
+
+/// How much better the longer class must look before it is chosen: estimates are noisy, and its
+/// premium is certain.
+const MARGIN: f64 = 1.1;
+/// Faded outcomes from which on a kind's gaps are trusted.
+const ENOUGH: f64 = 20.0;
+
+#[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+const fn as_f64(tokens: u64) -> f64 {
+    tokens as f64
+}

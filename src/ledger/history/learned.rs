@@ -1,0 +1,168 @@
+//! What was learned about one scope: chances by kind of spot, branch points, token calibration.
+
+use std::collections::BTreeMap;
+
+use super::{Spot, Trials};
+use crate::model::{Digest, Section, Timestamp};
+
+/// Branch points kept per scope; the least recently used one goes.
+const BRANCHES: usize = 32;
+
+static NO_TRIALS: std::sync::LazyLock<Trials> = std::sync::LazyLock::new(Trials::default);
+
+/// What was learned about one scope.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Learned {
+    trials: BTreeMap<Spot, Trials>,
+    branches: Vec<(Digest, u32, Timestamp)>,
+    /// Corrections of the token estimate.
+    pub calibration: Calibration,
+    /// Growth of conversations per turn relative to their length, and what it is based on.
+    growth: Growth,
+}
+
+/// How much a turn adds to a conversation, as a share of its length.
+#[derive(Clone, Copy, Debug, Default)]
+struct Growth {
+    share: f64,
+    turns: u32,
+}
+
+#[expect(clippy::float_arithmetic, reason = "probabilities and shares")]
+impl Learned {
+    /// Outcomes for this kind of spot.
+    #[must_use]
+    pub fn trials(&self, spot: Spot) -> &Trials {
+        self.trials.get(&spot).unwrap_or(&NO_TRIALS)
+    }
+
+    /// Outcomes for this kind of spot, to be added to.
+    pub fn trials_mut(&mut self, spot: Spot) -> &mut Trials {
+        self.trials.entry(spot).or_default()
+    }
+
+    /// Conversations parted after the block at `depth`, whose prefix is `prefix`.
+    pub fn branch_seen(&mut self, prefix: Digest, depth: u32, now: Timestamp) {
+        self.branches.retain(|(known, ..)| *known != prefix);
+        self.branches.insert(0, (prefix, depth, now));
+        self.branches.truncate(BRANCHES);
+    }
+
+    /// Known branch points, most recently seen first: prefix and block index.
+    pub fn branches(&self) -> impl Iterator<Item = (&Digest, usize)> {
+        self.branches
+            .iter()
+            .map(|(prefix, depth, _)| (prefix, *depth as usize))
+    }
+
+    /// A turn added `share` of its prompt's length.
+    pub fn grew(&mut self, share: f64) {
+        self.growth.turns = self.growth.turns.saturating_add(1);
+        let rate = (1.0 / f64::from(self.growth.turns)).max(0.05);
+        self.growth.share += (share.clamp(0.0, 1.0) - self.growth.share) * rate;
+    }
+
+    /// What a turn adds, as a share of its prompt's length; `None` before a few were seen.
+    #[must_use]
+    pub fn growth(&self) -> Option<f64> {
+        (self.growth.turns >= 8).then_some(self.growth.share)
+    }
+}
+
+/// Factors between the estimator's tokens and the provider's, per section.
+///
+/// Every reported usage moves the factors of the sections in proportion to their share of the
+/// prompt: a normalised multiplicative update, so that one odd figure cannot do much harm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Calibration {
+    factors: [f64; 3],
+    /// Mean of |estimate ÷ reported − 1|, faded.
+    pub error: f64,
+    /// Usages seen.
+    pub samples: u32,
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self {
+            factors: [1.0; 3],
+            error: 0.0,
+            samples: 0,
+        }
+    }
+}
+
+#[expect(clippy::float_arithmetic, reason = "an estimate of tokens")]
+impl Calibration {
+    /// The factor for one section.
+    #[must_use]
+    pub const fn factor(&self, section: Section) -> f64 {
+        let [tools, system, messages] = self.factors;
+        match section {
+            Section::Tools => tools,
+            Section::System => system,
+            Section::Messages => messages,
+        }
+    }
+
+    /// Learns from one usage: what was estimated per section (factors applied), and what the
+    /// provider reported for all of it.
+    pub fn observe(&mut self, estimated: [f64; 3], reported: f64) {
+        let total: f64 = estimated.iter().sum();
+        if total < 1.0 || reported < 1.0 {
+            return;
+        }
+        let ratio = (reported / total).clamp(0.2, 5.0);
+        self.samples = self.samples.saturating_add(1);
+        let rate = (1.0 / f64::from(self.samples)).max(0.1);
+        self.error += ((1.0 / ratio - 1.0).abs() - self.error) * rate;
+        let step = if self.samples == 1 { 1.0 } else { 0.2 };
+        for (factor, part) in self.factors.iter_mut().zip(estimated) {
+            let share = part / total;
+            *factor = (*factor * ratio.powf(step * share)).clamp(0.2, 5.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calibration_finds_the_factor_of_each_section() {
+        let mut calibration = Calibration::default();
+        let truth = [1.6, 1.1, 0.9];
+        let prompts = [
+            [4000.0, 1000.0, 500.0],
+            [4000.0, 1000.0, 9000.0],
+            [0.0, 6000.0, 100.0],
+            [500.0, 0.0, 8000.0],
+        ];
+        for turn in 0..400 {
+            let raw: [f64; 3] = prompts[turn % prompts.len()];
+            let section = [Section::Tools, Section::System, Section::Messages];
+            let estimated: [f64; 3] =
+                std::array::from_fn(|i| raw[i] * calibration.factor(section[i]));
+            let reported = raw.iter().zip(truth).map(|(part, factor)| part * factor).sum();
+            calibration.observe(estimated, reported);
+        }
+        for (found, wanted) in calibration.factors.iter().zip(truth) {
+            assert!((found / wanted - 1.0).abs() < 0.1, "{:?}", calibration.factors);
+        }
+        assert!(calibration.error < 0.05);
+    }
+
+    #[test]
+    fn branches_are_bounded_and_most_recent_first() {
+        let keys = crate::model::Keyring::new(b"test");
+        let mut learned = Learned::default();
+        for n in 0..100_u32 {
+            learned.branch_seen(keys.scope(&[&n.to_le_bytes()]), n, Timestamp::default());
+        }
+        let depths: Vec<usize> = learned.branches().map(|(_, depth)| depth).collect();
+        assert_eq!(depths.len(), BRANCHES);
+        assert_eq!(depths[0], 99);
+    }
+}

@@ -1,0 +1,123 @@
+//! What was seen, what should be warm, and how often things return: the planner's memory.
+//!
+//! The history only predicts. A wrong prediction costs a marker in the wrong place, never a wrong
+//! byte. Everything here is keyed by prefix digests whose scope (provider, account, tenant, model)
+//! is part of the digest.
+
+mod learned;
+mod node;
+mod trials;
+
+pub use learned::{Calibration, Learned};
+pub use node::{Entry, Node, Spot};
+pub use trials::Trials;
+
+use std::time::Duration;
+
+use crate::model::{Digest, Timestamp, Ttl};
+
+/// Where nodes and learned figures are kept. Implementations are bounded and may forget anything
+/// at any time.
+pub trait Nodes: std::fmt::Debug + Send + Sync {
+    /// The node of this prefix.
+    fn node(&self, prefix: &Digest) -> Option<Node>;
+
+    /// Keeps a node.
+    fn put_node(&self, prefix: Digest, node: Node);
+
+    /// Shows what was learned under this key; empty when nothing was.
+    fn learned(&self, key: &Digest, look: &mut dyn FnMut(&Learned));
+
+    /// Changes what was learned under this key. Lost updates under contention are tolerated:
+    /// these are statistics.
+    fn learn(&self, key: Digest, change: &mut dyn FnMut(&mut Learned));
+}
+
+/// The probability that a prefix is reused within each lifetime class.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Reuse {
+    /// Within five minutes.
+    pub five_minutes: f64,
+    /// Within one hour.
+    pub one_hour: f64,
+}
+
+impl Reuse {
+    /// The same probability for both classes.
+    #[must_use]
+    pub const fn flat(probability: f64) -> Self {
+        Self {
+            five_minutes: probability,
+            one_hour: probability,
+        }
+    }
+
+    /// The probability within `ttl`.
+    #[must_use]
+    pub const fn within(&self, ttl: Ttl) -> f64 {
+        match ttl {
+            Ttl::FiveMinutes => self.five_minutes,
+            Ttl::OneHour => self.one_hour,
+        }
+    }
+}
+
+/// Books the visit of one request to the prefix that ends at a spot, and returns the node.
+///
+/// A prefix that was not seen before opens a trial for its kind of spot; one that was seen settles
+/// its trial with the gap since its last visit.
+pub fn visit(
+    nodes: &dyn Nodes,
+    keys: &[Digest],
+    prefix: Digest,
+    spot: Spot,
+    now: Timestamp,
+) -> Node {
+    let Some(mut node) = nodes.node(&prefix) else {
+        let node = Node::first_seen(spot, now);
+        nodes.put_node(prefix, node);
+        for key in keys {
+            nodes.learn(*key, &mut |learned| {
+                learned.trials_mut(spot).open(prefix, spot, now);
+            });
+        }
+        return node;
+    };
+    let gap = now.since(node.last);
+    if node.returned_after(gap, now) {
+        for key in keys {
+            nodes.learn(*key, &mut |learned| {
+                learned.trials_mut(node.spot).settle(&prefix, gap);
+            });
+        }
+    }
+    nodes.put_node(prefix, node);
+    node
+}
+
+/// The probability that the prefix of `node` is reused, backed off from the node to its kind of
+/// spot under each key in turn (the widest first), to the prior of that kind.
+#[must_use]
+#[expect(clippy::float_arithmetic, reason = "probabilities")]
+pub fn reuse(kinds: &[&Learned], node: &Node, now: Timestamp) -> Reuse {
+    let mut back_off = Reuse::flat(node.spot.prior());
+    for learned in kinds {
+        back_off = learned.trials(node.spot).estimate(back_off, node.spot, now);
+    }
+    let windows = f64::from(node.visits.saturating_sub(1));
+    let blend =
+        |returns: u32, prior: f64| (f64::from(returns) + NODE_PRIOR * prior) / (windows + NODE_PRIOR);
+    Reuse {
+        five_minutes: blend(node.returns_5m, back_off.five_minutes),
+        one_hour: blend(node.returns_1h, back_off.one_hour),
+    }
+}
+
+/// How many visits of the node itself weigh as much as everything its kind has shown.
+const NODE_PRIOR: f64 = 1.5;
+
+/// The shorter class's life.
+pub(crate) const FIVE_MINUTES: Duration = Duration::from_secs(300);
+/// The longer class's life.
+pub(crate) const ONE_HOUR: Duration = Duration::from_secs(3600);

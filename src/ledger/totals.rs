@@ -1,0 +1,100 @@
+//! Sums over exchanges.
+
+use super::Record;
+use crate::model::{Money, Usage};
+
+/// What totals are kept by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Group {
+    /// By provider row.
+    Provider,
+    /// By model row.
+    Model,
+    /// By the user's route.
+    Route,
+    /// By the user's tenant.
+    Tenant,
+}
+
+impl Group {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Provider, Self::Model, Self::Route, Self::Tenant];
+
+    /// The label of `record` in this grouping.
+    #[must_use]
+    pub fn label(self, record: &Record) -> &str {
+        match self {
+            Self::Provider => &record.provider,
+            Self::Model => &record.model,
+            Self::Route => &record.route,
+            Self::Tenant => &record.tenant,
+        }
+    }
+}
+
+/// Sums over a set of exchanges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Exchanges.
+    pub exchanges: u64,
+    /// Exchanges whose usage was not reported.
+    pub unreported: u64,
+    /// Exchanges with usage but without a price row: their tokens count, their dollars do not.
+    pub unpriced: u64,
+    /// Exchanges passed on untouched.
+    pub skipped: u64,
+    /// Tokens by kind; a kind stays `None` until it was reported once.
+    pub usage: Usage,
+    /// What they cost.
+    pub cost: Money,
+    /// What they would have cost without caching.
+    pub cost_without_caching: Money,
+    /// Premiums paid for writes that nobody read before they expired.
+    pub waste: Money,
+}
+
+impl Totals {
+    /// Cost without caching minus cost: what the premiums of all writes left over.
+    #[must_use]
+    pub fn savings(&self) -> Money {
+        self.cost_without_caching - self.cost
+    }
+
+    /// Tokens read from the cache ÷ all input tokens; `None` while there are none.
+    #[must_use]
+    #[expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "a ratio for reports")]
+    pub fn hit_rate(&self) -> Option<f64> {
+        let input = self.usage.input()?;
+        (input > 0).then(|| self.usage.read.unwrap_or(0) as f64 / input as f64)
+    }
+
+    pub(super) fn add(&mut self, record: &Record) {
+        self.exchanges += 1;
+        self.skipped += u64::from(record.skip.is_some());
+        let Some(usage) = &record.usage else {
+            self.unreported += 1;
+            return;
+        };
+        let sum = &mut self.usage;
+        for (total, one) in [
+            (&mut sum.plain, usage.plain),
+            (&mut sum.read, usage.read),
+            (&mut sum.write_5m, usage.write_5m),
+            (&mut sum.write_1h, usage.write_1h),
+            (&mut sum.output, usage.output),
+        ] {
+            if let Some(tokens) = one {
+                *total = Some(total.unwrap_or(0).saturating_add(tokens));
+            }
+        }
+        match (record.cost, record.cost_without_caching) {
+            (Some(cost), Some(without)) => {
+                self.cost += cost;
+                self.cost_without_caching += without;
+            }
+            _ => self.unpriced += 1,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What the limits and the caller's own markers leave free.
+
+use crate::model::{Limits, Prompt, Ttl};
+
+/// How many markers may be added, and which lifetime class is allowed where.
+///
+/// A longer class must come before a shorter one (400 otherwise), and the caller's markers stay:
+/// before the caller's last one-hour marker only one-hour markers fit, behind the caller's first
+/// five-minute marker only five-minute ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Budget {
+    /// Markers that may be added.
+    pub free: usize,
+    last_hour: Option<usize>,
+    first_five: Option<usize>,
+    automatic: Option<Ttl>,
+}
+
+impl Budget {
+    /// What `limits` leave after the markers that `prompt` already carries.
+    #[must_use]
+    pub fn of(prompt: &Prompt, limits: &Limits) -> Self {
+        let own = |wanted: Ttl| {
+            prompt
+                .blocks
+                .iter()
+                .enumerate()
+                .filter(move |(_, block)| block.marker.is_some_and(|marker| marker.ttl == wanted))
+                .map(|(at, _)| at)
+        };
+        Self {
+            free: limits.max_breakpoints.saturating_sub(prompt.own_markers()),
+            last_hour: own(Ttl::OneHour).last(),
+            first_five: own(Ttl::FiveMinutes).next(),
+            automatic: prompt.auto_marker.map(|marker| marker.ttl),
+        }
+    }
+
+    /// The class nearest to `wanted` that a marker on `block` may have; `None` when there is none.
+    #[must_use]
+    pub fn ttl_at(&self, block: usize, wanted: Ttl) -> Option<Ttl> {
+        let before_hour = self.automatic == Some(Ttl::OneHour)
+            || self.last_hour.is_some_and(|hour| block < hour);
+        let after_five = self.first_five.is_some_and(|five| block > five);
+        match (before_hour, after_five) {
+            (true, true) => None,
+            (true, false) => Some(Ttl::OneHour),
+            (false, true) => Some(Ttl::FiveMinutes),
+            (false, false) => Some(wanted),
+        }
+    }
+
+    /// Whether the caller's automatic marker already closes the request.
+    #[must_use]
+    pub const fn closes_itself(&self) -> bool {
+        self.automatic.is_some()
+    }
+}

@@ -1,0 +1,147 @@
+//! How deep to write, and which markers to set besides.
+
+use super::{Budget, Rates};
+use crate::model::{Breakpoint, Candidate, Limits, Outlook, Plan, Prompt, Tokens, Why};
+
+/// A marker on a prefix whose estimate is below this share of the minimum is not worth its slot.
+/// The estimate may be off by a third on content it has never seen, and a marker below the minimum
+/// costs nothing, so the bar is low.
+const MINIMUM_SHARE: (Tokens, Tokens) = (1, 2);
+
+/// Places markers for one request.
+///
+/// The plan never exceeds the limits, keeps the caller's markers, puts longer classes first, and
+/// stands only on markable blocks that carry no marker yet.
+#[must_use]
+pub fn plan(prompt: &Prompt, limits: &Limits, rates: &Rates, outlook: &Outlook) -> Plan {
+    let budget = Budget::of(prompt, limits);
+    if budget.free == 0 || own_markers_are_invalid(prompt, limits) {
+        return Plan::default();
+    }
+    let able: Vec<Candidate> = outlook
+        .candidates
+        .iter()
+        .copied()
+        .filter(|candidate| may_stand(prompt, limits, outlook, &budget, candidate))
+        .collect();
+    let warm = outlook.warm.map(|(block, _)| block);
+    let Some(top) = top(&able, warm, rates, outlook) else {
+        return Plan::default();
+    };
+    let mut chosen: Vec<Candidate> = Vec::with_capacity(budget.free);
+    if let Some(candidate) = able.iter().find(|candidate| candidate.block == top) {
+        chosen.push(*candidate);
+    }
+    let rest: Vec<Candidate> = able
+        .iter()
+        .filter(|candidate| candidate.block < top)
+        .copied()
+        .collect();
+    if chosen.len() < budget.free
+        && let Some(entry) = rest.iter().find(|candidate| Some(candidate.block) == warm)
+    {
+        chosen.push(*entry);
+    }
+    fill(&mut chosen, &rest, budget.free, outlook);
+    chosen.sort_by_key(|candidate| candidate.block);
+    let markers = chosen.iter().filter_map(|candidate| {
+        let ttl = budget.ttl_at(candidate.block, outlook.ttl)?;
+        let why = match candidate.why {
+            Why::PreviousTop | Why::Branch | Why::BeforeLast if Some(candidate.block) == warm => {
+                Why::Warm
+            }
+            why => why,
+        };
+        Some(Breakpoint::new(candidate.block, ttl, why))
+    });
+    Plan::new(markers.collect())
+}
+
+/// The caller already sent what the provider will refuse: nothing of ours belongs there.
+fn own_markers_are_invalid(prompt: &Prompt, limits: &Limits) -> bool {
+    prompt.own_markers() > limits.max_breakpoints
+        || prompt
+            .blocks
+            .iter()
+            .any(|block| block.marker.is_some() && !block.markable)
+}
+
+fn may_stand(
+    prompt: &Prompt,
+    limits: &Limits,
+    outlook: &Outlook,
+    budget: &Budget,
+    candidate: &Candidate,
+) -> bool {
+    let (part, whole) = MINIMUM_SHARE;
+    let Some(block) = prompt.blocks.get(candidate.block) else {
+        return false;
+    };
+    let closed = budget.closes_itself() && candidate.why == Why::Tail;
+    block.markable
+        && block.marker.is_none()
+        && !closed
+        && budget.ttl_at(candidate.block, outlook.ttl).is_some()
+        && outlook.tokens_to(candidate.block).saturating_mul(whole)
+            >= limits.min_tokens.saturating_mul(part)
+}
+
+/// The deepest block worth a write, or the warm entry when that is all there is to gain.
+fn top(
+    able: &[Candidate],
+    warm: Option<usize>,
+    rates: &Rates,
+    outlook: &Outlook,
+) -> Option<usize> {
+    let threshold = rates.break_even(outlook.ttl);
+    able.iter()
+        .rev()
+        .find(|candidate| {
+            Some(candidate.block) == warm || candidate.reuse > threshold
+        })
+        .map(|candidate| candidate.block)
+}
+
+/// Fills the free slots with the candidates that add most to the tokens a later request is
+/// expected to read: Σ (tokens − tokens of the marker below) × reuse, the optimal staircase for
+/// these few, by exhaustive choice one at a time.
+#[expect(clippy::float_arithmetic, reason = "probabilities decide placement, never money")]
+fn fill(chosen: &mut Vec<Candidate>, rest: &[Candidate], free: usize, outlook: &Outlook) {
+    while chosen.len() < free {
+        let best = rest
+            .iter()
+            .filter(|candidate| chosen.iter().all(|other| other.block != candidate.block))
+            .map(|candidate| (gain(chosen, candidate, outlook), candidate))
+            .max_by(|(one, _), (other, _)| one.total_cmp(other));
+        match best {
+            // A slot costs nothing, but a marker on a block of no use would only puzzle readers.
+            Some((gain, candidate)) if gain > 0.0 || is_anchor(candidate) => chosen.push(*candidate),
+            _ => break,
+        }
+    }
+    fn is_anchor(candidate: &Candidate) -> bool {
+        matches!(
+            candidate.why,
+            Why::ToolsEnd | Why::SystemEnd | Why::PreviousTop | Why::BeforeLast
+        )
+    }
+    fn gain(chosen: &[Candidate], candidate: &Candidate, outlook: &Outlook) -> f64 {
+        let tokens = |block: usize| to_f64(outlook.tokens_to(block));
+        let below = chosen
+            .iter()
+            .filter(|other| other.block < candidate.block)
+            .map(|other| tokens(other.block))
+            .fold(0.0, f64::max);
+        let above = chosen
+            .iter()
+            .filter(|other| other.block > candidate.block)
+            .min_by_key(|other| other.block)
+            .map_or(0.0, |other| other.reuse);
+        (tokens(candidate.block) - below) * (candidate.reuse - above)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+const fn to_f64(tokens: Tokens) -> f64 {
+    tokens as f64
+}
