@@ -439,7 +439,7 @@ fn sorted(value: &Value) -> String {
             format!("{members:?}")
         }
         Value::Array(items) => format!("{:?}", items.iter().map(sorted).collect::<Vec<_>>()),
-        scalar => scalar.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }
 
