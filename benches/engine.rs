@@ -5,7 +5,11 @@
 
 #![expect(clippy::print_stdout, reason = "a bench reports on stdout")]
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
-#![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "ratios of durations")]
+#![expect(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    reason = "ratios of durations"
+)]
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
 
 use std::fmt::Write as _;
@@ -21,9 +25,15 @@ use cachewright::provider::Catalog;
 use cachewright::wire::{Body, Watcher};
 
 fn main() {
-    let samples = if std::env::args().any(|arg| arg == "--quick") { 5 } else { 25 };
+    let samples = if std::env::args().any(|arg| arg == "--quick") {
+        5
+    } else {
+        25
+    };
     let catalog = Arc::new(Catalog::builtin());
-    println!("body      blocks  value µs  copy µs  cold µs  value/cold  turn µs  value/turn  turn/copy");
+    println!(
+        "body      blocks  value µs  copy µs  cold µs  value/cold  turn µs  value/turn  turn/copy"
+    );
     for size in [10_000, 100_000, 1_000_000, 4_000_000] {
         prepare(&catalog, size, samples);
     }
@@ -32,14 +42,22 @@ fn main() {
 
 fn prepare(catalog: &Arc<Catalog>, size: usize, samples: usize) {
     let (before, body, blocks) = conversation(size);
-    let value = median(samples, || (), |()| {
-        let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        serde_json::to_vec(&value).unwrap().len()
-    });
-    let copy = median(samples, || (), |()| {
-        let copy = body.to_vec();
-        usize::from(black_box(&copy[..]) == &body[..])
-    });
+    let value = median(
+        samples,
+        || (),
+        |()| {
+            let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            serde_json::to_vec(&value).unwrap().len()
+        },
+    );
+    let copy = median(
+        samples,
+        || (),
+        |()| {
+            let copy = body.to_vec();
+            usize::from(black_box(&copy[..]) == &body[..])
+        },
+    );
     let fresh = || {
         Engine::new(Arc::clone(catalog), Settings::default())
             .remembering(Arc::new(InProcess::default()))
@@ -116,13 +134,21 @@ fn conversation(size: usize) -> (Bytes, Bytes, usize) {
 /// JSON-escaped text with line ends and quotes, as source code has them.
 fn prose(seed: usize, length: usize) -> String {
     const WORDS: [&str; 8] = [
-        "let value = ", "self.cache", ".unwrap_or_default();", r"\n    ", "// the prefix ", r#"\"text\""#,
-        "match breakpoint ", "{ Ok(found) => ",
+        "let value = ",
+        "self.cache",
+        ".unwrap_or_default();",
+        r"\n    ",
+        "// the prefix ",
+        r#"\"text\""#,
+        "match breakpoint ",
+        "{ Ok(found) => ",
     ];
     let mut text = String::with_capacity(length + 32);
     let mut state = seed.wrapping_mul(0x9E37_79B9).wrapping_add(1);
     while text.len() < length {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         text.push_str(WORDS[(state >> 33) % WORDS.len()]);
     }
     text
@@ -140,13 +166,34 @@ fn watch(samples: usize) {
     }
     stream.push_str("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2000}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
     let chunks: Vec<&[u8]> = stream.as_bytes().chunks(1400).collect();
-    let serde = median(samples, || (), |()| {
-        let events = stream.lines().filter_map(|line| line.strip_prefix("data: "));
-        events.map(|data| serde_json::from_str::<serde_json::Value>(data).unwrap().is_object()).filter(|ok| *ok).count()
-    });
-    let ours = median(samples, || Watcher::new(Body::Sse), |mut watcher| {
-        chunks.iter().for_each(|chunk| watcher.feed(chunk));
-        usize::from(watcher.finish().usage.is_some())
-    });
-    println!("watching {} SSE events: {ours:.1} µs, {:.1} % of a serde parse of each ({serde:.1} µs)", 2003, 100.0 * ours / serde);
+    let serde = median(
+        samples,
+        || (),
+        |()| {
+            let events = stream
+                .lines()
+                .filter_map(|line| line.strip_prefix("data: "));
+            events
+                .map(|data| {
+                    serde_json::from_str::<serde_json::Value>(data)
+                        .unwrap()
+                        .is_object()
+                })
+                .filter(|ok| *ok)
+                .count()
+        },
+    );
+    let ours = median(
+        samples,
+        || Watcher::new(Body::Sse),
+        |mut watcher| {
+            chunks.iter().for_each(|chunk| watcher.feed(chunk));
+            usize::from(watcher.finish().usage.is_some())
+        },
+    );
+    println!(
+        "watching {} SSE events: {ours:.1} µs, {:.1} % of a serde parse of each ({serde:.1} µs)",
+        2003,
+        100.0 * ours / serde
+    );
 }

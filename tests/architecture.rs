@@ -85,13 +85,10 @@ fn rooms_only_look_down() {
 #[test]
 fn rooms_do_not_climb_through_super() {
     no_faults(|source, faults| {
-        let depth = source.path.iter().count();
-        let is_door = source.path.ends_with("mod.rs") || depth == 2;
-        if is_door && room_of(&source.path).is_some() && source.code.contains("super::") {
-            faults.push("the door of a room must not use `super::`".into());
-        }
-        if depth == 3 && source.code.contains("super::super") {
-            faults.push("`super::super` leaves the room".into());
+        let steps = source.path.iter().skip(1);
+        let depth = steps.filter(|step| *step != "mod.rs").count();
+        if room_of(&source.path).is_some() && source.code.contains(&"super::".repeat(depth)) {
+            faults.push("`super::` must not leave the room".into());
         }
     });
 }

@@ -6,5 +6,8 @@ mod architecture;
 mod canon;
 // The same bytes with and without `serde_json/preserve_order`.
 mod preserve_order;
+// The README's examples of configuration.
+#[cfg(feature = "tower")]
+mod readme;
 // What several subjects share.
 mod support;

@@ -166,9 +166,13 @@ impl Exchange {
 
     /// From now on the caller can continue this turn: its silence begins to mean something.
     fn answered(&self, now: Timestamp) {
-        let Some(expected) = &self.expected else { return };
+        let Some(expected) = &self.expected else {
+            return;
+        };
         let Some(tail) = expected.tail else { return };
-        let Some(node) = self.memory.node(&tail) else { return };
+        let Some(node) = self.memory.node(&tail) else {
+            return;
+        };
         for key in expected.keys {
             self.memory.learn(key, &mut |learned| {
                 learned.trials_mut(node.spot).answered(&tail, now);
@@ -178,17 +182,21 @@ impl Exchange {
 
     /// Writes down what the provider should hold, or corrects it by what it reported.
     fn enter(&self, usage: Option<&Usage>) {
-        let Some(expected) = &self.expected else { return };
-        let cached = usage.is_none_or(|usage| {
-            usage.read.unwrap_or(0) > 0 || usage.written().unwrap_or(0) > 0
-        });
-        let downgraded = usage.is_some_and(|usage| {
-            usage.write_1h == Some(0) && usage.write_5m.unwrap_or(0) > 0
-        });
+        let Some(expected) = &self.expected else {
+            return;
+        };
+        let cached = usage
+            .is_none_or(|usage| usage.read.unwrap_or(0) > 0 || usage.written().unwrap_or(0) > 0);
+        let downgraded =
+            usage.is_some_and(|usage| usage.write_1h == Some(0) && usage.write_5m.unwrap_or(0) > 0);
         for mark in &expected.marks {
             let known = self.memory.node(&mark.prefix);
             let mut node = known.unwrap_or_else(|| Node::first_seen(Spot::Branch, self.record.at));
-            let asked = if downgraded { Ttl::FiveMinutes } else { mark.ttl };
+            let asked = if downgraded {
+                Ttl::FiveMinutes
+            } else {
+                mark.ttl
+            };
             // A read refreshes an entry and leaves it its own class.
             let ttl = match node.live(self.record.at) {
                 Some(entry) if usage.is_none() => entry.ttl,
@@ -200,7 +208,9 @@ impl Exchange {
     }
 
     fn settle(&mut self, usage: &Usage) {
-        let Some(expected) = &self.expected else { return };
+        let Some(expected) = &self.expected else {
+            return;
+        };
         let silent = usage.read == Some(0) && usage.written() == Some(0);
         if silent || usage.write_1h == Some(0) && asked_hour(&expected.marks) {
             self.enter(Some(usage));
@@ -254,7 +264,10 @@ fn sum(parts: &[f64; 3]) -> u64 {
     parts.iter().sum::<f64>() as u64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "token counts stay far below 2^53"
+)]
 const fn to_f64(tokens: u64) -> f64 {
     tokens as f64
 }

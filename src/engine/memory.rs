@@ -33,7 +33,8 @@ impl Conversation {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let blocks = self.chain.len();
-        self.remembered.body.len() + blocks * (size_of::<crate::model::Block>() + size_of::<Digest>())
+        self.remembered.body.len()
+            + blocks * (size_of::<crate::model::Block>() + size_of::<Digest>())
     }
 }
 

@@ -16,12 +16,7 @@ use crate::plan::{Rates, plan};
 use crate::provider::Model;
 use crate::wire::{Dialect, Edit, Messages, Reading, Remembered, splice};
 
-pub(super) fn prepare(
-    engine: &Engine,
-    now: Timestamp,
-    meta: &Meta<'_>,
-    body: &Bytes,
-) -> Prepared {
+pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &Bytes) -> Prepared {
     match Draft::read(engine, now, meta, body) {
         Ok(draft) => draft.finish(body),
         Err(why) => Prepared {
@@ -133,8 +128,13 @@ impl<'a> Draft<'a> {
             estimated,
             placed: plan.breakpoints.len(),
         };
-        let exchange =
-            Exchange::sent(self.engine, self.now, self.meta, self.model.clone(), expected);
+        let exchange = Exchange::sent(
+            self.engine,
+            self.now,
+            self.meta,
+            self.model.clone(),
+            expected,
+        );
         Prepared {
             body,
             skip: None,
@@ -146,7 +146,11 @@ impl<'a> Draft<'a> {
 
     /// The prefix on which the request ends, as far as it can carry a marker.
     fn tail(&self) -> Option<Digest> {
-        let at = self.prompt.blocks.iter().rposition(|block| block.markable)?;
+        let at = self
+            .prompt
+            .blocks
+            .iter()
+            .rposition(|block| block.markable)?;
         self.chain.get(at).copied()
     }
 
@@ -170,7 +174,10 @@ impl<'a> Draft<'a> {
     }
 
     /// Estimated tokens: the running sum per block, and the total per section.
-    #[expect(clippy::float_arithmetic, reason = "an estimate that decides placement only")]
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "an estimate that decides placement only"
+    )]
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -209,7 +216,11 @@ impl<'a> Draft<'a> {
         let own = self.prompt.blocks.iter().enumerate().filter(|_| keep);
         let own = own.filter_map(|(at, block)| Some((at, block.marker?.ttl)));
         let automatic = self.prompt.auto_marker.filter(|_| keep).and_then(|marker| {
-            let at = self.prompt.blocks.iter().rposition(|block| block.markable)?;
+            let at = self
+                .prompt
+                .blocks
+                .iter()
+                .rposition(|block| block.markable)?;
             Some((at, marker.ttl))
         });
         let ours = plan.breakpoints.iter().map(|one| (one.block, one.ttl));
@@ -218,17 +229,29 @@ impl<'a> Draft<'a> {
             .chain(ours)
             .filter_map(|(at, ttl)| {
                 let prefix = self.chain.get(at).copied()?;
-                Some(Mark { prefix, ttl, tokens: outlook.tokens_to(at) })
+                Some(Mark {
+                    prefix,
+                    ttl,
+                    tokens: outlook.tokens_to(at),
+                })
             })
             .collect();
         marks.sort_by_key(|mark| mark.tokens);
         marks
     }
 
-    #[expect(clippy::float_arithmetic, reason = "a share that decides placement only")]
-    #[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "a share that decides placement only"
+    )]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "token counts stay far below 2^53"
+    )]
     fn learn_growth(&self, keys: [Digest; 2], outlook: &Outlook) {
-        let Some((shared, before)) = self.shared else { return };
+        let Some((shared, before)) = self.shared else {
+            return;
+        };
         let total = outlook.prefix_tokens.last().copied().unwrap_or(0);
         if shared < before || shared == 0 || total == 0 {
             return;
@@ -236,7 +259,9 @@ impl<'a> Draft<'a> {
         let known = outlook.tokens_to(shared - 1);
         let share = total.saturating_sub(known) as f64 / total as f64;
         for key in keys {
-            self.engine.memory.learn(key, &mut |learned| learned.grew(share));
+            self.engine
+                .memory
+                .learn(key, &mut |learned| learned.grew(share));
         }
     }
 }
@@ -258,7 +283,10 @@ fn recall_and_read(engine: &Engine, account: Digest, body: &Bytes) -> Result<Rec
     let mut known: Vec<Arc<Conversation>> = Vec::new();
     let mut recall = |name| {
         known = engine.memory.recall(&keyring.extend(account, name));
-        known.iter().map(|one| Arc::clone(&one.remembered)).collect()
+        known
+            .iter()
+            .map(|one| Arc::clone(&one.remembered))
+            .collect()
     };
     let reading = Messages.read(body, keyring, &mut recall)?;
     let conversation = keyring.extend(account, reading.conversation);
@@ -280,7 +308,10 @@ fn reshape(engine: &Engine, meta: &Meta<'_>, body: &Bytes) -> Result<(Bytes, Vec
     let settings = &engine.settings;
     let reading = Messages.read(body, &settings.keyring, &mut |_| Vec::new())?;
     let prompt = &reading.prompt;
-    let bound = engine.catalog.model(meta.provider, &prompt.model).prefix_check
+    let bound = engine
+        .catalog
+        .model(meta.provider, &prompt.model)
+        .prefix_check
         || prompt.thinking != Thinking::Off;
     if bound && settings.history == canon::History::Unknown {
         return Ok((body.clone(), Vec::new()));
@@ -291,7 +322,9 @@ fn reshape(engine: &Engine, meta: &Meta<'_>, body: &Bytes) -> Result<(Bytes, Vec
         return Ok((body.clone(), Vec::new()));
     }
     let replacements = reshaped.replacements.into_iter();
-    let mut edits: Vec<Edit> = replacements.map(|(span, with)| Edit::new(span, with)).collect();
+    let mut edits: Vec<Edit> = replacements
+        .map(|(span, with)| Edit::new(span, with))
+        .collect();
     Ok((Bytes::from(splice(body, &mut edits)), reshaped.changes))
 }
 

@@ -1,7 +1,9 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
 use crate::ledger::history::{Learned, Node, Nodes, Reuse, Spot, reuse, visit};
-use crate::model::{Candidate, Digest, Limits, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why};
+use crate::model::{
+    Candidate, Digest, Limits, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
+};
 use crate::plan::{Rates, candidates};
 
 /// Nodes looked up on the way back from the tail before the search for a warm one is given up.
@@ -179,13 +181,20 @@ impl Ground<'_> {
     }
 
     /// The class to write with, for a conversation that is not bound to one yet.
-    #[expect(clippy::float_arithmetic, reason = "probabilities decide placement, never money")]
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "probabilities decide placement, never money"
+    )]
     fn lifetime(&self, found: &[Candidate], chances: &[Reuse], outlook: &Outlook) -> Ttl {
         if !self.limits.one_hour {
             return Ttl::FiveMinutes;
         }
         if let Some(hour_pays) = self.hour_pays() {
-            return if hour_pays { Ttl::OneHour } else { Ttl::FiveMinutes };
+            return if hour_pays {
+                Ttl::OneHour
+            } else {
+                Ttl::FiveMinutes
+            };
         }
         // No conversation to go by: what would the deepest write worth its price earn?
         let value = |ttl: Ttl| {
@@ -212,7 +221,10 @@ impl Ground<'_> {
     /// Whether this scope's conversations return between five minutes and an hour often enough:
     /// `q > (w₁ − w₅) ÷ (w₅ − r) · (Δ/P + s)` with q the share of such gaps, s the share of turns
     /// that never return, Δ/P what a turn adds. `None` while too little was seen.
-    #[expect(clippy::float_arithmetic, reason = "probabilities decide placement, never money")]
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "probabilities decide placement, never money"
+    )]
     fn hour_pays(&self) -> Option<bool> {
         let [scope, service] = self.keys;
         let mut verdict = None;
@@ -221,7 +233,9 @@ impl Ground<'_> {
             if trials.closed() < ENOUGH || verdict.is_some() {
                 return;
             }
-            let Some(growth) = learned.growth() else { return };
+            let Some(growth) = learned.growth() else {
+                return;
+            };
             let chance = trials.estimate(Reuse::flat(Spot::Later.prior()), Spot::Later, self.now);
             let returns_late = chance.one_hour - chance.five_minutes;
             let price = (self.rates.write_1h - self.rates.write_5m)
@@ -241,7 +255,10 @@ const MARGIN: f64 = 1.1;
 /// Faded outcomes from which on a kind's gaps are trusted.
 const ENOUGH: f64 = 20.0;
 
-#[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "token counts stay far below 2^53"
+)]
 const fn as_f64(tokens: u64) -> f64 {
     tokens as f64
 }

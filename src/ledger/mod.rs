@@ -138,7 +138,9 @@ mod tests {
     fn a_read_of_the_shared_part_saves_that_part_of_the_premium() {
         let mut ledger = Ledger::default();
         let mut record = wrote(0.0, "tail", 1000);
-        record.written.insert(0, (prefix("system"), Ttl::FiveMinutes, 250));
+        record
+            .written
+            .insert(0, (prefix("system"), Ttl::FiveMinutes, 250));
         ledger.record(&record);
         ledger.record(&read(10.0, "system"));
         ledger.settle(Timestamp::from_secs_f64(400.0));
@@ -165,7 +167,9 @@ mod tests {
             ledger.record(&record);
         }
         assert!(ledger.groups.len() <= GROUPS * Group::ALL.len() + Group::ALL.len());
-        let other = ledger.totals_by(Group::Tenant).find(|(label, _)| *label == "other");
+        let other = ledger
+            .totals_by(Group::Tenant)
+            .find(|(label, _)| *label == "other");
         assert!(other.is_some_and(|(_, totals)| totals.exchanges > 0));
     }
 }

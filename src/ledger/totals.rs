@@ -64,7 +64,11 @@ impl Totals {
 
     /// Tokens read from the cache ÷ all input tokens; `None` while there are none.
     #[must_use]
-    #[expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "a ratio for reports")]
+    #[expect(
+        clippy::float_arithmetic,
+        clippy::cast_precision_loss,
+        reason = "a ratio for reports"
+    )]
     pub fn hit_rate(&self) -> Option<f64> {
         let input = self.usage.input()?;
         (input > 0).then(|| self.usage.read.unwrap_or(0) as f64 / input as f64)

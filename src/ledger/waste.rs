@@ -44,7 +44,11 @@ impl Unread {
         let write = Write {
             labels: Group::ALL.map(|group| group.label(record).into()),
             premium: record.premium,
-            depths: record.written.iter().map(|(prefix, _, tokens)| (*prefix, *tokens)).collect(),
+            depths: record
+                .written
+                .iter()
+                .map(|(prefix, _, tokens)| (*prefix, *tokens))
+                .collect(),
             read: 0,
             expires,
         };
@@ -54,10 +58,16 @@ impl Unread {
 
     /// A prefix was read: the premium was earned down to there.
     pub(super) fn read(&mut self, prefix: &Digest, now: Timestamp) {
-        let Some(id) = self.by_prefix.get(prefix) else { return };
-        let Some(write) = self.writes.get_mut(id) else { return };
+        let Some(id) = self.by_prefix.get(prefix) else {
+            return;
+        };
+        let Some(write) = self.writes.get_mut(id) else {
+            return;
+        };
         let depth = write.depths.iter().find(|(known, _)| known == prefix);
-        if now < write.expires && let Some((_, tokens)) = depth {
+        if now < write.expires
+            && let Some((_, tokens)) = depth
+        {
             write.read = write.read.max(*tokens);
         }
     }
@@ -70,7 +80,9 @@ impl Unread {
                 break;
             }
             self.order.pop_first();
-            let Some(write) = self.writes.remove(&id) else { continue };
+            let Some(write) = self.writes.remove(&id) else {
+                continue;
+            };
             for (prefix, _) in &write.depths {
                 if self.by_prefix.get(prefix) == Some(&id) {
                     self.by_prefix.remove(prefix);
@@ -90,7 +102,11 @@ impl Write {
     fn lost(&self) -> Money {
         let longest = self.depths.last().map_or(0, |(_, tokens)| *tokens);
         if longest == 0 {
-            return if self.read > 0 { Money::ZERO } else { self.premium };
+            return if self.read > 0 {
+                Money::ZERO
+            } else {
+                self.premium
+            };
         }
         let unread = i128::from(longest.saturating_sub(self.read));
         Money::from_pico(self.premium.as_pico().saturating_mul(unread) / i128::from(longest))

@@ -40,8 +40,8 @@ impl Budget {
     /// The class nearest to `wanted` that a marker on `block` may have; `None` when there is none.
     #[must_use]
     pub fn ttl_at(&self, block: usize, wanted: Ttl) -> Option<Ttl> {
-        let before_hour = self.automatic == Some(Ttl::OneHour)
-            || self.last_hour.is_some_and(|hour| block < hour);
+        let before_hour =
+            self.automatic == Some(Ttl::OneHour) || self.last_hour.is_some_and(|hour| block < hour);
         let after_five = self.first_five.is_some_and(|five| block > five);
         match (before_hour, after_five) {
             (true, true) => None,

@@ -87,25 +87,21 @@ fn may_stand(
 }
 
 /// The deepest block worth a write, or the warm entry when that is all there is to gain.
-fn top(
-    able: &[Candidate],
-    warm: Option<usize>,
-    rates: &Rates,
-    outlook: &Outlook,
-) -> Option<usize> {
+fn top(able: &[Candidate], warm: Option<usize>, rates: &Rates, outlook: &Outlook) -> Option<usize> {
     let threshold = rates.break_even(outlook.ttl);
     able.iter()
         .rev()
-        .find(|candidate| {
-            Some(candidate.block) == warm || candidate.reuse > threshold
-        })
+        .find(|candidate| Some(candidate.block) == warm || candidate.reuse > threshold)
         .map(|candidate| candidate.block)
 }
 
 /// Fills the free slots with the candidates that add most to the tokens a later request is
 /// expected to read: Σ (tokens − tokens of the marker below) × reuse, the optimal staircase for
 /// these few, by exhaustive choice one at a time.
-#[expect(clippy::float_arithmetic, reason = "probabilities decide placement, never money")]
+#[expect(
+    clippy::float_arithmetic,
+    reason = "probabilities decide placement, never money"
+)]
 fn fill(chosen: &mut Vec<Candidate>, rest: &[Candidate], free: usize, outlook: &Outlook) {
     while chosen.len() < free {
         let best = rest
@@ -115,7 +111,9 @@ fn fill(chosen: &mut Vec<Candidate>, rest: &[Candidate], free: usize, outlook: &
             .max_by(|(one, _), (other, _)| one.total_cmp(other));
         match best {
             // A slot costs nothing, but a marker on a block of no use would only puzzle readers.
-            Some((gain, candidate)) if gain > 0.0 || is_anchor(candidate) => chosen.push(*candidate),
+            Some((gain, candidate)) if gain > 0.0 || is_anchor(candidate) => {
+                chosen.push(*candidate)
+            }
             _ => break,
         }
     }
@@ -141,7 +139,10 @@ fn fill(chosen: &mut Vec<Candidate>, rest: &[Candidate], free: usize, outlook: &
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "token counts stay far below 2^53"
+)]
 const fn to_f64(tokens: Tokens) -> f64 {
     tokens as f64
 }

@@ -38,7 +38,10 @@ impl Rates {
 
     /// The multipliers of a price tier.
     #[must_use]
-    #[expect(clippy::float_arithmetic, reason = "ratios decide placement, never money")]
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "ratios decide placement, never money"
+    )]
     pub fn of(tier: &PriceTier) -> Self {
         let input = tier.input.as_usd();
         if input <= 0.0 {
@@ -63,7 +66,10 @@ impl Rates {
     /// The chance of reuse from which on a write with `ttl` pays, `(w − 1) ÷ (w − r)`: 0.217 for
     /// five minutes at the usual prices.
     #[must_use]
-    #[expect(clippy::float_arithmetic, reason = "ratios decide placement, never money")]
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "ratios decide placement, never money"
+    )]
     pub fn break_even(&self, ttl: Ttl) -> f64 {
         let write = self.write(ttl);
         let spread = write - self.read;

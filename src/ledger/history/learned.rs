@@ -145,11 +145,19 @@ mod tests {
             let section = [Section::Tools, Section::System, Section::Messages];
             let estimated: [f64; 3] =
                 std::array::from_fn(|i| raw[i] * calibration.factor(section[i]));
-            let reported = raw.iter().zip(truth).map(|(part, factor)| part * factor).sum();
+            let reported = raw
+                .iter()
+                .zip(truth)
+                .map(|(part, factor)| part * factor)
+                .sum();
             calibration.observe(estimated, reported);
         }
         for (found, wanted) in calibration.factors.iter().zip(truth) {
-            assert!((found / wanted - 1.0).abs() < 0.1, "{:?}", calibration.factors);
+            assert!(
+                (found / wanted - 1.0).abs() < 0.1,
+                "{:?}",
+                calibration.factors
+            );
         }
         assert!(calibration.error < 0.05);
     }

@@ -106,8 +106,9 @@ pub fn reuse(kinds: &[&Learned], node: &Node, now: Timestamp) -> Reuse {
         back_off = learned.trials(node.spot).estimate(back_off, node.spot, now);
     }
     let windows = f64::from(node.visits.saturating_sub(1));
-    let blend =
-        |returns: u32, prior: f64| (f64::from(returns) + NODE_PRIOR * prior) / (windows + NODE_PRIOR);
+    let blend = |returns: u32, prior: f64| {
+        (f64::from(returns) + NODE_PRIOR * prior) / (windows + NODE_PRIOR)
+    };
     Reuse {
         five_minutes: blend(node.returns_5m, back_off.five_minutes),
         one_hour: blend(node.returns_1h, back_off.one_hour),

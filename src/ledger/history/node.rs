@@ -6,7 +6,10 @@ use std::time::Duration;
 
 /// Kinds of places whose chances of reuse are learned together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "each kind needs a prior and a weight")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "each kind needs a prior and a weight"
+)]
 pub enum Spot {
     /// The end of the tool definitions.
     ToolsEnd,

@@ -70,7 +70,11 @@ impl Trials {
 
     /// The answer to the request that ended here is complete: from now on silence counts.
     pub fn answered(&mut self, prefix: &Digest, now: Timestamp) {
-        let known = self.open.iter_mut().rev().find(|open| open.prefix == *prefix);
+        let known = self
+            .open
+            .iter_mut()
+            .rev()
+            .find(|open| open.prefix == *prefix);
         if let Some(open) = known {
             open.silent_from = open.silent_from.or(Some(now));
         }
