@@ -42,7 +42,7 @@ fn run(workload: &[Timed], mode: Mode) -> Costs {
     let (mut ours, mut default, mut none) = (Money::ZERO, Money::ZERO, Money::ZERO);
     let (mut read, mut input) = (0, 0);
     // Responses end one second after their request, so parallel requests overlap.
-    let mut open = Vec::new();
+    let mut open: Vec<(Timestamp, (cachewright::engine::Exchange, Usage))> = Vec::new();
     for (at, body) in workload {
         let now = Timestamp::from_secs_f64(*at);
         let due = open.iter().position(|(end, ..)| *end > now).unwrap_or(open.len());
