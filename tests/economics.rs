@@ -172,7 +172,11 @@ fn one_document_and_many_questions_write_the_document_once() {
 fn shuffled_tools_are_repaired_by_reshape_and_only_by_reshape() {
     let mut workload = agent(3, 12, 0.0, 20.0);
     for (n, (_, body)) in workload.iter_mut().enumerate() {
-        body["tools"].as_array_mut().unwrap().rotate_left(n % 8);
+        let tools = body["tools"].as_array_mut().unwrap();
+        tools.rotate_left(n % 8);
+        if n >= 8 {
+            tools.reverse();
+        }
     }
     let placed = run(&workload, Mode::Place);
     let reshaped = run(&workload, Mode::Reshape);
