@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::ledger::history::{Learned, Node, Nodes};
-use crate::model::Digest;
+use crate::model::{Digest, Timestamp};
 use crate::wire::Remembered;
 
 /// The last body of a conversation, with the prefix chain that was computed for it.
@@ -16,16 +16,24 @@ pub struct Conversation {
     pub root: Digest,
     /// The digest of the prefix up to and including each block.
     pub chain: Vec<Digest>,
+    /// When it was sent.
+    pub at: Timestamp,
 }
 
 impl Conversation {
     /// Binds a body to its chain.
     #[must_use]
-    pub const fn new(remembered: Arc<Remembered>, root: Digest, chain: Vec<Digest>) -> Self {
+    pub const fn new(
+        remembered: Arc<Remembered>,
+        root: Digest,
+        chain: Vec<Digest>,
+        at: Timestamp,
+    ) -> Self {
         Self {
             remembered,
             root,
             chain,
+            at,
         }
     }
 

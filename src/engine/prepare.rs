@@ -1,6 +1,7 @@
 //! The request's way: read, reshape if asked, look up, plan, splice.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -42,7 +43,16 @@ struct Draft<'a> {
     /// Digest before the first block.
     root: Digest,
     chain: Vec<Digest>,
-    shared: Option<(usize, usize)>,
+    before: Option<Before>,
+}
+
+/// The request before this one in its conversation.
+struct Before {
+    /// Leading blocks that both have.
+    shared: usize,
+    /// Blocks that one had.
+    blocks: usize,
+    at: Timestamp,
 }
 
 impl<'a> Draft<'a> {
@@ -66,9 +76,9 @@ impl<'a> Draft<'a> {
         let keyring = &engine.settings.keyring;
         let root = keyring.scope(&[account.as_bytes(), prompt.model.as_bytes()]);
         let earlier = earlier.filter(|earlier| earlier.root == root);
-        let (chain, shared) = chain(engine, &prompt, root, earlier.as_deref());
+        let (chain, before) = chain(engine, &prompt, root, earlier.as_deref());
         let remembered = Arc::new(Remembered::new(body.clone(), reading));
-        let kept = Conversation::new(remembered, root, chain.clone());
+        let kept = Conversation::new(remembered, root, chain.clone(), now);
         engine.memory.remember(conversation, Arc::new(kept));
         Ok(Self {
             engine,
@@ -80,7 +90,7 @@ impl<'a> Draft<'a> {
             model,
             root,
             chain,
-            shared,
+            before,
         })
     }
 
@@ -101,7 +111,10 @@ impl<'a> Draft<'a> {
             prompt: &self.prompt,
             chain: &self.chain,
             keys,
-            shared: self.shared,
+            shared: self
+                .before
+                .as_ref()
+                .map(|before| (before.shared, before.blocks)),
             limits: &self.model.limits,
             rates: &rates,
             now: self.now,
@@ -110,7 +123,7 @@ impl<'a> Draft<'a> {
         if let Some(ttl) = self.engine.settings.ttl {
             outlook.ttl = ttl;
         }
-        self.learn_growth(keys, &outlook);
+        self.learn_gap(keys, &rates, &outlook);
         let (plan, mut edits) = self.place(&rates, &outlook);
         let marks = self.marks(&plan, &outlook);
         let body = if edits.is_empty() {
@@ -239,28 +252,32 @@ impl<'a> Draft<'a> {
         marks
     }
 
-    #[expect(
-        clippy::float_arithmetic,
-        reason = "a share that decides placement only"
-    )]
+    /// Books what the longer class would have earned in this turn. A conversation that branched
+    /// off tells nothing: which gap it had depends on the branch.
     #[expect(
         clippy::cast_precision_loss,
         reason = "token counts stay far below 2^53"
     )]
-    fn learn_growth(&self, keys: [Digest; 2], outlook: &Outlook) {
-        let Some((shared, before)) = self.shared else {
-            return;
-        };
+    fn learn_gap(&self, keys: [Digest; 2], rates: &Rates, outlook: &Outlook) {
         let total = outlook.prefix_tokens.last().copied().unwrap_or(0);
-        if shared < before || shared == 0 || total == 0 {
-            return;
-        }
-        let known = outlook.tokens_to(shared - 1);
-        let share = total.saturating_sub(known) as f64 / total as f64;
+        let (gap, known) = match &self.before {
+            Some(before) if before.shared < before.blocks => return,
+            Some(before) => {
+                let last = before.shared.checked_sub(1);
+                let known = last.map_or(0, |at| outlook.tokens_to(at));
+                (self.now.since(before.at), known)
+            }
+            // What other conversations keep warm is not this one's to pay for.
+            None => (
+                Duration::ZERO,
+                outlook.warm.map_or(0, |(at, _)| outlook.tokens_to(at)),
+            ),
+        };
+        let rates = [rates.write_5m, rates.write_1h, rates.read];
         for key in keys {
-            self.engine
-                .memory
-                .learn(key, &mut |learned| learned.grew(share));
+            self.engine.memory.learn(key, &mut |learned| {
+                learned.turned(gap, known as f64, total as f64, rates);
+            });
         }
     }
 }
@@ -334,7 +351,7 @@ fn chain(
     prompt: &Prompt,
     root: Digest,
     earlier: Option<&Conversation>,
-) -> (Vec<Digest>, Option<(usize, usize)>) {
+) -> (Vec<Digest>, Option<Before>) {
     let keyring = &engine.settings.keyring;
     let shared = earlier.map_or(0, |earlier| agreeing(prompt, &earlier.remembered.prompt));
     let mut chain: Vec<Digest> = Vec::with_capacity(prompt.blocks.len());
@@ -357,7 +374,11 @@ fn chain(
         last = keyring.extend(last, block.fingerprint);
         chain.push(last);
     }
-    let before = earlier.map(|earlier| (shared, earlier.chain.len()));
+    let before = earlier.map(|earlier| Before {
+        shared,
+        blocks: earlier.chain.len(),
+        at: earlier.at,
+    });
     (chain, before)
 }
 

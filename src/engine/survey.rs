@@ -1,6 +1,6 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
-use crate::ledger::history::{Learned, Node, Nodes, Reuse, Spot, reuse, visit};
+use crate::ledger::history::{Node, Nodes, Reuse, Spot, reuse, visit};
 use crate::model::{
     Candidate, Digest, Limits, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
 };
@@ -218,33 +218,15 @@ impl Ground<'_> {
         }
     }
 
-    /// Whether this scope's conversations return between five minutes and an hour often enough:
-    /// `q > (w₁ − w₅) ÷ (w₅ − r) · (Δ/P + s)` with q the share of such gaps, s the share of turns
-    /// that never return, Δ/P what a turn adds. `None` while too little was seen.
-    #[expect(
-        clippy::float_arithmetic,
-        reason = "probabilities decide placement, never money"
-    )]
+    /// Whether conversations of this service, or of the scope, earn more with the longer class.
     fn hour_pays(&self) -> Option<bool> {
         let [scope, service] = self.keys;
         let mut verdict = None;
-        let mut look = |learned: &Learned| {
-            let trials = learned.trials(Spot::Later);
-            if trials.closed() < ENOUGH || verdict.is_some() {
-                return;
-            }
-            let Some(growth) = learned.growth() else {
-                return;
-            };
-            let chance = trials.estimate(Reuse::flat(Spot::Later.prior()), Spot::Later, self.now);
-            let returns_late = chance.one_hour - chance.five_minutes;
-            let price = (self.rates.write_1h - self.rates.write_5m)
-                / (self.rates.write_5m - self.rates.read).max(f64::EPSILON);
-            let threshold = price * (growth + (1.0 - chance.one_hour));
-            verdict = Some(returns_late > threshold * MARGIN);
-        };
-        self.nodes.learned(&service, &mut look);
-        self.nodes.learned(&scope, &mut look);
+        for key in [service, scope] {
+            self.nodes.learned(&key, &mut |learned| {
+                verdict = verdict.or_else(|| learned.hour_pays());
+            });
+        }
         verdict
     }
 }
@@ -252,9 +234,6 @@ impl Ground<'_> {
 /// How much better the longer class must look before it is chosen: estimates are noisy, and its
 /// premium is certain.
 const MARGIN: f64 = 1.1;
-/// Faded outcomes from which on a kind's gaps are trusted.
-const ENOUGH: f64 = 20.0;
-
 #[expect(
     clippy::cast_precision_loss,
     reason = "token counts stay far below 2^53"

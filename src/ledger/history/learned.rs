@@ -1,8 +1,9 @@
 //! What was learned about one scope: chances by kind of spot, branch points, token calibration.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::{Spot, Trials};
+use super::{FIVE_MINUTES, ONE_HOUR, Spot, Trials};
 use crate::model::{Digest, Section, Timestamp};
 
 /// Branch points kept per scope; the least recently used one goes.
@@ -18,18 +19,26 @@ pub struct Learned {
     branches: Vec<(Digest, u32, Timestamp)>,
     /// Corrections of the token estimate.
     pub calibration: Calibration,
-    /// Growth of conversations per turn relative to their length, and what it is based on.
-    growth: Growth,
+    hour: Hour,
 }
 
-/// How much a turn adds to a conversation, as a share of its length.
+/// What the one-hour class would have earned against the five-minute class, in token-writes at
+/// plain price; every turn of every conversation counts, whatever class it used.
 #[derive(Clone, Copy, Debug, Default)]
-struct Growth {
-    share: f64,
+struct Hour {
+    gain: f64,
+    volume: f64,
     turns: u32,
 }
 
-#[expect(clippy::float_arithmetic, reason = "probabilities and shares")]
+/// Turns from which on the sum is trusted.
+const ENOUGH: u32 = 30;
+/// What one new turn leaves of the old ones: the last thousand count.
+const FADE: f64 = 0.999;
+/// The gain, as a share of the tokens sent, below which the longer class is not worth the risk.
+const MARGIN: f64 = 0.002;
+
+#[expect(clippy::float_arithmetic, reason = "expected gains in tokens")]
 impl Learned {
     /// Outcomes for this kind of spot.
     #[must_use]
@@ -56,17 +65,39 @@ impl Learned {
             .map(|(prefix, depth, _)| (prefix, *depth as usize))
     }
 
-    /// A turn added `share` of its prompt's length.
-    pub fn grew(&mut self, share: f64) {
-        self.growth.turns = self.growth.turns.saturating_add(1);
-        let rate = (1.0 / f64::from(self.growth.turns)).max(0.05);
-        self.growth.share += (share.clamp(0.0, 1.0) - self.growth.share) * rate;
+    /// A turn came `gap` after the one before, which had ended at `known` of its `total` tokens.
+    ///
+    /// The longer class would have kept `known` warm through a gap between five minutes and an
+    /// hour, would have been rewritten at its own price after a longer one, and always pays its
+    /// premium on what is new.
+    pub fn turned(&mut self, gap: Duration, known: f64, total: f64, rates: [f64; 3]) {
+        let [write_5m, write_1h, read] = rates;
+        let premium = write_1h - write_5m;
+        let mut gain = -premium * (total - known).max(0.0);
+        if gap >= ONE_HOUR {
+            gain -= premium * known;
+        } else if gap >= FIVE_MINUTES {
+            gain += (write_5m - read) * known;
+        }
+        let Hour {
+            gain: sum,
+            volume,
+            turns,
+        } = &mut self.hour;
+        *sum = *sum * FADE + gain;
+        *volume = *volume * FADE + total;
+        *turns = turns.saturating_add(1);
     }
 
-    /// What a turn adds, as a share of its prompt's length; `None` before a few were seen.
+    /// Whether the one-hour class pays for conversations; `None` before enough turns were seen.
     #[must_use]
-    pub fn growth(&self) -> Option<f64> {
-        (self.growth.turns >= 8).then_some(self.growth.share)
+    pub fn hour_pays(&self) -> Option<bool> {
+        let Hour {
+            gain,
+            volume,
+            turns,
+        } = self.hour;
+        (turns >= ENOUGH).then_some(gain > MARGIN * volume)
     }
 }
 

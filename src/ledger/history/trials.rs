@@ -1,4 +1,4 @@
-//! How often prefixes of one kind are reused: counts that fade, and trials still open.
+//! How often prefixes of one kind are reused: the most recent trials, settled or still open.
 //!
 //! Reuse is fully observable to the client: every prompt passes through here whether or not it was
 //! marked, so nothing has to be written to learn whether writing it would have paid.
@@ -9,45 +9,41 @@ use std::time::Duration;
 use super::{FIVE_MINUTES, ONE_HOUR, Reuse, Spot};
 use crate::model::{Digest, Timestamp};
 
-/// Open trials kept per kind; the oldest is given up as unreturned when one more comes.
-const OPEN: usize = 256;
-/// What one new outcome leaves of the old ones: the last fifty count.
-const FADE: f64 = 0.98;
+/// Trials remembered per kind. All weigh the same, settled or open, in the order in which they
+/// were opened: otherwise conversations that ended would pile up beside returns that fade.
+const RECENT: usize = 96;
 /// The median gap of a return before any was seen, in seconds. Recorded agents show 4 to 7; a
 /// slower stream must not be given up before its first return.
 const MEDIAN_GAP: f64 = 15.0;
-/// Failures that silence alone can amount to, beyond four per known outcome: many parallel streams
+/// Failures that silence alone can amount to, beyond four per known return: many parallel streams
 /// that all wait for the same slow thing are not as many observations.
 const SILENCE: f64 = 9.0;
 
-/// Outcomes for one kind of spot.
+/// The most recent trials of one kind of spot.
 #[derive(Clone, Debug)]
 pub struct Trials {
-    open: VecDeque<Open>,
-    within_5m: f64,
-    within_1h: f64,
-    closed: f64,
+    recent: VecDeque<Trial>,
     log_gap: f64,
+    returns: u32,
 }
 
-/// A trial whose outcome is not known yet.
+/// Whether one prefix was seen again.
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct Trial {
     prefix: Digest,
-    since: Timestamp,
     /// From when on silence means something; `None` while the answer is still under way, since
     /// nobody can continue a turn that is not finished.
     silent_from: Option<Timestamp>,
+    /// After how long it was seen again.
+    gap: Option<Duration>,
 }
 
 impl Default for Trials {
     fn default() -> Self {
         Self {
-            open: VecDeque::new(),
-            within_5m: 0.0,
-            within_1h: 0.0,
-            closed: 0.0,
+            recent: VecDeque::new(),
             log_gap: MEDIAN_GAP.ln(),
+            returns: 0,
         }
     }
 }
@@ -56,36 +52,33 @@ impl Default for Trials {
 impl Trials {
     /// A prefix of this kind was seen for the first time.
     pub fn open(&mut self, prefix: Digest, spot: Spot, now: Timestamp) {
-        if self.open.len() >= OPEN {
-            self.open.pop_front();
-            self.close(None);
+        if self.recent.len() >= RECENT {
+            self.recent.pop_front();
         }
-        self.open.push_back(Open {
+        self.recent.push_back(Trial {
             prefix,
-            since: now,
             silent_from: (!spot.waits_for_an_answer()).then_some(now),
+            gap: None,
         });
-        self.give_up(now);
     }
 
     /// The answer to the request that ended here is complete: from now on silence counts.
     pub fn answered(&mut self, prefix: &Digest, now: Timestamp) {
-        let known = self
-            .open
-            .iter_mut()
-            .rev()
-            .find(|open| open.prefix == *prefix);
-        if let Some(open) = known {
-            open.silent_from = open.silent_from.or(Some(now));
+        if let Some(trial) = self.pending(prefix) {
+            trial.silent_from = trial.silent_from.or(Some(now));
         }
     }
 
     /// It was seen again after `gap`.
     pub fn settle(&mut self, prefix: &Digest, gap: Duration) {
-        if let Some(at) = self.open.iter().position(|open| open.prefix == *prefix) {
-            self.open.remove(at);
-            self.close(Some(gap));
-        }
+        let Some(trial) = self.pending(prefix) else {
+            return;
+        };
+        trial.gap = Some(gap);
+        let seconds = gap.as_secs_f64().clamp(0.5, ONE_HOUR.as_secs_f64());
+        self.returns = self.returns.saturating_add(1);
+        let rate = (1.0 / f64::from(self.returns)).max(0.05);
+        self.log_gap += (seconds.ln() - self.log_gap) * rate;
     }
 
     /// The chance that a prefix of this kind returns, shrunk towards `prior`. An open trial counts
@@ -93,50 +86,33 @@ impl Trials {
     #[must_use]
     pub fn estimate(&self, prior: Reuse, spot: Spot, now: Timestamp) -> Reuse {
         let scale = self.log_gap.exp();
-        let silent: f64 = self
-            .open
-            .iter()
-            .filter_map(|open| {
-                let age = now.since(open.silent_from?).as_secs_f64();
-                Some(age / (age + scale))
-            })
-            .sum();
-        let silent = silent.min(SILENCE + 4.0 * self.closed);
-        let weight = spot.prior_weight();
-        let seen = self.closed + silent + weight;
-        Reuse {
-            five_minutes: (self.within_5m + weight * prior.five_minutes) / seen,
-            one_hour: (self.within_1h + weight * prior.one_hour) / seen,
-        }
-    }
-
-    /// Outcomes that are known, faded.
-    #[must_use]
-    pub const fn closed(&self) -> f64 {
-        self.closed
-    }
-
-    fn give_up(&mut self, now: Timestamp) {
-        while let Some(open) = self.open.front() {
-            if now.since(open.since) <= ONE_HOUR {
-                break;
+        let (mut known, mut silent) = (0.0, 0.0);
+        let mut within = Reuse::default();
+        for trial in &self.recent {
+            match (trial.gap, trial.silent_from) {
+                (Some(gap), _) => {
+                    known += 1.0;
+                    within.five_minutes += f64::from(u8::from(gap < FIVE_MINUTES));
+                    within.one_hour += f64::from(u8::from(gap < ONE_HOUR));
+                }
+                (None, Some(since)) => {
+                    let age = now.since(since).as_secs_f64();
+                    silent += age / (age + scale);
+                }
+                (None, None) => {}
             }
-            self.open.pop_front();
-            self.close(None);
+        }
+        let weight = spot.prior_weight();
+        let seen = known + silent.min(SILENCE + 4.0 * known) + weight;
+        Reuse {
+            five_minutes: (within.five_minutes + weight * prior.five_minutes) / seen,
+            one_hour: (within.one_hour + weight * prior.one_hour) / seen,
         }
     }
 
-    fn close(&mut self, gap: Option<Duration>) {
-        for count in [&mut self.within_5m, &mut self.within_1h, &mut self.closed] {
-            *count *= FADE;
-        }
-        self.closed += 1.0;
-        let Some(gap) = gap else { return };
-        self.within_5m += f64::from(u8::from(gap < FIVE_MINUTES));
-        self.within_1h += f64::from(u8::from(gap < ONE_HOUR));
-        let seconds = gap.as_secs_f64().clamp(0.5, ONE_HOUR.as_secs_f64());
-        let rate = (1.0 / (self.closed + 1.0)).max(0.05);
-        self.log_gap += (seconds.ln() - self.log_gap) * rate;
+    fn pending(&mut self, prefix: &Digest) -> Option<&mut Trial> {
+        let open = |trial: &&mut Trial| trial.gap.is_none() && trial.prefix == *prefix;
+        self.recent.iter_mut().rev().find(open)
     }
 }
 
@@ -197,11 +173,26 @@ mod tests {
     }
 
     #[test]
-    fn open_trials_are_bounded() {
+    fn trials_are_bounded() {
         let mut trials = Trials::default();
         for n in 0..10_000 {
             trials.open(digest(n), Spot::Later, at(0.0));
         }
-        assert_eq!(trials.open.len(), OPEN);
+        assert_eq!(trials.recent.len(), RECENT);
+    }
+
+    #[test]
+    fn conversations_that_ended_long_ago_weigh_no_more_than_those_that_went_on() {
+        let mut trials = Trials::default();
+        for n in 0..1000_u32 {
+            let now = at(f64::from(n) * 10.0);
+            trials.open(digest(u128::from(n)), Spot::Later, now);
+            trials.answered(&digest(u128::from(n)), now);
+            if n % 10 != 0 {
+                trials.settle(&digest(u128::from(n)), Duration::from_secs(5));
+            }
+        }
+        let found = chance(&trials, Spot::Later, 10_000.0);
+        assert!((found - 0.9).abs() < 0.05, "{found}");
     }
 }
