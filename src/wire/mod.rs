@@ -4,6 +4,9 @@ mod earlier;
 mod edit;
 mod messages;
 mod scan;
+mod sse;
+mod usage;
+mod watch;
 
 use bytes::Bytes;
 
@@ -12,6 +15,7 @@ use crate::model::{Keyring, Plan, Prompt, Skip};
 pub use earlier::{Reading, Recall, Remembered};
 pub use edit::{Edit, splice};
 pub use messages::Messages;
+pub use watch::{Framing, Progress, Seen, Watcher};
 
 /// How one wire format spells a prompt and its usage. No state.
 pub trait Dialect: std::fmt::Debug + Send + Sync {
