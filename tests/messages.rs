@@ -279,20 +279,19 @@ fn later(parts: &mut Parts, bytes: &mut Vec<u8>, change: Change) {
             parts.members.remove(at);
         }
         Change::Move(at) => parts.at = within(at, parts.members.len() + 1),
-        Change::Byte(..) | Change::Insert(..) | Change::Cut(..) => {
-            let length = bytes.len();
-            match change {
-                Change::Byte(at, byte) => bytes[within(at, length)] = byte,
-                Change::Insert(at, with) => {
-                    let at = within(at, length);
-                    bytes.splice(at..at, with.bytes());
-                }
-                Change::Cut(at, count) => {
-                    let at = within(at, length);
-                    bytes.drain(at..(at + count).min(length));
-                }
-                _ => {}
-            }
+        Change::Byte(at, byte) => {
+            let at = within(at, bytes.len());
+            bytes[at] = byte;
+            return;
+        }
+        Change::Insert(at, with) => {
+            let at = within(at, bytes.len());
+            bytes.splice(at..at, with.bytes());
+            return;
+        }
+        Change::Cut(at, count) => {
+            let at = within(at, bytes.len());
+            bytes.drain(at..(at + count).min(bytes.len()));
             return;
         }
     }
@@ -371,12 +370,13 @@ proptest! {
         let marked = Bytes::from(splice(&body, &mut Messages.mark(&body, &prompt, &plan)));
         let after = read(&marked, &[]).unwrap().prompt;
         prop_assert_eq!(after.blocks.len(), prompt.blocks.len());
-        let mut ours = after.clone();
+        let mut ours = after;
         ours.auto_marker = None;
         for (at, (old, new)) in prompt.blocks.iter().zip(&mut ours.blocks).enumerate() {
             let planned = plan.breakpoints.iter().find(|point| point.block == at);
             let placed = planned.filter(|_| old.markable && old.marker.is_none());
-            let expected = placed.map(|point| point.ttl).or(old.marker.map(|marker| marker.ttl));
+            let theirs = old.marker.map(|marker| marker.ttl);
+            let expected = placed.map(|point| point.ttl).or(theirs);
             prop_assert_eq!(new.marker.map(|marker| marker.ttl), expected);
             prop_assert_eq!(old.fingerprint, new.fingerprint);
             if placed.is_none() {

@@ -1,7 +1,5 @@
 //! Watching responses: every way to cut a recording says the same.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
 use cachewright::model::Usage;
 use cachewright::wire::{Framing, Seen, Watcher};
 use proptest::prelude::*;
