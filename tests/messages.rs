@@ -456,3 +456,34 @@ fn a_next_turn_takes_over_what_it_shares() {
         assert!(other.unwrap().earlier.is_none());
     }
 }
+
+/// A body with every kind of member on both sides of the messages.
+const AROUND: &str = r#"{"model":"m","max_tokens":10,"system":[{"type":"text","text":"s"}],"speed":null ,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"text","text":"\u00e9","cache_control":{"type":"ephemeral"}},{"type":"thinking","signature":"s"}]} ,{"content":[],"role":"user"}], "tools":[{"name":"t"}],"cache_control":{"type":"ephemeral","ttl":"1h"},"stream":true,"n":1}"#;
+
+/// Any small change at any byte, exhaustively: numbers that go on, commas, brackets, quotes.
+#[test]
+fn reading_on_is_reading_anew_wherever_the_bodies_part() {
+    let keep = |body: &str| {
+        let body = Bytes::from(body.to_owned());
+        let reading = read(&body, &[]).unwrap();
+        Arc::new(Remembered::new(body, reading))
+    };
+    let earlier = keep(AROUND);
+    let pieces = [
+        "", "0", ",", " ", "\"", "\\", "{", "}", "]", "null", "{},", "\"x\":1,", "\u{e9}",
+    ];
+    let mut helped = 0;
+    for at in 0..=AROUND.len() {
+        for cut in [0, 1, 5] {
+            for piece in pieces {
+                let end = (at + cut).min(AROUND.len());
+                let body = [&AROUND[..at], piece, &AROUND[end..]].concat();
+                let body = Bytes::from(body);
+                let warm = read(&body, std::slice::from_ref(&earlier));
+                assert_eq!(spelled(&warm), spelled(&read(&body, &[])), "{body:?}");
+                helped += usize::from(warm.is_ok_and(|reading| reading.earlier.is_some()));
+            }
+        }
+    }
+    assert!(helped > 1000, "{helped}");
+}
