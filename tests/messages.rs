@@ -272,11 +272,11 @@ fn later(parts: &mut Parts, bytes: &mut Vec<u8>, change: Change) {
         }
         Change::Member(at, with) => {
             let at = within(at, parts.members.len());
-            parts.members.insert(at, with);
+            parts.members.insert(at.min(parts.members.len()), with);
         }
         Change::Drop(at) => {
             let at = within(at, parts.members.len());
-            parts.members.remove(at);
+            parts.members.drain(at..(at + 1).min(parts.members.len()));
         }
         Change::Move(at) => parts.at = within(at, parts.members.len() + 1),
         Change::Byte(at, byte) => {

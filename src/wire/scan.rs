@@ -254,6 +254,12 @@ pub(super) fn unescape(literal: &[u8]) -> Option<Cow<'_, str>> {
     std::str::from_utf8(inner).ok().map(Cow::Borrowed)
 }
 
+/// A key, given with its quotes, as the provider reads it; one that cannot be decoded stands for
+/// itself.
+pub(super) fn name(literal: &[u8]) -> Cow<'_, str> {
+    unescape(literal).unwrap_or_else(|| String::from_utf8_lossy(literal))
+}
+
 /// A span of two offsets that were checked to fit 32 bits when the body was accepted.
 pub(super) fn span(start: usize, end: usize) -> Span {
     Span::new(offset(start), offset(end))

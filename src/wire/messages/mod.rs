@@ -3,6 +3,7 @@
 mod blocks;
 mod mark;
 mod message;
+mod opening;
 mod read;
 
 use bytes::Bytes;
