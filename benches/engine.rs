@@ -22,7 +22,7 @@ use cachewright::adapter::memory::InProcess;
 use cachewright::engine::{Engine, Meta, Settings};
 use cachewright::model::Timestamp;
 use cachewright::provider::Catalog;
-use cachewright::wire::{Body, Watcher};
+use cachewright::wire::{Framing, Watcher};
 
 fn main() {
     let samples = if std::env::args().any(|arg| arg == "--quick") {
@@ -185,7 +185,7 @@ fn watch(samples: usize) {
     );
     let ours = median(
         samples,
-        || Watcher::new(Body::Sse),
+        || Watcher::new(Framing::Sse),
         |mut watcher| {
             chunks.iter().for_each(|chunk| watcher.feed(chunk));
             usize::from(watcher.finish().usage.is_some())

@@ -7,6 +7,9 @@ mod canon;
 // The command: its output, its files, and every kind of bad input.
 #[cfg(feature = "cli")]
 mod cli;
+// The demo, end to end over loopback.
+#[cfg(feature = "cli")]
+mod demo;
 // What each kind of traffic costs, judged by the simulator.
 #[cfg(feature = "state")]
 mod economics;
@@ -17,12 +20,20 @@ mod layer;
 mod messages;
 // The same bytes with and without `serde_json/preserve_order`.
 mod preserve_order;
+// The README's claims and configuration examples.
+#[cfg(feature = "cli")]
+mod readme;
 // What is really sent in a replay is the recorded body with markers and nothing else.
 #[cfg(feature = "replay")]
 mod replay;
 // The layer over reqwest.
 #[cfg(feature = "reqwest")]
 mod reqwest;
+// Responses of the Messages dialect, cut at every border.
+mod responses;
+// The simulated provider over HTTP.
+#[cfg(feature = "server")]
+mod server;
 // The simulator against recorded counters and the documentation's own examples.
 mod sim;
 // What several subjects share.

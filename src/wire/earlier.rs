@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::model::{Fingerprint, Prompt, Span};
+use crate::model::{Block, Fingerprint, Prompt, Section, Span};
 
 /// An earlier body of a conversation with what was read from it, kept to read the next one faster.
 #[derive(Clone)]
@@ -36,6 +36,17 @@ impl Remembered {
         self.body.len()
             + size_of_val(self.prompt.blocks.as_slice())
             + size_of_val(self.index.messages.as_slice())
+    }
+
+    /// The blocks of one section.
+    pub(super) fn section(&self, section: Section) -> &[Block] {
+        let end = self.prompt.end_of(section);
+        let start = match section {
+            Section::Tools => 0,
+            Section::System => self.prompt.end_of(Section::Tools),
+            Section::Messages => self.prompt.end_of(Section::System),
+        };
+        self.prompt.blocks.get(start..end).unwrap_or_default()
     }
 
     pub(super) const fn index(&self) -> &Index {

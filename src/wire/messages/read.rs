@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use memchr::memmem;
 
 use super::message::{self, Message, fingerprint, join};
+use super::opening::Opening;
 use super::{blocks, seal};
 use crate::model::{Block, Fingerprint, Keyring, Marker, Prompt, Section, Skip, Span, Thinking};
 use crate::wire::earlier::{Element, Index, Member, closest, moved};
-use crate::wire::scan::{Scanner, offset, unescape};
+use crate::wire::scan::{Scanner, name, offset, unescape};
 use crate::wire::{Reading, Recall, Remembered};
 
 /// See [`Dialect::read`](crate::wire::Dialect::read).
@@ -27,42 +27,6 @@ pub(super) fn read(body: &Bytes, keyring: &Keyring, recall: Recall<'_>) -> Resul
         }
     }
     reader.run()
-}
-
-/// The first message, found before the members around it were read: it names the conversation.
-///
-/// Where it was looked for is a guess. A wrong one finds no earlier body, or one whose bytes are
-/// compared all the same.
-#[derive(Debug)]
-struct Opening {
-    message: Message,
-    blocks: Vec<Block>,
-}
-
-impl Opening {
-    fn find(body: &[u8], keyring: &Keyring) -> Option<Self> {
-        const KEY: &[u8] = br#""messages""#;
-        // In tools the word may well occur as a property's name, but not before an array of
-        // objects with roles; a few looks are enough.
-        memmem::find_iter(body, KEY)
-            .take(8)
-            .find_map(|found| Self::at(body, found + KEY.len(), keyring))
-    }
-
-    fn at(body: &[u8], after_key: usize, keyring: &Keyring) -> Option<Self> {
-        let mut scan = Scanner::after(body, after_key, 1);
-        if scan.peek() != Some(b':') {
-            return None;
-        }
-        scan.jump(scan.position() + 1);
-        scan.open(b'[').ok()?;
-        if !scan.next_element().ok()? {
-            return None;
-        }
-        let mut blocks = Vec::new();
-        let message = message::message(&mut scan, body, keyring, 0, &mut blocks).ok()?;
-        Some(Self { message, blocks })
-    }
 }
 
 /// What was read so far. Sections are kept apart, since the body's order is not the provider's.
@@ -145,7 +109,7 @@ impl<'a> Reader<'a> {
         self.index.messages.reserve(old.len() + 8);
         self.index.messages.extend_from_slice(kept);
         let count = kept.last().map_or(0, |element| element.blocks as usize);
-        let blocks = section(&earlier.prompt, Section::Messages);
+        let blocks = earlier.section(Section::Messages);
         self.messages.reserve(blocks.len() + 16);
         self.messages
             .extend_from_slice(blocks.get(..count).unwrap_or_default());
@@ -175,7 +139,7 @@ impl<'a> Reader<'a> {
             block
         };
         let name = self.begin(key)?;
-        let blocks = |part: Section| section(&earlier.prompt, part).iter().map(shift);
+        let blocks = |part: Section| earlier.section(part).iter().map(shift);
         match name.as_ref() {
             "tools" => self.tools.extend(blocks(Section::Tools)),
             "system" => self.system.extend(blocks(Section::System)),
@@ -260,12 +224,12 @@ impl<'a> Reader<'a> {
 
     /// Names a member's key, which must not have stood before.
     fn begin(&self, key: Span) -> Result<Cow<'a, str>, Skip> {
-        let name = name(self.body, key);
+        let found = name(key.of(self.body));
         let mut before = self.index.members.iter();
-        if before.any(|member| self::name(self.body, member.key) == name) {
+        if before.any(|member| name(member.key.of(self.body)) == found) {
             return Err(Skip::DuplicateKey);
         }
-        Ok(name)
+        Ok(found)
     }
 
     fn member(&mut self, key: Span) -> Result<(), Skip> {
@@ -362,7 +326,7 @@ impl<'a> Reader<'a> {
     /// The value of a top-level member that is not a section.
     fn parameter(&self, wanted: &str) -> Option<&'a [u8]> {
         let mut members = self.index.members.iter();
-        let member = members.find(|member| name(self.body, member.key) == wanted)?;
+        let member = members.find(|member| name(member.key.of(self.body)) == wanted)?;
         Some(member.value.of(self.body))
     }
 
@@ -380,7 +344,7 @@ impl<'a> Reader<'a> {
         let mut before = None;
         for member in members {
             let value = member.value.of(self.body);
-            if name(self.body, member.key) == "cache_control" && value.starts_with(b"{") {
+            if name(member.key.of(self.body)) == "cache_control" && value.starts_with(b"{") {
                 let cut = blocks::cut(self.body, member.key, member.value, before);
                 return Some(Marker::new(cut, blocks::ttl(value)));
             }
@@ -442,23 +406,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A key as the provider reads it; one that cannot be decoded stands for itself.
-fn name(body: &[u8], key: Span) -> Cow<'_, str> {
-    let literal = key.of(body);
-    unescape(literal).unwrap_or_else(|| String::from_utf8_lossy(literal))
-}
-
 fn is_messages(key: &[u8]) -> bool {
     key == br#""messages""#
-}
-
-/// The blocks of one section.
-fn section(prompt: &Prompt, section: Section) -> &[Block] {
-    let end = prompt.end_of(section);
-    let start = match section {
-        Section::Tools => 0,
-        Section::System => prompt.end_of(Section::Tools),
-        Section::Messages => prompt.end_of(Section::System),
-    };
-    prompt.blocks.get(start..end).unwrap_or_default()
 }
