@@ -1,1 +1,5 @@
-//! The only rooms that do IO or read a clock, each behind a feature.
+//! The only rooms that do IO, read a clock or hold a lock, each behind a feature.
+
+pub mod clock;
+#[cfg(feature = "server")]
+pub mod server;
