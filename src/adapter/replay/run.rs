@@ -94,7 +94,7 @@ pub fn replay(
         let mut outcome = Ok(());
         for timed in &from_main {
             row.bytes += timed.body.len() as u64;
-            outcome = desk.take(timed, path);
+            outcome = desk.take(&timed, path);
             if outcome.is_err() {
                 break;
             }
@@ -241,7 +241,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn take(&mut self, timed: Timed, path: &Path) -> Result<(), Error> {
+    fn take(&mut self, timed: &Timed, path: &Path) -> Result<(), Error> {
         let known = self.engine.catalog().provider(&timed.provider);
         if known.is_none_or(|row| &*row.dialect != "messages") {
             let (file, number) = (path.display(), self.tally.requests + 1);
@@ -254,26 +254,26 @@ impl<'a> Desk<'a> {
         match self.policy {
             Policy::Engine => self.through_engine(timed),
             Policy::Default | Policy::Automatic | Policy::Own | Policy::None => {
-                self.directly(&timed)
+                self.directly(timed)
             }
         }
     }
 
-    fn through_engine(&mut self, timed: Timed) -> Result<(), Error> {
+    fn through_engine(&mut self, timed: &Timed) -> Result<(), Error> {
         let mut meta = Meta::of(&timed.provider);
         meta.tenant = timed.tenant.as_deref().unwrap_or_default();
         let prepared = self.engine.prepare(timed.at, &meta, &timed.body);
         let body = prepared.body.as_ref().unwrap_or(&timed.body);
         if !self.emitters.is_empty() {
             let sent = Sent {
-                timed: &timed,
+                timed,
                 body,
                 placements: prepared.placements(),
                 changes: prepared.changes(),
             };
             emit(self.emitters, &sent)?;
         }
-        let usage = self.serve(&timed, body);
+        let usage = self.serve(timed, body);
         let number = self.tally.requests;
         let mut exchange = prepared.exchange;
         match usage {

@@ -75,6 +75,10 @@ pub(crate) struct Replay {
 
 /// A table unless something else is asked for.
 #[derive(Clone, Copy, Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a flag of the command line is a bool"
+)]
 pub(crate) struct Format {
     /// Print JSON: tokens and picodollars as integers, dollars as decimal strings.
     #[arg(long)]
