@@ -35,3 +35,8 @@ pub mod plan;
 pub mod provider;
 pub mod sim;
 pub mod wire;
+
+/// The README's code, compiled with the documentation's tests.
+#[cfg(all(doctest, feature = "reqwest"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

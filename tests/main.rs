@@ -7,11 +7,22 @@ mod canon;
 // The command: its output, its files, and every kind of bad input.
 #[cfg(feature = "cli")]
 mod cli;
+// What each kind of traffic costs, judged by the simulator.
+#[cfg(feature = "state")]
+mod economics;
+// The layer over any `http` client.
+#[cfg(feature = "tower")]
+mod layer;
 // The Messages dialect: reading, marking, reading on.
 mod messages;
+// The same bytes with and without `serde_json/preserve_order`.
+mod preserve_order;
 // What is really sent in a replay is the recorded body with markers and nothing else.
 #[cfg(feature = "replay")]
 mod replay;
+// The layer over reqwest.
+#[cfg(feature = "reqwest")]
+mod reqwest;
 // The simulator against recorded counters and the documentation's own examples.
 mod sim;
 // What several subjects share.

@@ -1,3 +1,5 @@
 //! What several subjects share.
 
 pub(crate) mod body;
+#[cfg(feature = "tower")]
+pub(crate) mod origin;

@@ -1,16 +1,15 @@
 //! The handle's books: the ledger and the recent records.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use crate::ledger::{Group, Ledger, Record, Totals};
-use crate::model::Timestamp;
+use crate::ledger::{Ledger, Record};
 
 /// How many recent records are kept.
 pub(super) const RECENT: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Books {
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     recent: VecDeque<Record>,
 }
 
@@ -21,22 +20,6 @@ impl Books {
             self.recent.pop_front();
         }
         self.recent.push_back(record);
-    }
-
-    /// Settles what has expired by `now`, so that the sums are those of this moment.
-    pub(super) fn settle(&mut self, now: Timestamp) {
-        self.ledger.settle(now);
-    }
-
-    pub(super) const fn totals(&self) -> Totals {
-        *self.ledger.totals()
-    }
-
-    pub(super) fn totals_by(&self, group: Group) -> BTreeMap<Box<str>, Totals> {
-        self.ledger
-            .totals_by(group)
-            .map(|(name, totals)| (name.into(), *totals))
-            .collect()
     }
 
     pub(super) fn recent(&self) -> Vec<Record> {
@@ -60,5 +43,6 @@ mod tests {
         let recent = books.recent();
         assert_eq!(recent.len(), RECENT);
         assert_eq!(&*recent[0].model, "3");
+        assert_eq!(books.ledger.totals().exchanges, RECENT as u64 + 3);
     }
 }

@@ -10,17 +10,18 @@ use serde::Deserialize;
 use super::books::Books;
 use super::{Cachewright, OnRecord, Shared};
 use crate::adapter::clock::{Clock, SystemClock};
-use crate::adapter::memory::InProcess;
+use crate::adapter::memory::{Bounds, InProcess};
 use crate::engine::{Engine, Settings};
 use crate::error::Error;
 use crate::ledger::Record;
-use crate::model::{Keyring, Markers, Mode};
+use crate::model::{Markers, Mode, Ttl};
 use crate::provider::Catalog;
 
 /// A handle under construction. What is not set keeps its default.
 pub struct Builder {
     catalog: Catalog,
     settings: Settings,
+    bounds: Bounds,
     clock: Box<dyn Clock>,
     tenant: Box<str>,
     route: Box<str>,
@@ -33,6 +34,7 @@ impl Builder {
         Self {
             catalog: Catalog::builtin(),
             settings: Settings::default(),
+            bounds: Bounds::default(),
             clock: Box::new(SystemClock),
             tenant: Box::default(),
             route: Box::default(),
@@ -83,6 +85,20 @@ impl Builder {
         self
     }
 
+    /// How much is remembered between requests.
+    #[must_use]
+    pub const fn bounds(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// The lifetime class to write with, instead of letting the gaps of the traffic decide.
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Ttl) -> Self {
+        self.settings.ttl = Some(ttl);
+        self
+    }
+
     /// Another clock than the system's.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
@@ -97,7 +113,8 @@ impl Builder {
         self
     }
 
-    /// Settings from a TOML text: `mode`, `markers`, `max_body`, `tenant`, `route`, `assume`.
+    /// Settings from a TOML text: `mode`, `markers`, `ttl`, `max_body`, `tenant`,
+    /// `route`, `assume`.
     /// `file` is the name that errors carry.
     ///
     /// # Errors
@@ -108,6 +125,7 @@ impl Builder {
         let Config {
             mode,
             markers,
+            ttl,
             max_body,
             tenant,
             route,
@@ -118,6 +136,9 @@ impl Builder {
         }
         if let Some(markers) = markers {
             self.settings.markers = markers.into();
+        }
+        if let Some(ttl) = ttl {
+            self.settings.ttl = Some(ttl.into());
         }
         self.settings.max_body = max_body.unwrap_or(self.settings.max_body);
         self.tenant = tenant.unwrap_or(self.tenant);
@@ -170,11 +191,8 @@ impl Builder {
     pub(super) fn finish(self) -> Cachewright {
         let shared = Shared {
             engine: Engine::new(Arc::new(self.catalog), self.settings)
-                .remembering(Arc::new(InProcess::default())),
+                .remembering(Arc::new(InProcess::new(self.bounds))),
             clock: self.clock,
-            // Separates accounts within this process only; keys have too much entropy to be
-            // guessed from it.
-            accounts: Keyring::new(b"account scope"),
             tenant: self.tenant,
             route: self.route,
             assume: self.assume,
@@ -202,6 +220,7 @@ impl fmt::Debug for Builder {
 struct Config {
     mode: Option<ModeName>,
     markers: Option<MarkersName>,
+    ttl: Option<TtlName>,
     max_body: Option<usize>,
     tenant: Option<Box<str>>,
     route: Option<Box<str>>,
@@ -242,6 +261,23 @@ impl From<MarkersName> for Markers {
     }
 }
 
+#[derive(Deserialize)]
+enum TtlName {
+    #[serde(rename = "5m")]
+    FiveMinutes,
+    #[serde(rename = "1h")]
+    OneHour,
+}
+
+impl From<TtlName> for Ttl {
+    fn from(name: TtlName) -> Self {
+        match name {
+            TtlName::FiveMinutes => Self::FiveMinutes,
+            TtlName::OneHour => Self::OneHour,
+        }
+    }
+}
+
 fn read(path: &Path) -> Result<(String, String), Error> {
     let name = path.display().to_string();
     match fs::read_to_string(path) {
@@ -256,11 +292,13 @@ mod tests {
 
     #[test]
     fn a_configuration_text_sets_what_it_names() {
-        let text = "mode = \"observe\"\nmarkers = \"replace\"\nmax_body = 5\ntenant = \"t\"";
+        let text =
+            "mode = \"observe\"\nmarkers = \"replace\"\nmax_body = 5\nttl = \"1h\"\ntenant = \"t\"";
         let builder = Builder::new().route("r").config("a.toml", text).unwrap();
         assert_eq!(builder.settings.mode, Mode::Observe);
         assert_eq!(builder.settings.markers, Markers::Replace);
         assert_eq!(builder.settings.max_body, 5);
+        assert_eq!(builder.settings.ttl, Some(Ttl::OneHour));
         assert_eq!((&*builder.tenant, &*builder.route), ("t", "r"));
     }
 

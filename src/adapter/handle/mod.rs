@@ -19,7 +19,7 @@ use super::running::{Running, shielded};
 use super::tower::{PromptCache, PromptCacheLayer};
 use crate::engine::Engine;
 use crate::ledger::{Group, Record, Totals};
-use crate::model::{Keyring, Skip, Timestamp};
+use crate::model::{Skip, Timestamp};
 
 /// One installation: wrap clients with it, then ask it what happened.
 ///
@@ -42,7 +42,6 @@ type OnRecord = dyn Fn(&Record) + Send + Sync;
 struct Shared {
     engine: Engine,
     clock: Box<dyn Clock>,
-    accounts: Keyring,
     tenant: Box<str>,
     route: Box<str>,
     assume: Option<Box<str>>,
@@ -92,16 +91,20 @@ impl Cachewright {
         &self.shared.engine
     }
 
-    /// Sums over all finished exchanges.
+    /// Sums over all finished exchanges, with what has expired unread by now booked as waste.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        self.books().totals()
+        *self.settled().ledger.totals()
     }
 
-    /// Sums over the finished exchanges of each model, route, tenant or provider.
+    /// The same sums per provider, model, route or tenant.
     #[must_use]
     pub fn totals_by(&self, group: Group) -> BTreeMap<Box<str>, Totals> {
-        self.books().totals_by(group)
+        let books = self.settled();
+        let groups = books.ledger.totals_by(group);
+        groups
+            .map(|(label, totals)| (label.into(), *totals))
+            .collect()
     }
 
     /// The most recent exchanges, oldest first; at most [`Cachewright::RECENT`].
@@ -116,16 +119,22 @@ impl Cachewright {
     /// Hit rate, cost and savings per model, ready to be shown.
     #[must_use]
     pub fn report(&self) -> Report {
-        let books = self.books();
-        Report::new(books.totals_by(Group::Model), books.totals())
+        let total = self.totals();
+        Report::new(self.totals_by(Group::Model), total)
+    }
+
+    /// The books with everything settled that has expired by now.
+    fn settled(&self) -> MutexGuard<'_, Books> {
+        let now = self.now();
+        let mut books = self.books();
+        books.ledger.settle(now);
+        books
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
         // Sums stay sums whatever happened to the thread that held them.
         let books = self.shared.books.lock();
-        let mut books = books.unwrap_or_else(PoisonError::into_inner);
-        books.settle(self.shared.clock.now());
-        books
+        books.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -151,8 +160,9 @@ impl Cachewright {
         if verdict == Verdict::Forward {
             return (Caller::default(), verdict);
         }
+        let keyring = &self.shared.engine.settings().keyring;
         let account = head.credential().map(|secret| {
-            let digest = self.shared.accounts.scope(&[secret]);
+            let digest = keyring.scope(&[b"account", secret]);
             digest.to_string().into()
         });
         let caller = Caller {
@@ -202,11 +212,17 @@ impl Cachewright {
     }
 
     fn provider(&self, head: Head<'_>) -> Option<&str> {
-        let found = self.shared.engine.catalog().find(head.host, head.path);
+        let catalog = self.shared.engine.catalog();
+        let found = catalog.find(head.host, head.path);
         match (found, &self.shared.assume) {
             (Some(provider), _) => Some(&provider.name),
-            (None, Some(name)) if head.path.ends_with("/messages") => Some(name),
-            (None, _) => None,
+            (None, Some(name)) => {
+                // Gateways put a prefix of their own before the provider's path.
+                let paths = &catalog.provider(name)?.paths;
+                let known = paths.iter().any(|path| head.path.ends_with(&**path));
+                known.then_some(name)
+            }
+            (None, None) => None,
         }
     }
 }

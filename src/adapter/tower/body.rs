@@ -103,6 +103,13 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     }
 }
 
+/// A body that is one buffer.
+impl<B: Body> From<Bytes> for RequestBody<B> {
+    fn from(data: Bytes) -> Self {
+        Self::whole(data)
+    }
+}
+
 impl<B: Body> Unpin for RequestBody<B> {}
 
 impl<B: Body> fmt::Debug for RequestBody<B> {
