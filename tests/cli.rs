@@ -1,9 +1,6 @@
 //! The command: its output, its files, and every kind of bad input.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -5,7 +5,11 @@
 //! one-shots, gaps of eight minutes, a parallel fan-out.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-#![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "ratios of costs")]
+#![expect(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    reason = "ratios of costs"
+)]
 
 use std::sync::Arc;
 
@@ -34,7 +38,8 @@ fn run(workload: &[Timed], mode: Mode) -> Costs {
     let catalog = Arc::new(Catalog::builtin());
     let mut settings = Settings::default();
     settings.mode = mode;
-    let engine = Engine::new(Arc::clone(&catalog), settings).remembering(Arc::new(InProcess::default()));
+    let engine =
+        Engine::new(Arc::clone(&catalog), settings).remembering(Arc::new(InProcess::default()));
     let mut sim = Sim::new(Arc::clone(&catalog));
     let mut default_sim = Sim::new(Arc::clone(&catalog));
     let prices = catalog.model("anthropic", MODEL).prices.unwrap();
@@ -45,7 +50,10 @@ fn run(workload: &[Timed], mode: Mode) -> Costs {
     let mut open: Vec<(Timestamp, (cachewright::engine::Exchange, Usage))> = Vec::new();
     for (at, body) in workload {
         let now = Timestamp::from_secs_f64(*at);
-        let due = open.iter().position(|(end, ..)| *end > now).unwrap_or(open.len());
+        let due = open
+            .iter()
+            .position(|(end, ..)| *end > now)
+            .unwrap_or(open.len());
         for (end, exchange) in open.drain(..due) {
             settle(exchange, end);
         }
@@ -55,19 +63,32 @@ fn run(workload: &[Timed], mode: Mode) -> Costs {
         let first_byte = Timestamp::from_secs_f64(at + 0.9);
         let sent = prepared.body.clone().unwrap_or_else(|| body.clone());
         let usage = serve(&mut sim, now, first_byte, &sent, Request::clone);
-        let baseline = serve(&mut default_sim, now, first_byte, &body, Request::with_default_markers);
+        let baseline = serve(
+            &mut default_sim,
+            now,
+            first_byte,
+            &body,
+            Request::with_default_markers,
+        );
         ours += price(&usage);
         default += price(&baseline);
         none += prices.standard.cost_without_caching(&usage);
         read += usage.read.unwrap();
         input += usage.input().unwrap();
-        open.push((Timestamp::from_secs_f64(at + 1.0), (prepared.exchange, usage)));
+        open.push((
+            Timestamp::from_secs_f64(at + 1.0),
+            (prepared.exchange, usage),
+        ));
     }
     for (end, exchange) in open {
         settle(exchange, end);
     }
     let ratio = |cost: Money| cost.as_usd() / none.as_usd();
-    Costs { ours: ratio(ours), default: ratio(default), hit_rate: read as f64 / input as f64 }
+    Costs {
+        ours: ratio(ours),
+        default: ratio(default),
+        hit_rate: read as f64 / input as f64,
+    }
 }
 
 fn settle((mut exchange, usage): (cachewright::engine::Exchange, Usage), end: Timestamp) {
@@ -87,7 +108,9 @@ fn serve(
 }
 
 fn text(seed: usize, words: usize) -> String {
-    (0..words).map(|n| format!("w{:x} ", (seed + 1) * 7919 + n * 31)).collect()
+    (0..words)
+        .map(|n| format!("w{:x} ", (seed + 1) * 7919 + n * 31))
+        .collect()
 }
 
 fn tools(count: usize) -> Value {
@@ -125,7 +148,9 @@ fn a_growing_agent_loses_nothing_to_caution() {
 
 #[test]
 fn agents_of_one_service_share_its_prefix() {
-    let mut workload: Vec<Timed> = (0..10).flat_map(|n| agent(n, 10, n as f64 * 13.0, 17.0)).collect();
+    let mut workload: Vec<Timed> = (0..10)
+        .flat_map(|n| agent(n, 10, n as f64 * 13.0, 17.0))
+        .collect();
     workload.sort_by(|one, other| one.0.total_cmp(&other.0));
     let costs = run(&workload, Mode::Place);
     assert!(costs.ours <= costs.default * 1.0001, "{costs:?}");
@@ -148,8 +173,9 @@ fn a_shared_prefix_is_written_once_and_its_questions_are_not() {
 
 #[test]
 fn gaps_of_eight_minutes_end_up_with_the_longer_class() {
-    let workload: Vec<Timed> =
-        (0..6).flat_map(|n| agent(n, 12, n as f64 * 1e4, 480.0)).collect();
+    let workload: Vec<Timed> = (0..6)
+        .flat_map(|n| agent(n, 12, n as f64 * 1e4, 480.0))
+        .collect();
     let costs = run(&workload, Mode::Place);
     assert!(costs.default > 1.15, "{costs:?}");
     assert!(costs.ours < 0.75, "{costs:?}");
@@ -165,7 +191,10 @@ fn one_document_and_many_questions_write_the_document_once() {
         })
         .collect();
     let costs = run(&workload, Mode::Place);
-    assert!(costs.ours < 0.3 && costs.ours < costs.default * 0.5, "{costs:?}");
+    assert!(
+        costs.ours < 0.3 && costs.ours < costs.default * 0.5,
+        "{costs:?}"
+    );
 }
 
 #[test]
@@ -182,7 +211,10 @@ fn shuffled_tools_are_repaired_by_reshape_and_only_by_reshape() {
     let reshaped = run(&workload, Mode::Reshape);
     assert!(placed.hit_rate < 0.1, "{placed:?}");
     assert!(reshaped.hit_rate > 0.8, "{reshaped:?}");
-    assert!(placed.ours < 1.12 && placed.ours < placed.default * 0.92, "{placed:?}");
+    assert!(
+        placed.ours < 1.12 && placed.ours < placed.default * 0.92,
+        "{placed:?}"
+    );
 }
 
 #[test]

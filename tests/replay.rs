@@ -191,3 +191,21 @@ fn an_emitted_file_is_a_workload_again() {
     assert_eq!(second.main.read, row.main.read);
     assert_eq!(second.main.write_5m, row.main.write_5m);
 }
+
+#[test]
+fn tenants_do_not_read_each_other_s_entries() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tenants.jsonl");
+    let text = std::fs::read_to_string(vector()).unwrap();
+    let mut lines = String::new();
+    for (place, line) in text.lines().enumerate() {
+        let tenant = format!("{{\"tenant\":\"t{place}\",");
+        lines.push_str(&line.replacen('{', &tenant, 1));
+        lines.push('\n');
+    }
+    std::fs::write(&path, lines).unwrap();
+    let (row, _) = run(&path, Policy::Engine);
+    assert_eq!(row.main.read, 0);
+    assert_eq!(row.baselines.default.read, 0);
+    assert!(run(&vector(), Policy::Engine).0.main.read > 0);
+}
