@@ -29,9 +29,13 @@ mod replay;
 // The layer over reqwest.
 #[cfg(feature = "reqwest")]
 mod reqwest;
+<<<<<<< HEAD
 // Responses of the Messages dialect, cut at every border.
 mod responses;
 // The simulated provider over HTTP.
+=======
+// The simulated provider over real sockets.
+>>>>>>> replay
 #[cfg(feature = "server")]
 mod server;
 // The simulator against recorded counters and the documentation's own examples.

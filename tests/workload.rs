@@ -19,7 +19,6 @@ const FILES: [(&str, u64); 7] = [
 #[expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    clippy::panic,
     reason = "a test finds its data by the environment and says what is missing"
 )]
 pub(crate) fn recordings() -> Option<PathBuf> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::policy::Policy;
+use super::rates::{Rates, Sims, uncached};
 use super::report::{Baselines, Tally};
-use super::run::{Rates, Sims, uncached};
 use crate::adapter::workload::Timed;
 use crate::model::Usage;
 use crate::provider::Catalog;
@@ -66,10 +66,12 @@ impl Bench {
 
     fn serve(&mut self, timed: &Timed, policy: Policy, request: Option<&Request>) -> Option<Usage> {
         let request = policy.apply(request?.clone());
+        let tenant = timed.tenant.as_deref().unwrap_or_default();
+        let workspace = format!("{} {tenant}", policy.as_str());
         let mut usage = self
             .sims
             .of(timed)
-            .serve(policy.as_str(), timed.at, timed.first_byte, &request)
+            .serve(&workspace, timed.at, timed.first_byte, &request)
             .ok()?;
         usage.output = timed.output;
         Some(usage)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::run::Sent;
+use super::desk::Sent;
 use crate::error::Error;
 
 /// Where sent requests are written to.
@@ -36,6 +36,8 @@ struct Head<'a> {
     end: f64,
     session: &'a str,
     kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     workload: Option<&'a str>,
 }
@@ -104,6 +106,7 @@ impl Emitter {
             end: sent.timed.end.as_secs_f64(),
             session: &sent.timed.session,
             kind: "request",
+            tenant: sent.timed.tenant.as_deref(),
             workload: self.workload.as_deref(),
         };
         let mut start = serde_json::to_vec(&head)?;

@@ -5,8 +5,10 @@
 //! are joined by bounded channels, and the figures do not depend on how they are scheduled.
 
 mod baseline;
+mod desk;
 mod emit;
 mod policy;
+mod rates;
 mod report;
 mod run;
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use cachewright::adapter::replay::Policy;
@@ -21,6 +22,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Replay recorded traffic in virtual time and print what it costs.
     Replay(Replay),
+    /// Serve a simulated provider that caches, refuses and bills as the real one does.
+    Sim(Sim),
     /// Print the known models with limits, prices, source and date.
     Models(Models),
 }
@@ -75,6 +78,10 @@ pub(crate) struct Replay {
 
 /// A table unless something else is asked for.
 #[derive(Clone, Copy, Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a flag of the command line is a bool"
+)]
 pub(crate) struct Format {
     /// Print JSON: tokens and picodollars as integers, dollars as decimal strings.
     #[arg(long)]
@@ -100,6 +107,29 @@ impl Format {
             (false, false) => Style::Table,
         }
     }
+}
+
+const SIM_EXAMPLES: &str = "\
+Examples:
+  cachewright sim
+  cachewright sim --listen 127.0.0.1:0 --first-byte-ms 300
+  ANTHROPIC_BASE_URL=http://127.0.0.1:8788 your-client
+
+Time moves on request: POST /admin/clock {\"advance\": 300}, or header x-sim-time: seconds.";
+
+/// Serve Anthropic's Messages API over HTTP, with its documented cache rules.
+#[derive(Debug, Args)]
+#[command(after_help = SIM_EXAMPLES)]
+pub(crate) struct Sim {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8788")]
+    pub(crate) listen: SocketAddr,
+    /// Milliseconds from a request to the first byte of its answer.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) first_byte_ms: u64,
+    /// Milliseconds between two events of a streamed answer.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) between_chunks_ms: u64,
 }
 
 /// Print the known models with limits, prices, source and date.

@@ -2,6 +2,7 @@
 
 mod models;
 mod replay;
+mod sim;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
     let catalog = Arc::new(catalog(cli)?);
     match &cli.command {
         Command::Replay(args) => replay::run(args, &catalog),
+        Command::Sim(args) => sim::run(args, &catalog),
         Command::Models(args) => models::run(args, &catalog),
     }
 }
