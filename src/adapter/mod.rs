@@ -13,6 +13,8 @@ pub mod replay;
 pub mod reqwest;
 #[cfg(feature = "tower")]
 mod running;
+#[cfg(feature = "tiktoken")]
+pub mod tokens;
 #[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(feature = "replay")]
