@@ -3,6 +3,8 @@
 #[cfg(feature = "tower")]
 mod caller;
 pub mod clock;
+#[cfg(feature = "cli")]
+pub mod demo;
 #[cfg(feature = "tower")]
 pub mod handle;
 #[cfg(feature = "state")]
@@ -13,6 +15,8 @@ pub mod replay;
 pub mod reqwest;
 #[cfg(feature = "tower")]
 mod running;
+#[cfg(feature = "server")]
+pub mod server;
 #[cfg(feature = "tiktoken")]
 pub mod tokens;
 #[cfg(feature = "tower")]

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Print the known models with limits, prices, source and date.
     Models(Models),
+    /// Show what the layer saves: lifelike traffic against a simulated provider, no key needed.
+    Demo(Demo),
 }
 
 const REPLAY_EXAMPLES: &str = "\
@@ -105,6 +107,14 @@ impl Format {
 /// Print the known models with limits, prices, source and date.
 #[derive(Debug, Args)]
 pub(crate) struct Models {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show what the layer saves, over loopback HTTP and in virtual time.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod demo;
 mod models;
 mod replay;
 
@@ -16,6 +17,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
     let catalog = Arc::new(catalog(cli)?);
     match &cli.command {
         Command::Replay(args) => replay::run(args, &catalog),
+        Command::Demo(args) => demo::run(args),
         Command::Models(args) => models::run(args, &catalog),
     }
 }
