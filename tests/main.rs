@@ -23,6 +23,9 @@ mod replay;
 // The layer over reqwest.
 #[cfg(feature = "reqwest")]
 mod reqwest;
+// The simulated provider over real sockets.
+#[cfg(feature = "server")]
+mod server;
 // The simulator against recorded counters and the documentation's own examples.
 mod sim;
 // What several subjects share.

@@ -10,6 +10,7 @@
 mod block;
 mod piece;
 mod read;
+mod recall;
 mod rejection;
 mod request;
 mod scan;
@@ -21,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::model::{Timestamp, Ttl, Usage};
 use crate::provider::Catalog;
-use piece::Pieces;
+use read::Memory;
 pub use rejection::Rejection;
 pub use request::Request;
 use request::Table;
@@ -32,7 +33,7 @@ use store::{Key, Store};
 pub struct Sim {
     catalog: Arc<Catalog>,
     provider: Box<str>,
-    pieces: Pieces,
+    memory: Memory,
     store: Store,
 }
 
@@ -49,7 +50,7 @@ impl Sim {
         Self {
             catalog,
             provider: provider.into(),
-            pieces: Pieces::default(),
+            memory: Memory::default(),
             store: Store::default(),
         }
     }
@@ -123,7 +124,7 @@ impl Sim {
     }
 
     fn parse(&mut self, body: &[u8]) -> Result<Request, Rejection> {
-        read::request(&mut self.pieces, &self.catalog, &self.provider, body)
+        read::request(&mut self.memory, &self.catalog, &self.provider, body)
     }
 }
 

@@ -3,31 +3,41 @@
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::block::{self, find};
 use super::piece::{Part, Piece, Pieces, Speaker};
+use super::recall::Recall;
 use super::rejection::Rejection;
 use super::request::{Request, Section, Table};
-use super::scan::{compact, items, members};
+use super::scan::{compact, each_member, members};
 use crate::model::Ttl;
 use crate::provider::{Catalog, Model};
 
-type Members<'a> = [(&'a [u8], &'a [u8])];
+type Member<'a> = (&'a [u8], &'a [u8]);
+type Members<'a> = [Member<'a>];
+type Parts<'a> = (Vec<Member<'a>>, Vec<Arc<Piece>>);
 
 /// Images, and documents that come as files, count this many tokens. The provider bills about
 /// width × height / 750, at most about 1,600, and the pixels are not looked at here
 /// (platform.claude.com vision, 2026-08).
 const IMAGE_TOKENS: u64 = 1600;
 
+/// What is remembered of earlier bodies, to read the next one faster.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    pieces: Pieces,
+    recall: Recall,
+}
+
 /// Reads `body` by the rows of `provider`.
 pub(super) fn request(
-    pieces: &mut Pieces,
+    memory: &mut Memory,
     catalog: &Catalog,
     provider: &str,
     body: &[u8],
 ) -> Result<Request, Rejection> {
-    let fields = members(body).ok_or_else(Rejection::not_json)?;
+    let (fields, messages) = split(memory, body)?;
     scalars(&fields)?;
     let id = string(&fields, "model")?.ok_or_else(|| Rejection::missing("model"))?;
     let model = catalog.model(provider, &id);
@@ -40,7 +50,7 @@ pub(super) fn request(
         .provider(provider)
         .is_none_or(|row| row.automatic_marker);
     prewarm(&fields, draft.table.max_tokens)?;
-    draft.read(pieces, &fields)?;
+    draft.read(&mut memory.pieces, &fields, &messages)?;
     Ok(draft.finish(automatic))
 }
 
@@ -71,7 +81,12 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn read(&mut self, pieces: &mut Pieces, fields: &Members<'_>) -> Result<(), Rejection> {
+    fn read(
+        &mut self,
+        pieces: &mut Pieces,
+        fields: &Members<'_>,
+        messages: &[Arc<Piece>],
+    ) -> Result<(), Rejection> {
         let part = |name: &str| find(fields, name.as_bytes()).filter(|raw| *raw != b"null");
         let tools = part("tools")
             .map(|raw| pieces.read(Part::Tools, raw))
@@ -79,9 +94,8 @@ impl<'a> Draft<'a> {
         let system = part("system")
             .map(|raw| pieces.read(Part::System, raw))
             .transpose()?;
-        let messages = messages(pieces, fields)?;
-        self.roles(&messages)?;
-        self.survey(tools.iter().chain(&system).chain(&messages));
+        self.roles(messages)?;
+        self.survey(tools.iter().chain(&system).chain(messages));
 
         let has_tools = tools.as_ref().is_some_and(|piece| !piece.blocks.is_empty());
         if let Some(piece) = tools {
@@ -96,7 +110,7 @@ impl<'a> Draft<'a> {
             self.table.instructions = self.model.tool_instructions;
             self.tokens += self.model.tool_instructions;
         }
-        let dropped = self.dropped(&messages);
+        let dropped = self.dropped(messages);
         for (index, piece) in messages.iter().enumerate() {
             let keep = if index < dropped {
                 Keep::NoThinking
@@ -156,7 +170,7 @@ impl<'a> Draft<'a> {
             if block.kind == block::Kind::WebTool {
                 self.web.update(&block.digest.to_le_bytes());
             } else if !lost {
-                self.chain = link(self.chain, &[&role, &block.digest.to_le_bytes()]);
+                self.chain = extend(self.chain, role, block.digest);
             }
             if !lost {
                 self.tokens += tokens(block, self.model);
@@ -215,29 +229,33 @@ enum Keep {
     NoThinking,
 }
 
-fn messages(pieces: &mut Pieces, fields: &Members<'_>) -> Result<Vec<Arc<Piece>>, Rejection> {
-    let raw = find(fields, b"messages").ok_or_else(|| Rejection::missing("messages"))?;
-    let raw =
-        items(raw).ok_or_else(|| Rejection::invalid("messages: Input should be a valid list"))?;
-    if raw.is_empty() {
-        return Err(Rejection::invalid(
+/// The members of the body without its messages, and the messages.
+fn split<'a>(memory: &mut Memory, body: &'a [u8]) -> Result<Parts<'a>, Rejection> {
+    let mut fields = Vec::new();
+    let mut messages = None;
+    each_member(body, |key, scanner| {
+        if key == b"messages" {
+            messages = Some(memory.recall.messages(&mut memory.pieces, scanner)?);
+        } else {
+            fields.push((key, scanner.value().ok_or_else(Rejection::not_json)?));
+        }
+        Ok(())
+    })
+    .ok_or_else(Rejection::not_json)??;
+    match messages {
+        None => Err(Rejection::missing("messages")),
+        Some(messages) if messages.is_empty() => Err(Rejection::invalid(
             "messages: at least one message is required",
-        ));
+        )),
+        Some(messages) => Ok((fields, messages)),
     }
-    raw.into_iter()
-        .enumerate()
-        .map(|(index, raw)| {
-            let located = |refused: Rejection| refused.within(&format!("messages.{index}"));
-            pieces.read(Part::Message, raw).map_err(located)
-        })
-        .collect()
 }
 
 /// Checks the members that are not read piece by piece.
 fn scalars(fields: &Members<'_>) -> Result<(), Rejection> {
     fields
         .iter()
-        .filter(|(key, _)| !matches!(*key, b"tools" | b"system" | b"messages"))
+        .filter(|(key, _)| !matches!(*key, b"tools" | b"system"))
         .try_for_each(|(_, raw)| serde_json::from_slice::<IgnoredAny>(raw).map(drop))
         .map_err(|_| Rejection::not_json())
 }
@@ -304,6 +322,17 @@ fn plain<'a>(fields: &Members<'a>, name: &[u8], default: &[u8]) -> &'a [u8] {
 fn tokens(block: &block::Block, model: &Model) -> u64 {
     let text = (block.bytes * 1000).div_ceil(u64::from(model.bytes_per_ktok.max(1)));
     text + block.images * IMAGE_TOKENS
+}
+
+/// The hash of a prefix that goes on with one block.
+fn extend(before: u128, [section, speaker]: [u8; 2], block: u128) -> u128 {
+    let mut link = [0; 34];
+    let (ends, role) = link.split_at_mut(32);
+    let (left, right) = ends.split_at_mut(16);
+    left.copy_from_slice(&before.to_le_bytes());
+    right.copy_from_slice(&block.to_le_bytes());
+    role.copy_from_slice(&[section, speaker]);
+    xxh3_128(&link)
 }
 
 /// The hash of a prefix that goes on with `parts`, each preceded by its length.

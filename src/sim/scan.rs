@@ -6,28 +6,43 @@
 use std::borrow::Cow;
 
 /// A place in JSON text.
-#[derive(Clone, Copy, Debug)]
-struct Scanner<'a> {
+#[derive(Clone, Copy)]
+pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 /// The members of an object in their order: raw key without its quotes, raw value.
 pub(super) fn members(object: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
-    let mut scanner = Scanner::over(object);
     let mut members = Vec::new();
+    let read = each_member(object, |key, scanner| {
+        members.push((key, scanner.value().ok_or(())?));
+        Ok::<_, ()>(())
+    });
+    matches!(read, Some(Ok(()))).then_some(members)
+}
+
+/// Calls `read` on each member of an object; it must step over the value. `None` where the text
+/// between the members is not that of an object.
+pub(super) fn each_member<'a, E>(
+    object: &'a [u8],
+    mut read: impl FnMut(&'a [u8], &mut Scanner<'a>) -> Result<(), E>,
+) -> Option<Result<(), E>> {
+    let mut scanner = Scanner::over(object);
     scanner.expect(b'{')?;
     if scanner.take(b'}') {
-        return scanner.end().then_some(members);
+        return scanner.end().then_some(Ok(()));
     }
     loop {
         let key = scanner.value()?;
         let key = key.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
         scanner.expect(b':')?;
-        members.push((key, scanner.value()?));
+        if let Err(error) = read(key, &mut scanner) {
+            return Some(Err(error));
+        }
         if !scanner.take(b',') {
             scanner.expect(b'}')?;
-            return scanner.end().then_some(members);
+            return scanner.end().then_some(Ok(()));
         }
     }
 }
@@ -80,8 +95,27 @@ pub(super) fn compact(value: &[u8]) -> Cow<'_, [u8]> {
 }
 
 impl<'a> Scanner<'a> {
-    const fn over(bytes: &'a [u8]) -> Self {
+    pub(super) const fn over(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
+    }
+
+    /// Bytes before this place.
+    pub(super) const fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(super) const fn jump(&mut self, to: usize) {
+        self.at = to;
+    }
+
+    /// What is still to come.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// What lies between `start` and this place.
+    pub(super) fn since(&self, start: usize) -> &'a [u8] {
+        self.bytes.get(start..self.at).unwrap_or_default()
     }
 
     fn peek(&self) -> Option<u8> {
@@ -95,25 +129,25 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over `byte` if it comes next.
-    fn take(&mut self, byte: u8) -> bool {
+    pub(super) fn take(&mut self, byte: u8) -> bool {
         self.blank();
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
-    fn expect(&mut self, byte: u8) -> Option<()> {
+    pub(super) fn expect(&mut self, byte: u8) -> Option<()> {
         self.take(byte).then_some(())
     }
 
     /// Whether only whitespace is left.
-    fn end(&mut self) -> bool {
+    pub(super) fn end(&mut self) -> bool {
         self.blank();
         self.peek().is_none()
     }
 
     /// Steps over one value and returns its bytes.
-    fn value(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn value(&mut self) -> Option<&'a [u8]> {
         self.blank();
         let start = self.at;
         match self.peek()? {
