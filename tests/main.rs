@@ -28,6 +28,8 @@ mod reqwest;
 mod server;
 // The simulator against recorded counters and the documentation's own examples.
 mod sim;
+// Responses of the Messages dialect, cut at every border.
+mod responses;
 // What several subjects share.
 mod support;
 // Readers of recorded traffic, over the real recordings and over broken files.

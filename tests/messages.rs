@@ -279,20 +279,19 @@ fn later(parts: &mut Parts, bytes: &mut Vec<u8>, change: Change) {
             parts.members.remove(at);
         }
         Change::Move(at) => parts.at = within(at, parts.members.len() + 1),
-        Change::Byte(..) | Change::Insert(..) | Change::Cut(..) => {
-            let length = bytes.len();
-            match change {
-                Change::Byte(at, byte) => bytes[within(at, length)] = byte,
-                Change::Insert(at, with) => {
-                    let at = within(at, length);
-                    bytes.splice(at..at, with.bytes());
-                }
-                Change::Cut(at, count) => {
-                    let at = within(at, length);
-                    bytes.drain(at..(at + count).min(length));
-                }
-                _ => {}
-            }
+        Change::Byte(at, byte) => {
+            let at = within(at, bytes.len());
+            bytes[at] = byte;
+            return;
+        }
+        Change::Insert(at, with) => {
+            let at = within(at, bytes.len());
+            bytes.splice(at..at, with.bytes());
+            return;
+        }
+        Change::Cut(at, count) => {
+            let at = within(at, bytes.len());
+            bytes.drain(at..(at + count).min(bytes.len()));
             return;
         }
     }
@@ -371,12 +370,13 @@ proptest! {
         let marked = Bytes::from(splice(&body, &mut Messages.mark(&body, &prompt, &plan)));
         let after = read(&marked, &[]).unwrap().prompt;
         prop_assert_eq!(after.blocks.len(), prompt.blocks.len());
-        let mut ours = after.clone();
+        let mut ours = after;
         ours.auto_marker = None;
         for (at, (old, new)) in prompt.blocks.iter().zip(&mut ours.blocks).enumerate() {
             let planned = plan.breakpoints.iter().find(|point| point.block == at);
             let placed = planned.filter(|_| old.markable && old.marker.is_none());
-            let expected = placed.map(|point| point.ttl).or(old.marker.map(|marker| marker.ttl));
+            let theirs = old.marker.map(|marker| marker.ttl);
+            let expected = placed.map(|point| point.ttl).or(theirs);
             prop_assert_eq!(new.marker.map(|marker| marker.ttl), expected);
             prop_assert_eq!(old.fingerprint, new.fingerprint);
             if placed.is_none() {
@@ -455,4 +455,35 @@ fn a_next_turn_takes_over_what_it_shares() {
         });
         assert!(other.unwrap().earlier.is_none());
     }
+}
+
+/// A body with every kind of member on both sides of the messages.
+const AROUND: &str = r#"{"model":"m","max_tokens":10,"system":[{"type":"text","text":"s"}],"speed":null ,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"text","text":"\u00e9","cache_control":{"type":"ephemeral"}},{"type":"thinking","signature":"s"}]} ,{"content":[],"role":"user"}], "tools":[{"name":"t"}],"cache_control":{"type":"ephemeral","ttl":"1h"},"stream":true,"n":1}"#;
+
+/// Any small change at any byte, exhaustively: numbers that go on, commas, brackets, quotes.
+#[test]
+fn reading_on_is_reading_anew_wherever_the_bodies_part() {
+    let keep = |body: &str| {
+        let body = Bytes::from(body.to_owned());
+        let reading = read(&body, &[]).unwrap();
+        Arc::new(Remembered::new(body, reading))
+    };
+    let earlier = keep(AROUND);
+    let pieces = [
+        "", "0", ",", " ", "\"", "\\", "{", "}", "]", "null", "{},", "\"x\":1,", "\u{e9}",
+    ];
+    let mut helped = 0;
+    for at in 0..=AROUND.len() {
+        for cut in [0, 1, 5] {
+            for piece in pieces {
+                let end = (at + cut).min(AROUND.len());
+                let body = [&AROUND[..at], piece, &AROUND[end..]].concat();
+                let body = Bytes::from(body);
+                let warm = read(&body, std::slice::from_ref(&earlier));
+                assert_eq!(spelled(&warm), spelled(&read(&body, &[])), "{body:?}");
+                helped += usize::from(warm.is_ok_and(|reading| reading.earlier.is_some()));
+            }
+        }
+    }
+    assert!(helped > 1000, "{helped}");
 }

@@ -7,7 +7,7 @@ use crate::ledger::Record;
 use crate::ledger::history::{Entry, Node, Spot};
 use crate::model::{Digest, Skip, Timestamp, Ttl, Usage};
 use crate::provider::Model;
-use crate::wire::{Body, Watcher};
+use crate::wire::{Framing, Watcher};
 
 /// How a response is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,8 +122,8 @@ impl Exchange {
     pub fn on_response(&mut self, _now: Timestamp, status: u16, content: Content) {
         self.record.status = status;
         self.watcher = match content {
-            Content::Json => Some(Watcher::new(Body::Json)),
-            Content::Sse => Some(Watcher::new(Body::Sse)),
+            Content::Json => Some(Watcher::new(Framing::Json)),
+            Content::Sse => Some(Watcher::new(Framing::Sse)),
             Content::Opaque => None,
         };
         if (200..300).contains(&status) {
@@ -151,7 +151,7 @@ impl Exchange {
     pub fn finish(mut self, now: Timestamp, end: End) -> Record {
         self.answered(now);
         if let Some(seen) = self.watcher.take().map(Watcher::finish) {
-            self.whole = seen.ended;
+            self.whole = seen.ended();
             self.usage = seen.usage;
         }
         // A caller may stop reading right after the terminal event; the usage is final all the same.

@@ -4,6 +4,8 @@ mod earlier;
 mod edit;
 mod messages;
 mod scan;
+mod sse;
+mod usage;
 mod watch;
 
 use bytes::Bytes;
@@ -13,7 +15,7 @@ use crate::model::{Keyring, Plan, Prompt, Skip};
 pub use earlier::{Reading, Recall, Remembered};
 pub use edit::{Edit, splice};
 pub use messages::Messages;
-pub use watch::{Body, Seen, Watcher};
+pub use watch::{Framing, Progress, Seen, Watcher};
 
 /// How one wire format spells a prompt and its usage. No state.
 pub trait Dialect: std::fmt::Debug + Send + Sync {

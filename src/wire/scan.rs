@@ -87,6 +87,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The first byte of the next token, whitespace skipped.
+    #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
             match self.bytes.get(self.at) {
@@ -247,10 +248,10 @@ impl<'a> Scanner<'a> {
 /// escape that stands for no character.
 pub(super) fn unescape(literal: &[u8]) -> Option<Cow<'_, str>> {
     let inner = literal.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if memchr::memchr(b'\\', inner).is_none() {
-        return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
+    if inner.contains(&b'\\') {
+        return serde_json::from_slice(literal).ok().map(Cow::Owned);
     }
-    serde_json::from_slice(literal).ok().map(Cow::Owned)
+    std::str::from_utf8(inner).ok().map(Cow::Borrowed)
 }
 
 /// A span of two offsets that were checked to fit 32 bits when the body was accepted.
@@ -265,12 +266,26 @@ pub(super) fn offset(at: usize) -> u32 {
 
 /// The first quote or backslash.
 ///
-/// Most strings are short and escapes come in clusters, so the first 32 bytes are looked at word by
-/// word, without the call that the vector search costs.
+/// Most strings are short and escapes come in clusters, so the first bytes are looked at in steps
+/// that become vector code, without the call that the search in long strings costs.
 fn find_special(bytes: &[u8]) -> Option<usize> {
+    let (steps, _) = bytes.as_chunks::<32>();
+    let mut seen = 0;
+    for step in steps.iter().take(16) {
+        let is_special = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\');
+        if step.iter().fold(0, |found, byte| found | is_special(*byte)) != 0 {
+            return special_in(step).map(|found| seen + found);
+        }
+        seen += 32;
+    }
+    memchr2(b'"', b'\\', bytes.get(seen..)?).map(|found| seen + found)
+}
+
+/// The first quote or backslash of one step, word by word.
+fn special_in(bytes: &[u8; 32]) -> Option<usize> {
     let (words, _) = bytes.as_chunks::<8>();
     let mut seen = 0;
-    for word in words.iter().take(4) {
+    for word in words {
         let word = u64::from_le_bytes(*word);
         let hits = zero_bytes(word ^ repeat(b'"')) | zero_bytes(word ^ repeat(b'\\'));
         if hits != 0 {
@@ -278,7 +293,7 @@ fn find_special(bytes: &[u8]) -> Option<usize> {
         }
         seen += 8;
     }
-    memchr2(b'"', b'\\', bytes.get(seen..)?).map(|found| seen + found)
+    None
 }
 
 const fn repeat(byte: u8) -> u64 {

@@ -141,7 +141,7 @@ impl Shape {
 
     /// Names the key. One spelled with escapes could mean anything, so it is decoded first.
     fn once(&mut self, key: &[u8]) -> Result<Name, Skip> {
-        let name = if memchr::memchr(b'\\', key).is_some() {
+        let name = if key.contains(&b'\\') {
             let plain = unescape(key).map(|key| format!("\"{key}\""));
             Name::of(plain.unwrap_or_default().as_bytes())
         } else {

@@ -252,75 +252,76 @@ mod tests {
         }
     }
 
+    const KINDS: [(&str, BlockKind, bool); 20] = [
+        (r#"{"type":"text","text":"a"}"#, BlockKind::Text, true),
+        (r#"{"type":"text","text":""}"#, BlockKind::Text, false),
+        (
+            r#"{"type":"text","text":" \n\u0020\u00a0 "}"#,
+            BlockKind::Text,
+            false,
+        ),
+        (
+            "{\"type\":\"text\",\"text\":\" \u{a0}\u{2003}\"}",
+            BlockKind::Text,
+            false,
+        ),
+        (
+            "{\"type\":\"text\",\"text\":\" \u{a0}\u{e9}\"}",
+            BlockKind::Text,
+            true,
+        ),
+        (
+            r#"{"type":"text","text":"\n\ud800"}"#,
+            BlockKind::Text,
+            true,
+        ),
+        (r#"{"type":"text"}"#, BlockKind::Text, false),
+        (
+            r#"{"type":"text","text":"a","cache_control":"x"}"#,
+            BlockKind::Text,
+            false,
+        ),
+        (
+            r#"{"type":"text","text":"a","cache_control":null}"#,
+            BlockKind::Text,
+            true,
+        ),
+        (
+            r#"{"type":"thinking","thinking":"a","signature":"s"}"#,
+            BlockKind::Thinking,
+            false,
+        ),
+        (
+            r#"{"type":"redacted_thinking","data":"a"}"#,
+            BlockKind::Thinking,
+            false,
+        ),
+        (
+            r#"{"type":"image","source":{"type":"url","url":"u"}}"#,
+            BlockKind::Image,
+            true,
+        ),
+        (
+            r#"{"type":"tool_result","tool_use_id":"1"}"#,
+            BlockKind::ToolResult,
+            true,
+        ),
+        (
+            r#"{"type":"web_fetch_tool_result"}"#,
+            BlockKind::Other,
+            true,
+        ),
+        (r#"{"type":"search_result"}"#, BlockKind::Other, true),
+        (r#"{"type":"novelty"}"#, BlockKind::Opaque, false),
+        (r#"{"type":7}"#, BlockKind::Opaque, false),
+        ("{}", BlockKind::Opaque, false),
+        ("\"text\"", BlockKind::Opaque, false),
+        ("[1]", BlockKind::Opaque, false),
+    ];
+
     #[test]
     fn markable_is_what_the_provider_accepts() {
-        let cases = [
-            (r#"{"type":"text","text":"a"}"#, BlockKind::Text, true),
-            (r#"{"type":"text","text":""}"#, BlockKind::Text, false),
-            (
-                r#"{"type":"text","text":" \n\u0020\u00a0 "}"#,
-                BlockKind::Text,
-                false,
-            ),
-            (
-                "{\"type\":\"text\",\"text\":\" \u{a0}\u{2003}\"}",
-                BlockKind::Text,
-                false,
-            ),
-            (
-                "{\"type\":\"text\",\"text\":\" \u{a0}\u{e9}\"}",
-                BlockKind::Text,
-                true,
-            ),
-            (
-                r#"{"type":"text","text":"\n\ud800"}"#,
-                BlockKind::Text,
-                true,
-            ),
-            (r#"{"type":"text"}"#, BlockKind::Text, false),
-            (
-                r#"{"type":"text","text":"a","cache_control":"x"}"#,
-                BlockKind::Text,
-                false,
-            ),
-            (
-                r#"{"type":"text","text":"a","cache_control":null}"#,
-                BlockKind::Text,
-                true,
-            ),
-            (
-                r#"{"type":"thinking","thinking":"a","signature":"s"}"#,
-                BlockKind::Thinking,
-                false,
-            ),
-            (
-                r#"{"type":"redacted_thinking","data":"a"}"#,
-                BlockKind::Thinking,
-                false,
-            ),
-            (
-                r#"{"type":"image","source":{"type":"url","url":"u"}}"#,
-                BlockKind::Image,
-                true,
-            ),
-            (
-                r#"{"type":"tool_result","tool_use_id":"1"}"#,
-                BlockKind::ToolResult,
-                true,
-            ),
-            (
-                r#"{"type":"web_fetch_tool_result"}"#,
-                BlockKind::Other,
-                true,
-            ),
-            (r#"{"type":"search_result"}"#, BlockKind::Other, true),
-            (r#"{"type":"novelty"}"#, BlockKind::Opaque, false),
-            (r#"{"type":7}"#, BlockKind::Opaque, false),
-            ("{}", BlockKind::Opaque, false),
-            ("\"text\"", BlockKind::Opaque, false),
-            ("[1]", BlockKind::Opaque, false),
-        ];
-        for (block, kind, markable) in cases {
+        for (block, kind, markable) in KINDS {
             let prompt = prompt(&message(block));
             let seen = prompt.blocks[0];
             assert_eq!((seen.kind, seen.markable), (kind, markable), "{block}");

@@ -42,18 +42,18 @@ struct Opening {
 impl Opening {
     fn find(body: &[u8], keyring: &Keyring) -> Option<Self> {
         const KEY: &[u8] = br#""messages""#;
-        // In tools the word may well occur as a property's name, but not before an array of
-        // objects with roles; a few looks are enough.
+        // In tools the word may well be a property's name, but seldom that of an array of objects
+        // with roles: a few of those are enough to look at.
         memmem::find_iter(body, KEY)
+            .map(|found| found + KEY.len())
+            .filter(|after_key| is_array(body, *after_key))
             .take(8)
-            .find_map(|found| Self::at(body, found + KEY.len(), keyring))
+            .find_map(|after_key| Self::at(body, after_key, keyring))
     }
 
     fn at(body: &[u8], after_key: usize, keyring: &Keyring) -> Option<Self> {
         let mut scan = Scanner::after(body, after_key, 1);
-        if scan.peek() != Some(b':') {
-            return None;
-        }
+        scan.peek();
         scan.jump(scan.position() + 1);
         scan.open(b'[').ok()?;
         if !scan.next_element().ok()? {
@@ -446,6 +446,13 @@ impl<'a> Reader<'a> {
 fn name(body: &[u8], key: Span) -> Cow<'_, str> {
     let literal = key.of(body);
     unescape(literal).unwrap_or_else(|| String::from_utf8_lossy(literal))
+}
+
+/// Whether a colon and an opening bracket stand here.
+fn is_array(body: &[u8], at: usize) -> bool {
+    let rest = body.get(at..).unwrap_or_default();
+    let mut rest = rest.iter().filter(|byte| !byte.is_ascii_whitespace());
+    rest.next() == Some(&b':') && rest.next() == Some(&b'[')
 }
 
 fn is_messages(key: &[u8]) -> bool {
