@@ -42,7 +42,7 @@ fn run(workload: &[Timed], mode: Mode) -> Costs {
     let (mut ours, mut default, mut none) = (Money::ZERO, Money::ZERO, Money::ZERO);
     let (mut read, mut input) = (0, 0);
     // Responses end one second after their request, so parallel requests overlap.
-    let mut open = Vec::new();
+    let mut open: Vec<(Timestamp, (cachewright::engine::Exchange, Usage))> = Vec::new();
     for (at, body) in workload {
         let now = Timestamp::from_secs_f64(*at);
         let due = open.iter().position(|(end, ..)| *end > now).unwrap_or(open.len());
@@ -172,7 +172,11 @@ fn one_document_and_many_questions_write_the_document_once() {
 fn shuffled_tools_are_repaired_by_reshape_and_only_by_reshape() {
     let mut workload = agent(3, 12, 0.0, 20.0);
     for (n, (_, body)) in workload.iter_mut().enumerate() {
-        body["tools"].as_array_mut().unwrap().rotate_left(n % 8);
+        let tools = body["tools"].as_array_mut().unwrap();
+        tools.rotate_left(n % 8);
+        if n >= 8 {
+            tools.reverse();
+        }
     }
     let placed = run(&workload, Mode::Place);
     let reshaped = run(&workload, Mode::Reshape);
