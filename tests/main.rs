@@ -7,9 +7,6 @@ mod canon;
 // The command: its output, its files, and every kind of bad input.
 #[cfg(feature = "cli")]
 mod cli;
-// The demo, end to end over loopback.
-#[cfg(feature = "cli")]
-mod demo;
 // What each kind of traffic costs, judged by the simulator.
 #[cfg(feature = "state")]
 mod economics;
@@ -29,13 +26,9 @@ mod replay;
 // The layer over reqwest.
 #[cfg(feature = "reqwest")]
 mod reqwest;
-<<<<<<< HEAD
 // Responses of the Messages dialect, cut at every border.
 mod responses;
 // The simulated provider over HTTP.
-=======
-// The simulated provider over real sockets.
->>>>>>> replay
 #[cfg(feature = "server")]
 mod server;
 // The simulator against recorded counters and the documentation's own examples.

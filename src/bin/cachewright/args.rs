@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Sim(Sim),
     /// Print the known models with limits, prices, source and date.
     Models(Models),
+    /// Show what the layer saves: lifelike traffic against a simulated provider, no key needed.
+    Demo(Demo),
 }
 
 const REPLAY_EXAMPLES: &str = "\
@@ -135,6 +137,14 @@ pub(crate) struct Sim {
 /// Print the known models with limits, prices, source and date.
 #[derive(Debug, Args)]
 pub(crate) struct Models {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show what the layer saves, over loopback HTTP and in virtual time.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -155,7 +155,7 @@ pub(crate) fn csv(report: &Report) -> String {
 }
 
 /// Dollars with all twelve decimals that an amount has.
-fn decimal(amount: Money) -> String {
+pub(crate) fn decimal(amount: Money) -> String {
     let pico = amount.as_pico();
     let sign = if pico < 0 { "-" } else { "" };
     let size = pico.unsigned_abs();
@@ -164,7 +164,7 @@ fn decimal(amount: Money) -> String {
 }
 
 #[expect(clippy::float_arithmetic, reason = "rendering of a ratio")]
-fn percent(rate: f64) -> String {
+pub(crate) fn percent(rate: f64) -> String {
     format!("{:.1} %", rate * 100.0)
 }
 

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod demo;
 mod models;
 mod replay;
 mod sim;
@@ -17,6 +18,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
     let catalog = Arc::new(catalog(cli)?);
     match &cli.command {
         Command::Replay(args) => replay::run(args, &catalog),
+        Command::Demo(args) => demo::run(args),
         Command::Sim(args) => sim::run(args, &catalog),
         Command::Models(args) => models::run(args, &catalog),
     }
