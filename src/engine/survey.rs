@@ -125,10 +125,10 @@ impl Ground<'_> {
 
     /// Books visits and asks the history for the chance of each candidate.
     fn chances(&self, found: &[Candidate]) -> Vec<Reuse> {
-        let first_turn = self.is_first_turn();
+        let turn = self.turn();
         let nodes: Vec<Node> = found
             .iter()
-            .map(|candidate| self.visited(candidate, first_turn))
+            .map(|candidate| self.visited(candidate, turn))
             .collect();
         let [scope, service] = self.keys;
         let mut chances = Vec::with_capacity(found.len());
@@ -143,10 +143,10 @@ impl Ground<'_> {
         chances
     }
 
-    fn visited(&self, candidate: &Candidate, first_turn: bool) -> Node {
-        let spot = self.spot(candidate.why, first_turn);
+    fn visited(&self, candidate: &Candidate, turn: Turn) -> Node {
+        let spot = self.spot(candidate.why, turn);
         let passing = matches!(candidate.why, Why::PreviousTop | Why::Warm)
-            || (candidate.why == Why::BeforeLast && !first_turn);
+            || (candidate.why == Why::BeforeLast && turn == Turn::Later);
         match self.digest(candidate.block) {
             // A place that only this request's shape suggests is no trial of its own.
             Some(prefix) if !passing || self.nodes.node(&prefix).is_some() => {
@@ -156,20 +156,24 @@ impl Ground<'_> {
         }
     }
 
-    fn is_first_turn(&self) -> bool {
+    fn turn(&self) -> Turn {
         let start = self.prompt.end_of(Section::System);
         let turns = self.prompt.blocks.get(start..).unwrap_or_default();
-        turns.iter().all(|block| block.role != Role::Assistant)
+        if turns.iter().any(|block| block.role == Role::Assistant) {
+            Turn::Later
+        } else {
+            Turn::First
+        }
     }
 
-    fn spot(&self, why: Why, first_turn: bool) -> Spot {
+    fn spot(&self, why: Why, turn: Turn) -> Spot {
         match why {
             Why::ToolsEnd => Spot::ToolsEnd,
             Why::SystemEnd => Spot::SystemEnd,
-            Why::Branch if first_turn => Spot::Inner,
+            Why::Branch if turn == Turn::First => Spot::Inner,
             Why::Branch => Spot::Branch,
-            Why::BeforeLast if first_turn => Spot::Inner,
-            Why::Tail | Why::BeforeLast if first_turn => {
+            Why::BeforeLast if turn == Turn::First => Spot::Inner,
+            Why::Tail | Why::BeforeLast if turn == Turn::First => {
                 if self.prompt.end_of(Section::Tools) > 0 {
                     Spot::AgentStart
                 } else {
@@ -229,6 +233,13 @@ impl Ground<'_> {
         }
         verdict
     }
+}
+
+/// Whether the model has spoken in this conversation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    Later,
 }
 
 /// How much better the longer class must look before it is chosen: estimates are noisy, and its

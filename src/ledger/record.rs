@@ -5,6 +5,7 @@ use crate::model::{Digest, Money, Skip, Timestamp, Ttl, Usage};
 /// One exchange as it is accounted for. Never holds prompt text or keys.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "two independent facts")]
 pub struct Record {
     /// When the request was sent.
     pub at: Timestamp,

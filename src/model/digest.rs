@@ -6,6 +6,7 @@ use std::fmt;
 ///
 /// In-process memo key only: it is never stored or compared across installations by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "a number and nothing else")]
 pub struct Fingerprint(pub u128);
 
 /// The digest of a whole prefix: keyed BLAKE3 over the chain of block fingerprints.

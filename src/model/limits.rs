@@ -3,6 +3,7 @@
 /// What one model of one provider allows and needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a row")]
 pub struct Limits {
     /// Markers per request, the caller's own and the automatic one included.
     pub max_breakpoints: usize,

@@ -31,7 +31,7 @@ impl Budget {
         };
         Self {
             free: limits.max_breakpoints.saturating_sub(prompt.own_markers()),
-            last_hour: own(Ttl::OneHour).last(),
+            last_hour: own(Ttl::OneHour).next_back(),
             first_five: own(Ttl::FiveMinutes).next(),
             automatic: prompt.auto_marker.map(|marker| marker.ttl),
         }

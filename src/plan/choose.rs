@@ -46,11 +46,14 @@ pub fn plan(prompt: &Prompt, limits: &Limits, rates: &Rates, outlook: &Outlook) 
     chosen.sort_by_key(|candidate| candidate.block);
     let markers = chosen.iter().filter_map(|candidate| {
         let ttl = budget.ttl_at(candidate.block, outlook.ttl)?;
-        let why = match candidate.why {
-            Why::PreviousTop | Why::Branch | Why::BeforeLast if Some(candidate.block) == warm => {
-                Why::Warm
-            }
-            why => why,
+        let by_shape = matches!(
+            candidate.why,
+            Why::PreviousTop | Why::Branch | Why::BeforeLast
+        );
+        let why = if by_shape && Some(candidate.block) == warm {
+            Why::Warm
+        } else {
+            candidate.why
         };
         Some(Breakpoint::new(candidate.block, ttl, why))
     });

@@ -204,7 +204,11 @@ mod tests {
         for row in &outcome.rows {
             assert_eq!(row.unmarked.hit_rate(), Some(0.0), "{}", row.name);
             assert_eq!(row.unmarked.exchanges, row.wrapped.exchanges);
-            assert!(row.wrapped.cost <= row.default.cost, "{}: {row:?}", row.name);
+            assert!(
+                row.wrapped.cost <= row.default.cost,
+                "{}: {row:?}",
+                row.name
+            );
             assert!(row.wrapped.cost < row.unmarked.cost, "{}", row.name);
         }
         assert_eq!(run(|| ()).await.unwrap(), outcome);

@@ -42,7 +42,10 @@ pub(super) struct Call {
 impl Call {
     /// The body without any marker.
     pub(super) fn body(&self) -> String {
-        self.spelled(&json!({"type": "text", "text": self.system}), &self.messages)
+        self.spelled(
+            &json!({"type": "text", "text": self.system}),
+            &self.messages,
+        )
     }
 
     /// The body with the markers that the provider documents as the default.

@@ -398,7 +398,7 @@ impl<'a> Reader<'a> {
             return Thinking::Signed;
         }
         let disabled =
-            |asked: &[u8]| asked == b"null" || memmem::find(asked, b"disabled").is_some();
+            |asked: &[u8]| asked == b"null" || memchr::memmem::find(asked, b"disabled").is_some();
         match self.parameter("thinking") {
             Some(asked) if !disabled(asked) => Thinking::Asked,
             Some(_) | None => Thinking::Off,
