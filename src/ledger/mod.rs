@@ -13,14 +13,16 @@ use std::collections::BTreeMap;
 use crate::model::{Money, Timestamp};
 use waste::Unread;
 
-/// Groups kept per kind; what comes after goes to `other`.
+/// Labels kept apart per group.
 const GROUPS: usize = 1024;
+/// The label of those that came after the group was full.
+const OTHER: &str = "other";
 
 /// Running totals over records: overall, and per provider, model, route and tenant.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     all: Totals,
-    groups: BTreeMap<(Group, Box<str>), Totals>,
+    groups: BTreeMap<Group, BTreeMap<Box<str>, Totals>>,
     unread: Unread,
 }
 
@@ -30,7 +32,7 @@ impl Ledger {
         self.settle(record.at);
         self.all.add(record);
         for group in Group::ALL {
-            self.group(group, record).add(record);
+            self.group(group, group.label(record)).add(record);
         }
         if let Some(prefix) = &record.read_prefix {
             self.unread.read(prefix, record.at);
@@ -43,9 +45,7 @@ impl Ledger {
         for (labels, lost) in self.unread.expired(now) {
             self.all.waste += lost;
             for (group, label) in Group::ALL.into_iter().zip(labels) {
-                if let Some(totals) = self.groups.get_mut(&(group, label)) {
-                    totals.waste += lost;
-                }
+                self.group(group, &label).waste += lost;
             }
         }
     }
@@ -58,10 +58,8 @@ impl Ledger {
 
     /// Sums per label of one kind, in the order of the labels.
     pub fn totals_by(&self, group: Group) -> impl Iterator<Item = (&str, &Totals)> {
-        self.groups
-            .iter()
-            .filter(move |((kind, _), _)| *kind == group)
-            .map(|((_, label), totals)| (&**label, totals))
+        let labels = self.groups.get(&group).into_iter().flatten();
+        labels.map(|(label, totals)| (&**label, totals))
     }
 
     /// Premiums of writes that have not been read so far and have not expired yet.
@@ -70,14 +68,13 @@ impl Ledger {
         self.unread.undecided()
     }
 
-    fn group(&mut self, group: Group, record: &Record) -> &mut Totals {
-        let label: Box<str> = group.label(record).into();
-        let full = self.groups.len() >= GROUPS * Group::ALL.len();
-        let key = (group, label);
-        if full && !self.groups.contains_key(&key) {
-            return self.groups.entry((group, "other".into())).or_default();
-        }
-        self.groups.entry(key).or_default()
+    /// The sums of one label; once there are too many labels, those of [`OTHER`].
+    fn group(&mut self, group: Group, label: &str) -> &mut Totals {
+        let labels = self.groups.entry(group).or_default();
+        let full = labels.len() >= GROUPS && !labels.contains_key(label);
+        labels
+            .entry(if full { OTHER } else { label }.into())
+            .or_default()
     }
 }
 
@@ -166,7 +163,7 @@ mod tests {
             };
             ledger.record(&record);
         }
-        assert!(ledger.groups.len() <= GROUPS * Group::ALL.len() + Group::ALL.len());
+        assert_eq!(ledger.totals_by(Group::Tenant).count(), GROUPS + 1);
         let other = ledger
             .totals_by(Group::Tenant)
             .find(|(label, _)| *label == "other");
