@@ -1,10 +1,6 @@
 //! The layer over any `http` client: on real sockets, and around services that misbehave.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::collections::VecDeque;
 use std::future::{Ready, pending, ready};
