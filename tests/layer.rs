@@ -461,9 +461,11 @@ async fn what_is_not_a_prompt_is_not_an_exchange() {
         .unwrap();
     for request in [counting, listing] {
         let sent = request.body().clone().collect().await.unwrap().to_bytes();
+        let path = request.uri().path().to_owned();
         let response = service.call(request).await.unwrap();
         response.into_body().collect().await.unwrap();
-        assert_eq!(origin.next().await.body, sent);
+        let received = origin.next().await;
+        assert_eq!((received.path, received.body), (path, sent));
     }
     assert_eq!(cache.records().len(), 0);
     let elsewhere = post(&format!("{}/v1/elsewhere", origin.base), full(body()));
