@@ -24,7 +24,9 @@ fn body() -> Value {
 
 fn streamed() -> Value {
     let mut body = body();
-    body["stream"] = true.into();
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("stream".into(), true.into());
+    }
     body
 }
 

@@ -665,3 +665,47 @@ fn edited_markers_are_checked_too() {
     assert!(refused(vec![(0, FIVE), (1, HOUR)]));
     assert!(refused(vec![(6, FIVE)]));
 }
+
+proptest::proptest! {
+    /// What is remembered of earlier bodies makes reading faster and changes nothing else.
+    #[test]
+    fn memory_changes_no_reading(turns in proptest::collection::vec(
+        (0..6_usize, proptest::collection::vec(0..4_u8, 1..4), 0..3_u8), 1..12,
+    )) {
+        let mut warm = sim();
+        let mut messages: Vec<Value> = Vec::new();
+        for (keep, added, shape) in turns {
+            messages.truncate(keep);
+            messages.extend(added.iter().map(|n| {
+                let role = if n % 2 == 0 { "user" } else { "assistant" };
+                json!({"role": role, "content": format!("said {n} ] , {{ \\\" {}", "y".repeat(40))})
+            }));
+            let body = json!({"model": MODEL, "max_tokens": 1, "system": "s", "messages": messages});
+            let text = match shape {
+                0 => body.to_string(),
+                1 => serde_json::to_string_pretty(&body).unwrap(),
+                _ => body.to_string().replace("},{", "} ,\n {"),
+            };
+            let known = warm.read(text.as_bytes()).unwrap();
+            let fresh = sim().read(body.to_string().as_bytes()).unwrap();
+            assert!(known.prefixes().eq(fresh.prefixes()));
+            assert!(known.prefix_tokens().eq(fresh.prefix_tokens()));
+            assert_eq!(known.input_tokens(), fresh.input_tokens());
+        }
+    }
+
+    /// No text, however broken, is more than refused.
+    #[test]
+    fn broken_bodies_are_refused(cut in 0..400_usize, byte in 0..=255_u8, at in 0..400_usize) {
+        let mut text = full().to_string().into_bytes();
+        let mut sim = sim();
+        sim.read(&text).unwrap();
+        if let Some(place) = text.get_mut(at) {
+            *place = byte;
+        }
+        let _either = sim.read(&text);
+        if cut < text.len() {
+            assert!(sim.read(text.get(..cut).unwrap_or_default()).is_err());
+        }
+    }
+}

@@ -7,6 +7,8 @@ mod fields;
 mod ids;
 mod rows;
 
+use std::sync::OnceLock;
+
 use crate::error::Error;
 use crate::model::{Limits, Prices, Ttl};
 use fields::File;
@@ -115,10 +117,14 @@ impl Catalog {
     /// The rows this crate ships with.
     #[must_use]
     pub fn builtin() -> Self {
+        static ROWS: OnceLock<Catalog> = OnceLock::new();
         // A test reads every built-in file, so that none can fail here.
-        BUILTIN.iter().fold(Self::default(), |rows, (name, text)| {
-            rows.clone().with_toml(name, text).unwrap_or(rows)
-        })
+        let read = || {
+            BUILTIN.iter().fold(Self::default(), |rows, (name, text)| {
+                rows.clone().with_toml(name, text).unwrap_or(rows)
+            })
+        };
+        ROWS.get_or_init(read).clone()
     }
 
     /// These rows with the user's added; a row of the same name replaces the built-in one.

@@ -5,7 +5,9 @@
 //!
 //! Where the documentation is silent, the simulator takes the answer that saves less: a marker
 //! below a hit writes nothing, a read refreshes the entry it found and those under the request's
-//! own markers below it, and two spellings of one text are two texts.
+//! own markers below it, and two spellings of one text are two texts. It sees bodies only: beta
+//! headers are not part of the key, signatures of thinking are not verified, and what a server tool
+//! adds to the prompt by itself is not counted.
 
 mod block;
 mod piece;
