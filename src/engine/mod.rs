@@ -1,5 +1,6 @@
 //! Prepare, observe, finish: one exchange as a state machine. The only room adapters call.
 
+mod chain;
 mod exchange;
 mod memory;
 mod prepare;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::chain::{Before, chain};
 use super::exchange::{Expected, Mark};
 use super::survey::{Ground, survey};
 use super::{Conversation, Engine, Exchange, Meta, Prepared};
@@ -46,15 +47,6 @@ struct Draft<'a> {
     before: Option<Before>,
 }
 
-/// The request before this one in its conversation.
-struct Before {
-    /// Leading blocks that both have.
-    shared: usize,
-    /// Blocks that one had.
-    blocks: usize,
-    at: Timestamp,
-}
-
 impl<'a> Draft<'a> {
     fn read(
         engine: &'a Engine,
@@ -76,7 +68,7 @@ impl<'a> Draft<'a> {
         let keyring = &engine.settings.keyring;
         let root = keyring.scope(&[account.as_bytes(), prompt.model.as_bytes()]);
         let earlier = earlier.filter(|earlier| earlier.root == root);
-        let (chain, before) = chain(engine, &prompt, root, earlier.as_deref());
+        let (chain, before) = chain(keyring, &prompt, root, earlier.as_deref());
         let remembered = Arc::new(Remembered::new(body.clone(), reading));
         let kept = Conversation::new(remembered, root, chain.clone(), now);
         engine.memory.remember(conversation, Arc::new(kept));
@@ -111,10 +103,7 @@ impl<'a> Draft<'a> {
             prompt: &self.prompt,
             chain: &self.chain,
             keys,
-            shared: self
-                .before
-                .as_ref()
-                .map(|before| (before.shared, before.blocks)),
+            before: self.before.as_ref(),
             limits: &self.model.limits,
             rates: &rates,
             now: self.now,
@@ -342,63 +331,4 @@ fn reshape(engine: &Engine, meta: &Meta<'_>, body: &Bytes) -> Result<(Bytes, Vec
         .map(|(span, with)| Edit::new(span, with))
         .collect();
     Ok((Bytes::from(splice(body, &mut edits)), reshaped.changes))
-}
-
-/// The digest of every prefix, taken over from the conversation's last request as far as the two
-/// agree; and how many blocks they share of how many that one had.
-fn chain(
-    engine: &Engine,
-    prompt: &Prompt,
-    root: Digest,
-    earlier: Option<&Conversation>,
-) -> (Vec<Digest>, Option<Before>) {
-    let keyring = &engine.settings.keyring;
-    let shared = earlier.map_or(0, |earlier| agreeing(prompt, &earlier.remembered.prompt));
-    let mut chain: Vec<Digest> = Vec::with_capacity(prompt.blocks.len());
-    if let Some(head) = earlier.and_then(|earlier| earlier.chain.get(..shared)) {
-        chain.extend_from_slice(head);
-    }
-    let mut last = chain.last().copied().unwrap_or(root);
-    let mut section = match shared.checked_sub(1).and_then(|at| prompt.blocks.get(at)) {
-        Some(block) => block.section,
-        None => Section::Tools,
-    };
-    for block in prompt.blocks.iter().skip(chain.len()) {
-        if section < Section::System && block.section >= Section::System {
-            last = keyring.extend(last, prompt.system_salt);
-        }
-        if section < Section::Messages && block.section >= Section::Messages {
-            last = keyring.extend(last, prompt.messages_salt);
-        }
-        section = block.section;
-        last = keyring.extend(last, block.fingerprint);
-        chain.push(last);
-    }
-    let before = earlier.map(|earlier| Before {
-        shared,
-        blocks: earlier.chain.len(),
-        at: earlier.at,
-    });
-    (chain, before)
-}
-
-/// Leading blocks that are the same in both prompts, the salts of their sections included.
-fn agreeing(prompt: &Prompt, earlier: &Prompt) -> usize {
-    let mut reach = Section::Messages;
-    if prompt.messages_salt != earlier.messages_salt {
-        reach = Section::System;
-    }
-    if prompt.system_salt != earlier.system_salt {
-        reach = Section::Tools;
-    }
-    prompt
-        .blocks
-        .iter()
-        .zip(&earlier.blocks)
-        .take_while(|(one, other)| {
-            one.section <= reach
-                && one.section == other.section
-                && one.fingerprint == other.fingerprint
-        })
-        .count()
 }

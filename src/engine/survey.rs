@@ -1,5 +1,6 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
+use super::chain::Before;
 use crate::ledger::history::{Node, Nodes, Reuse, Spot, reuse, visit};
 use crate::model::{
     Candidate, Digest, Limits, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
@@ -17,8 +18,8 @@ pub(super) struct Ground<'a> {
     pub(super) chain: &'a [Digest],
     /// Keys of what was learned: the scope, and within it the service (same tools and system).
     pub(super) keys: [Digest; 2],
-    /// Blocks shared with the last request of the conversation, and how many that one had.
-    pub(super) shared: Option<(usize, usize)>,
+    /// The request before this one in its conversation.
+    pub(super) before: Option<&'a Before>,
     pub(super) limits: &'a Limits,
     pub(super) rates: &'a Rates,
     pub(super) now: Timestamp,
@@ -26,6 +27,7 @@ pub(super) struct Ground<'a> {
 
 /// Books the request's visit and returns what is expected of it.
 pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Outlook {
+    ground.give_up_broken();
     let mut found = candidates(ground.prompt);
     ground.add_branches(&mut found);
     let warm = ground.warm(&mut found);
@@ -65,13 +67,28 @@ impl Ground<'_> {
         part.iter().rposition(|block| block.markable)
     }
 
+    /// The conversation went on without the prefixes it had: nobody will read those.
+    fn give_up_broken(&self) {
+        let broken = self.before.map_or(&[][..], |before| &before.broken);
+        for prefix in broken {
+            let Some(node) = self.nodes.node(prefix) else {
+                continue;
+            };
+            for key in self.keys {
+                self.nodes.learn(key, &mut |learned| {
+                    learned.trials_mut(node.spot).abandon(prefix);
+                });
+            }
+        }
+    }
+
     /// Adds the places where requests of this scope were seen to part, this one included.
     fn add_branches(&self, found: &mut Vec<Candidate>) {
         let [scope, _] = self.keys;
         let parted = self
-            .shared
-            .filter(|(shared, before)| 0 < *shared && shared < before)
-            .and_then(|(shared, _)| self.markable_to(shared - 1));
+            .before
+            .filter(|before| 0 < before.shared && before.shared < before.blocks)
+            .and_then(|before| self.markable_to(before.shared - 1));
         if let Some((block, prefix)) = parted.and_then(|at| Some((at, self.digest(at)?))) {
             let depth = u32::try_from(block).unwrap_or(u32::MAX);
             self.nodes.learn(scope, &mut |learned| {

@@ -1,7 +1,7 @@
 //! What a response of the Messages dialect says about tokens, and how its parts add up.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::model::Usage;
 
@@ -19,15 +19,16 @@ pub(super) struct Body {
     /// What `message_delta` changes in the message.
     pub(super) delta: Option<Box<Self>>,
     /// Anything at all, since gateways have their own ideas.
-    pub(super) error: Option<Value>,
+    pub(super) error: Option<Box<RawValue>>,
 }
 
 impl Body {
     /// The type's name of the error this body reports.
     pub(super) fn error(&self) -> Option<Box<str>> {
         let error = self.error.as_ref()?;
-        let name = error.get("type").and_then(Value::as_str);
-        Some(name.unwrap_or("error").into())
+        let named: Option<Self> = serde_json::from_str(error.get()).ok();
+        let name = named.and_then(|error| error.kind);
+        Some(name.unwrap_or_else(|| "error".into()))
     }
 }
 

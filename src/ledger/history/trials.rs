@@ -18,6 +18,8 @@ const MEDIAN_GAP: f64 = 15.0;
 /// Failures that silence alone can amount to, beyond four per known return: many parallel streams
 /// that all wait for the same slow thing are not as many observations.
 const SILENCE: f64 = 9.0;
+/// Failures that a conversation counts for which went on under another prefix.
+const BROKEN: f64 = 3.0;
 
 /// The most recent trials of one kind of spot.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ struct Trial {
     silent_from: Option<Timestamp>,
     /// After how long it was seen again.
     gap: Option<Duration>,
+    /// Failures that it stands for, if it is known to have failed.
+    failed: f64,
 }
 
 impl Default for Trials {
@@ -59,6 +63,7 @@ impl Trials {
             prefix,
             silent_from: (!spot.waits_for_an_answer()).then_some(now),
             gap: None,
+            failed: 0.0,
         });
     }
 
@@ -81,12 +86,20 @@ impl Trials {
         self.log_gap += (seconds.ln() - self.log_gap) * rate;
     }
 
+    /// The conversation went on without it. Whatever changed will most likely change again, so
+    /// this weighs more than silence does.
+    pub fn abandon(&mut self, prefix: &Digest) {
+        if let Some(trial) = self.pending(prefix) {
+            trial.failed = BROKEN;
+        }
+    }
+
     /// The chance that a prefix of this kind returns, shrunk towards `prior`. An open trial counts
     /// as a failure in proportion to how unusual its silence already is.
     #[must_use]
     pub fn estimate(&self, prior: Reuse, spot: Spot, now: Timestamp) -> Reuse {
         let scale = self.log_gap.exp();
-        let (mut known, mut silent) = (0.0, 0.0);
+        let (mut known, mut silent, mut failed) = (0.0, 0.0, 0.0);
         let mut within = Reuse::default();
         for trial in &self.recent {
             match (trial.gap, trial.silent_from) {
@@ -95,6 +108,7 @@ impl Trials {
                     within.five_minutes += f64::from(u8::from(gap < FIVE_MINUTES));
                     within.one_hour += f64::from(u8::from(gap < ONE_HOUR));
                 }
+                (None, _) if trial.failed > 0.0 => failed += trial.failed,
                 (None, Some(since)) => {
                     let age = now.since(since).as_secs_f64();
                     silent += age / (age + scale);
@@ -103,7 +117,7 @@ impl Trials {
             }
         }
         let weight = spot.prior_weight();
-        let seen = known + silent.min(SILENCE + 4.0 * known) + weight;
+        let seen = known + failed + silent.min(SILENCE + 4.0 * known) + weight;
         Reuse {
             five_minutes: (within.five_minutes + weight * prior.five_minutes) / seen,
             one_hour: (within.one_hour + weight * prior.one_hour) / seen,

@@ -4,6 +4,7 @@ mod blocks;
 mod mark;
 mod message;
 mod opening;
+mod parameters;
 mod read;
 
 use bytes::Bytes;

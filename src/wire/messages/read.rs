@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::message::{self, Message, fingerprint, join};
+use super::message::{self, Message, fingerprint};
 use super::opening::Opening;
+use super::parameters::Parameters;
 use super::{blocks, seal};
-use crate::model::{Block, Fingerprint, Keyring, Marker, Prompt, Section, Skip, Span, Thinking};
+use crate::model::{Block, Keyring, Prompt, Section, Skip, Span, Thinking};
 use crate::wire::earlier::{Element, Index, Member, closest, moved};
 use crate::wire::scan::{Scanner, name, offset, unescape};
 use crate::wire::{Reading, Recall, Remembered};
@@ -323,45 +324,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The value of a top-level member that is not a section.
-    fn parameter(&self, wanted: &str) -> Option<&'a [u8]> {
-        let mut members = self.index.members.iter();
-        let member = members.find(|member| name(member.key.of(self.body)) == wanted)?;
-        Some(member.value.of(self.body))
-    }
-
-    /// One fingerprint for parameters in a fixed order. An absent one differs from null.
-    fn salt(&self, names: &[&str]) -> Fingerprint {
-        names.iter().fold(Fingerprint::default(), |salt, name| {
-            let value = self.parameter(name);
-            let value = value.map(|value| self.keyring.fingerprint(value));
-            join(self.keyring, salt, value.unwrap_or_default())
-        })
-    }
-
-    fn auto_marker(&self) -> Option<Marker> {
-        let members = &self.index.members;
-        let mut before = None;
-        for member in members {
-            let value = member.value.of(self.body);
-            if name(member.key.of(self.body)) == "cache_control" && value.starts_with(b"{") {
-                let cut = blocks::cut(self.body, member.key, member.value, before);
-                return Some(Marker::new(cut, blocks::ttl(value)));
-            }
-            before = Some(member.value.end);
-        }
-        None
-    }
-
     fn complete(self) -> Result<Reading, Skip> {
-        self.parameter("messages").ok_or(Skip::NoMessages)?;
-        let model = match self.parameter("model") {
+        let parameters = Parameters {
+            body: self.body,
+            keyring: self.keyring,
+            members: &self.index.members,
+        };
+        parameters.value("messages").ok_or(Skip::NoMessages)?;
+        let model = match parameters.value("model") {
             Some(literal) => unescape(literal).ok_or(Skip::NotARequest)?,
             None => Cow::Borrowed(""),
         };
         let first = self.index.messages.first();
         let first = first.map_or(0, |first| first.blocks as usize);
-        let max_tokens = self.parameter("max_tokens").and_then(|digits| {
+        let max_tokens = parameters.value("max_tokens").and_then(|digits| {
             let digits = std::str::from_utf8(digits).ok()?;
             digits.parse().ok()
         });
@@ -369,13 +345,16 @@ impl<'a> Reader<'a> {
         let conversation = fingerprint(self.keyring, conversation);
         let mut prompt = Prompt {
             model: model.into(),
-            auto_marker: self.auto_marker(),
+            auto_marker: parameters.auto_marker(),
             // What invalidates what: platform.claude.com prompt-caching, 2026-08-22. Web search
             // and citations stand in blocks.
-            system_salt: self.salt(&["speed"]),
-            messages_salt: self.salt(&["tool_choice", "thinking", "output_config"]),
-            thinking: self.thinking(),
-            stream: self.parameter("stream") == Some(b"true"),
+            system_salt: parameters.salt(&["speed"]),
+            messages_salt: parameters.salt(&["tool_choice", "thinking", "output_config"]),
+            thinking: match self.index.messages.last() {
+                Some(last) if last.signed => Thinking::Signed,
+                _ => parameters.thinking(),
+            },
+            stream: parameters.value("stream") == Some(b"true"),
             max_tokens,
             blocks: self.tools,
         };
@@ -390,19 +369,6 @@ impl<'a> Reader<'a> {
             earlier: self.earlier,
             index: self.index,
         })
-    }
-
-    /// What is known of thinking: present, announced by the parameters, or neither.
-    fn thinking(&self) -> Thinking {
-        if self.index.messages.last().is_some_and(|last| last.signed) {
-            return Thinking::Signed;
-        }
-        let disabled =
-            |asked: &[u8]| asked == b"null" || memchr::memmem::find(asked, b"disabled").is_some();
-        match self.parameter("thinking") {
-            Some(asked) if !disabled(asked) => Thinking::Asked,
-            Some(_) | None => Thinking::Off,
-        }
     }
 }
 
