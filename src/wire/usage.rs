@@ -22,11 +22,18 @@ pub(super) struct Body {
     pub(super) error: Option<Box<RawValue>>,
 }
 
+/// The only member of an error that may be shown: its message can quote the prompt.
+#[derive(Debug, Deserialize)]
+struct Named {
+    #[serde(rename = "type")]
+    kind: Option<Box<str>>,
+}
+
 impl Body {
     /// The type's name of the error this body reports.
     pub(super) fn error(&self) -> Option<Box<str>> {
         let error = self.error.as_ref()?;
-        let named: Option<Self> = serde_json::from_str(error.get()).ok();
+        let named: Option<Named> = serde_json::from_str(error.get()).ok();
         let name = named.and_then(|error| error.kind);
         Some(name.unwrap_or_else(|| "error".into()))
     }
