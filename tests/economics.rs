@@ -240,3 +240,44 @@ fn observing_changes_no_byte() {
         assert!(prepared.body.is_none() && prepared.placements().is_empty());
     }
 }
+
+/// Knows after one exchange that everything is far more tokens than its length suggests.
+#[derive(Debug, Default)]
+struct Dense(std::sync::Mutex<Vec<cachewright::model::Fingerprint>>);
+
+impl cachewright::model::CountTokens for Dense {
+    fn count(&self, block: &cachewright::model::Block, _content: &[u8]) -> u64 {
+        u64::from(block.weight)
+    }
+
+    fn known(&self, block: &cachewright::model::Block) -> Option<u64> {
+        let seen = self.0.lock().unwrap().contains(&block.fingerprint);
+        seen.then_some(u64::from(block.weight))
+    }
+
+    fn count_soon(&self, blocks: Vec<(cachewright::model::Block, Bytes)>) {
+        let mut seen = self.0.lock().unwrap();
+        seen.extend(blocks.iter().map(|(block, _)| block.fingerprint));
+    }
+}
+
+#[test]
+fn a_counter_finds_the_short_prompt_that_is_long_enough_once_it_has_counted() {
+    let mut settings = Settings::default();
+    settings.counter = Some(Arc::new(Dense::default()));
+    let engine = Engine::new(Arc::new(Catalog::builtin()), settings)
+        .remembering(Arc::new(InProcess::default()));
+    // 1,200 bytes: 440 tokens by length, 810 by count, against a minimum of 1,024 halved.
+    let body = json!({"model": MODEL, "max_tokens": 5, "system": "s".repeat(1200), "messages": [{"role": "user", "content": "go on"}]});
+    let body = Bytes::from(serde_json::to_vec(&body).unwrap());
+    let mut placed = Vec::new();
+    for second in 0..2 {
+        let now = Timestamp::from_secs_f64(f64::from(second));
+        let prepared = engine.prepare(now, &Meta::of("anthropic"), &body);
+        placed.push(prepared.placements().len());
+        let record = prepared.exchange.finish(now, End::Dropped);
+        assert_eq!(record.usage, None);
+    }
+    assert_eq!(placed[0], 0);
+    assert!(placed[1] > 0);
+}

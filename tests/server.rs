@@ -1,9 +1,5 @@
 //! The simulated provider over real sockets.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail the test"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

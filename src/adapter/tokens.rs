@@ -41,12 +41,6 @@ impl Tiktoken {
         }
     }
 
-    /// The count of a block that has been counted before.
-    #[must_use]
-    pub fn counted(&self, block: &Block) -> Option<Tokens> {
-        self.counts.get(&block.fingerprint.0)
-    }
-
     /// Counts blocks on a blocking thread of the current tokio runtime. Without a runtime nothing
     /// is counted, and `false` says so: the request path never pays for it.
     #[must_use]
@@ -84,6 +78,15 @@ impl CountTokens for Tiktoken {
         }
         self.counts
             .get_with(block.fingerprint.0, || tokens_in(&text_of(block, content)))
+    }
+
+    fn known(&self, block: &Block) -> Option<Tokens> {
+        self.counts.get(&block.fingerprint.0)
+    }
+
+    fn count_soon(&self, blocks: Vec<(Block, Bytes)>) {
+        // Without a runtime the estimate by length has to do.
+        let _counting = self.count_later(blocks);
     }
 }
 
@@ -194,9 +197,9 @@ mod tests {
     fn a_block_is_counted_once() {
         let counter = Tiktoken::new();
         let known = block(BlockKind::Text, Form::Bare, 7);
-        assert_eq!(counter.counted(&known), None);
+        assert_eq!(counter.known(&known), None);
         let first = counter.count(&known, b"\"some text to count\"");
-        assert_eq!(counter.counted(&known), Some(first));
+        assert_eq!(counter.known(&known), Some(first));
         // Were it counted again, other content would count otherwise.
         assert_eq!(counter.count(&known, b"\"x\""), first);
     }
@@ -226,6 +229,6 @@ mod tests {
             // The one blocking thread comes to this only after the job before it.
             tokio::task::spawn_blocking(|| ()).await.unwrap();
         });
-        assert_eq!(counter.counted(&block), Some(1));
+        assert_eq!(counter.known(&block), Some(1));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::estimate::Uncounted;
 use super::{Engine, Memory, Meta};
 use crate::ledger::Record;
 use crate::ledger::history::{Entry, Node, Spot};
@@ -50,6 +51,7 @@ pub(super) struct Expected {
     /// The prefix on which the request ended.
     pub(super) tail: Option<Digest>,
     pub(super) estimated: [f64; 3],
+    pub(super) uncounted: Option<Uncounted>,
     pub(super) placed: usize,
 }
 
@@ -150,6 +152,10 @@ impl Exchange {
     #[must_use]
     pub fn finish(mut self, now: Timestamp, end: End) -> Record {
         self.answered(now);
+        let uncounted = self.expected.as_mut().and_then(|one| one.uncounted.take());
+        if let Some(uncounted) = uncounted {
+            uncounted.count();
+        }
         if let Some(seen) = self.watcher.take().map(Watcher::finish) {
             self.whole = seen.ended();
             self.usage = seen.usage;

@@ -1,6 +1,7 @@
 //! Prepare, observe, finish: one exchange as a state machine. The only room adapters call.
 
 mod chain;
+mod estimate;
 mod exchange;
 mod memory;
 mod prepare;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::chain::{Before, chain};
+use super::estimate::{Estimate, Uncounted};
 use super::exchange::{Expected, Mark};
 use super::survey::{Ground, survey};
 use super::{Conversation, Engine, Exchange, Meta, Prepared};
@@ -94,7 +95,11 @@ impl<'a> Draft<'a> {
             keyring.scope(&[b"scope", self.root.as_bytes()]),
             keyring.scope(&[b"service", service.unwrap_or(&self.root).as_bytes()]),
         ];
-        let (prefix_tokens, estimated) = self.tokens(keys);
+        let Estimate {
+            prefix_tokens,
+            sections,
+            uncounted,
+        } = self.estimate(keys);
         let prices = self.model.prices.as_ref();
         let total = prefix_tokens.last().copied().unwrap_or(0);
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
@@ -125,7 +130,8 @@ impl<'a> Draft<'a> {
             marks,
             warm: outlook.warm.and_then(|(at, _)| self.chain.get(at).copied()),
             tail: self.tail(),
-            estimated,
+            estimated: sections,
+            uncounted,
             placed: plan.breakpoints.len(),
         };
         let exchange = Exchange::sent(
@@ -154,6 +160,19 @@ impl<'a> Draft<'a> {
         self.chain.get(at).copied()
     }
 
+    fn estimate(&self, keys: [Digest; 2]) -> Estimate {
+        let mut calibration = Calibration::default();
+        let [scope, _] = keys;
+        let memory = &self.engine.memory;
+        memory.learned(&scope, &mut |learned| calibration = learned.calibration);
+        let counter = self.engine.settings.counter.as_deref();
+        let mut estimate = Estimate::of(&self.prompt, &self.model, &calibration, counter);
+        if let Some(counter) = &self.engine.settings.counter {
+            estimate.uncounted = Uncounted::new(counter, &self.prompt, &self.body, &self.model);
+        }
+        estimate
+    }
+
     fn place(&self, rates: &Rates, outlook: &Outlook) -> (Plan, Vec<Edit>) {
         let settings = &self.engine.settings;
         if settings.mode == Mode::Observe {
@@ -172,42 +191,6 @@ impl<'a> Draft<'a> {
         let mut edits = Messages.unmark(&self.prompt);
         edits.extend(Messages.mark(&self.body, &bare, &plan));
         (plan, edits)
-    }
-
-    /// Estimated tokens: the running sum per block, and the total per section.
-    #[expect(
-        clippy::float_arithmetic,
-        reason = "an estimate that decides placement only"
-    )]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "`as` saturates, and an estimate is never negative"
-    )]
-    fn tokens(&self, keys: [Digest; 2]) -> (Vec<u64>, [f64; 3]) {
-        let mut calibration = Calibration::default();
-        let [scope, _] = keys;
-        let memory = &self.engine.memory;
-        memory.learned(&scope, &mut |learned| calibration = learned.calibration);
-        let ruler = 1000.0 / f64::from(self.model.bytes_per_ktok.max(1));
-        let sections = [Section::Tools, Section::System, Section::Messages];
-        let rates = sections.map(|section| ruler * calibration.factor(section));
-        let mut sums = [0.0; 3];
-        let mut running = 0.0;
-        let prefix = self.prompt.blocks.iter().map(|block| {
-            let (at, rate) = match (block.section, rates) {
-                (Section::Tools, [rate, ..]) => (0, rate),
-                (Section::System, [_, rate, _]) => (1, rate),
-                (Section::Messages, [.., rate]) => (2, rate),
-            };
-            let tokens = f64::from(block.weight) * rate;
-            if let Some(sum) = sums.get_mut(at) {
-                *sum += tokens;
-            }
-            running += tokens;
-            running as u64
-        });
-        (prefix.collect(), sums)
     }
 
     /// What the provider should hold once it has begun to answer: our markers and the caller's.

@@ -1,6 +1,8 @@
 //! What the user asked of the engine, and what stands outside the body of a request.
 
-use crate::model::{Keyring, Markers, Mode, Ttl};
+use std::sync::Arc;
+
+use crate::model::{CountTokens, Keyring, Markers, Mode, Ttl};
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub struct Settings {
     /// Whether every conversation is known to have been spelled by these rules since its first
     /// turn; without that promise, requests that may hold signed thinking are never reshaped.
     pub history: crate::canon::History,
+    /// Counts short prompts more closely than by length, off the request's path.
+    pub counter: Option<Arc<dyn CountTokens>>,
     /// Bodies longer than this many bytes go through untouched (32 MiB, Anthropic's own limit for
     /// the Messages API, platform.claude.com errors page, 2026-08).
     pub max_body: usize,
@@ -32,6 +36,7 @@ impl Default for Settings {
             ttl: None,
             rules: crate::canon::Rules::default(),
             history: crate::canon::History::default(),
+            counter: None,
             max_body: 32 << 20,
             keyring: Keyring::new(b"cachewright"),
         }

@@ -1,6 +1,8 @@
 //! Token counts and the trait that estimates them.
 
-use super::{Block, Digest};
+use bytes::Bytes;
+
+use super::Block;
 
 /// A number of tokens.
 pub type Tokens = u64;
@@ -12,8 +14,18 @@ pub trait CountTokens: std::fmt::Debug + Send + Sync {
     /// Tokens in `content`, the bytes of `block` in its body.
     fn count(&self, block: &Block, content: &[u8]) -> Tokens;
 
-    /// Tokens of the block with this digest, if they are already known without counting.
-    fn known(&self, _digest: &Digest) -> Option<Tokens> {
+    /// Tokens of a block, if they are already known without counting.
+    fn known(&self, _block: &Block) -> Option<Tokens> {
         None
+    }
+
+    /// Arranges for blocks to be counted somewhere off the request's path, so that they are known
+    /// when they come again; or does nothing.
+    fn count_soon(&self, _blocks: Vec<(Block, Bytes)>) {}
+
+    /// Bytes that a thousand tokens of this vocabulary usually stand for: what relates its counts
+    /// to those of a model with another vocabulary.
+    fn bytes_per_ktok(&self) -> u32 {
+        4000
     }
 }

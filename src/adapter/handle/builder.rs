@@ -14,7 +14,7 @@ use crate::adapter::memory::{Bounds, InProcess};
 use crate::engine::{Engine, Settings};
 use crate::error::Error;
 use crate::ledger::Record;
-use crate::model::{Markers, Mode, Ttl};
+use crate::model::{CountTokens, Markers, Mode, Ttl};
 use crate::provider::Catalog;
 
 /// A handle under construction. What is not set keeps its default.
@@ -54,6 +54,13 @@ impl Builder {
     #[must_use]
     pub const fn markers(mut self, markers: Markers) -> Self {
         self.settings.markers = markers;
+        self
+    }
+
+    /// How the tokens of short prompts are counted, off the request's path.
+    #[must_use]
+    pub fn counter(mut self, counter: Arc<dyn CountTokens>) -> Self {
+        self.settings.counter = Some(counter);
         self
     }
 
@@ -188,7 +195,8 @@ impl Builder {
         }
     }
 
-    pub(super) fn finish(self) -> Cachewright {
+    pub(super) fn finish(mut self) -> Cachewright {
+        self.settings.counter = self.settings.counter.or_else(counter);
         let shared = Shared {
             engine: Engine::new(Arc::new(self.catalog), self.settings)
                 .remembering(Arc::new(InProcess::new(self.bounds))),
@@ -203,6 +211,17 @@ impl Builder {
             shared: Arc::new(shared),
         }
     }
+}
+
+/// Exact counts of short prompts, where the feature brings a tokenizer.
+#[cfg(feature = "tiktoken")]
+fn counter() -> Option<Arc<dyn CountTokens>> {
+    Some(crate::adapter::tokens::Tiktoken::new().shared())
+}
+
+#[cfg(not(feature = "tiktoken"))]
+fn counter() -> Option<Arc<dyn CountTokens>> {
+    None
 }
 
 impl fmt::Debug for Builder {
