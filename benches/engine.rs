@@ -54,9 +54,17 @@ fn prepare(catalog: &Arc<Catalog>, size: usize, samples: usize) {
             usize::from(black_box(&copy[..]) == &body[..])
         },
     );
+    // An engine in use: it has seen other conversations, but not this one.
+    let (_, other, _) = conversation(5_000);
     let fresh = || {
-        Engine::new(Arc::clone(catalog), Settings::default())
-            .remembering(Arc::new(InProcess::default()))
+        let engine = Engine::new(Arc::clone(catalog), Settings::default())
+            .remembering(Arc::new(InProcess::default()));
+        for n in 0..32 {
+            let body = String::from_utf8(other.to_vec()).unwrap();
+            let body = Bytes::from(body.replace("failing test", &format!("test {n}")));
+            black_box(engine.prepare(Timestamp::from_micros(n), &Meta::of("anthropic"), &body));
+        }
+        engine
     };
     let run = |engine: Engine, body: &Bytes| {
         let prepared = engine.prepare(Timestamp::from_micros(1), &Meta::of("anthropic"), body);

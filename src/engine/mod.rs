@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::model::{Change, Plan, Prompt, Skip, Timestamp, Ttl, Why};
+use crate::model::{Change, Plan, Skip, Timestamp, Ttl, Why};
 use crate::provider::Catalog;
 use crate::wire::{Dialect, Messages};
 
@@ -81,7 +81,7 @@ pub struct Prepared {
     pub skip: Option<Skip>,
     /// The rest of the exchange.
     pub exchange: Exchange,
-    pub(crate) placed: Option<(Arc<Prompt>, Plan)>,
+    pub(crate) placed: Option<(Arc<Conversation>, Plan)>,
     pub(crate) changes: Vec<Change>,
 }
 
@@ -89,13 +89,13 @@ impl Prepared {
     /// Where markers were placed, as JSON pointers into the body that is sent.
     #[must_use]
     pub fn placements(&self) -> Vec<Placement> {
-        let Some((prompt, plan)) = &self.placed else {
+        let Some((turn, plan)) = &self.placed else {
             return Vec::new();
         };
         plan.breakpoints
             .iter()
             .map(|breakpoint| Placement {
-                pointer: Messages.pointer(prompt, breakpoint.block),
+                pointer: Messages.pointer(&turn.remembered.prompt, breakpoint.block),
                 ttl: breakpoint.ttl,
                 why: breakpoint.why,
             })

@@ -37,14 +37,11 @@ struct Draft<'a> {
     engine: &'a Engine,
     now: Timestamp,
     meta: &'a Meta<'a>,
-    /// The body that markers go into: the caller's, or the one spelled canonically.
-    body: Bytes,
-    prompt: Arc<Prompt>,
+    /// The body that markers go into (the caller's, or the one spelled canonically), its prompt
+    /// and its prefixes.
+    turn: Arc<Conversation>,
     changes: Vec<Change>,
     model: Model,
-    /// Digest before the first block.
-    root: Digest,
-    chain: Vec<Digest>,
     before: Option<Before>,
 }
 
@@ -64,36 +61,33 @@ impl<'a> Draft<'a> {
             Mode::Observe | Mode::Place => (body.clone(), Vec::new()),
         };
         let (reading, earlier, conversation) = recall_and_read(engine, account, &body)?;
-        let prompt = reading.prompt.clone();
+        let prompt = &reading.prompt;
         let model = engine.catalog.model(meta.provider, &prompt.model);
         let keyring = &engine.settings.keyring;
         let root = keyring.scope(&[account.as_bytes(), prompt.model.as_bytes()]);
         let earlier = earlier.filter(|earlier| earlier.root == root);
-        let (chain, before) = chain(keyring, &prompt, root, earlier.as_deref());
-        let remembered = Arc::new(Remembered::new(body.clone(), reading));
-        let kept = Conversation::new(remembered, root, chain.clone(), now);
-        engine.memory.remember(conversation, Arc::new(kept));
+        let (chain, before) = chain(keyring, prompt, root, earlier.as_deref());
+        let remembered = Arc::new(Remembered::new(body, reading));
+        let turn = Arc::new(Conversation::new(remembered, root, chain, now));
+        engine.memory.remember(conversation, Arc::clone(&turn));
         Ok(Self {
             engine,
             now,
             meta,
-            body,
-            prompt: Arc::new(prompt),
+            turn,
             changes,
             model,
-            root,
-            chain,
             before,
         })
     }
 
     fn finish(self, original: &Bytes) -> Prepared {
-        let system = self.prompt.end_of(Section::System);
+        let system = self.prompt().end_of(Section::System);
         let keyring = &self.engine.settings.keyring;
-        let service = system.checked_sub(1).and_then(|at| self.chain.get(at));
+        let service = system.checked_sub(1).and_then(|at| self.turn.chain.get(at));
         let keys = [
-            keyring.scope(&[b"scope", self.root.as_bytes()]),
-            keyring.scope(&[b"service", service.unwrap_or(&self.root).as_bytes()]),
+            keyring.scope(&[b"scope", self.turn.root.as_bytes()]),
+            keyring.scope(&[b"service", service.unwrap_or(&self.turn.root).as_bytes()]),
         ];
         let Estimate {
             prefix_tokens,
@@ -105,8 +99,8 @@ impl<'a> Draft<'a> {
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
         let ground = Ground {
             nodes: &*self.engine.memory,
-            prompt: &self.prompt,
-            chain: &self.chain,
+            prompt: self.prompt(),
+            chain: &self.turn.chain,
             keys,
             before: self.before.as_ref(),
             limits: &self.model.limits,
@@ -121,14 +115,16 @@ impl<'a> Draft<'a> {
         let (plan, mut edits) = self.place(&rates, &outlook);
         let marks = self.marks(&plan, &outlook);
         let body = if edits.is_empty() {
-            Some(self.body.clone()).filter(|body| body != original)
+            Some(self.body().clone()).filter(|body| body != original)
         } else {
-            Some(Bytes::from(splice(&self.body, &mut edits)))
+            Some(Bytes::from(splice(self.body(), &mut edits)))
         };
         let expected = Expected {
             keys,
             marks,
-            warm: outlook.warm.and_then(|(at, _)| self.chain.get(at).copied()),
+            warm: outlook
+                .warm
+                .and_then(|(at, _)| self.turn.chain.get(at).copied()),
             tail: self.tail(),
             estimated: sections,
             uncounted,
@@ -145,19 +141,27 @@ impl<'a> Draft<'a> {
             body,
             skip: None,
             exchange,
-            placed: Some((self.prompt, plan)),
+            placed: Some((self.turn, plan)),
             changes: self.changes,
         }
+    }
+
+    fn body(&self) -> &Bytes {
+        &self.turn.remembered.body
+    }
+
+    fn prompt(&self) -> &Prompt {
+        &self.turn.remembered.prompt
     }
 
     /// The prefix on which the request ends, as far as it can carry a marker.
     fn tail(&self) -> Option<Digest> {
         let at = self
-            .prompt
+            .prompt()
             .blocks
             .iter()
             .rposition(|block| block.markable)?;
-        self.chain.get(at).copied()
+        self.turn.chain.get(at).copied()
     }
 
     fn estimate(&self, keys: [Digest; 2]) -> Estimate {
@@ -166,9 +170,9 @@ impl<'a> Draft<'a> {
         let memory = &self.engine.memory;
         memory.learned(&scope, &mut |learned| calibration = learned.calibration);
         let counter = self.engine.settings.counter.as_deref();
-        let mut estimate = Estimate::of(&self.prompt, &self.model, &calibration, counter);
+        let mut estimate = Estimate::of(self.prompt(), &self.model, &calibration, counter);
         if let Some(counter) = &self.engine.settings.counter {
-            estimate.uncounted = Uncounted::new(counter, &self.prompt, &self.body, &self.model);
+            estimate.uncounted = Uncounted::new(counter, self.prompt(), self.body(), &self.model);
         }
         estimate
     }
@@ -180,16 +184,16 @@ impl<'a> Draft<'a> {
         }
         let limits = &self.model.limits;
         if settings.markers == Markers::Keep {
-            let plan = plan(&self.prompt, limits, rates, outlook);
-            let edits = Messages.mark(&self.body, &self.prompt, &plan);
+            let plan = plan(self.prompt(), limits, rates, outlook);
+            let edits = Messages.mark(self.body(), self.prompt(), &plan);
             return (plan, edits);
         }
-        let mut bare = Prompt::clone(&self.prompt);
+        let mut bare = self.prompt().clone();
         bare.auto_marker = None;
         bare.blocks.iter_mut().for_each(|block| block.marker = None);
         let plan = plan(&bare, limits, rates, outlook);
-        let mut edits = Messages.unmark(&self.prompt);
-        edits.extend(Messages.mark(&self.body, &bare, &plan));
+        let mut edits = Messages.unmark(self.prompt());
+        edits.extend(Messages.mark(self.body(), &bare, &plan));
         (plan, edits)
     }
 
@@ -197,22 +201,26 @@ impl<'a> Draft<'a> {
     fn marks(&self, plan: &Plan, outlook: &Outlook) -> Vec<Mark> {
         let keep = self.engine.settings.markers == Markers::Keep
             || self.engine.settings.mode == Mode::Observe;
-        let own = self.prompt.blocks.iter().enumerate().filter(|_| keep);
+        let own = self.prompt().blocks.iter().enumerate().filter(|_| keep);
         let own = own.filter_map(|(at, block)| Some((at, block.marker?.ttl)));
-        let automatic = self.prompt.auto_marker.filter(|_| keep).and_then(|marker| {
-            let at = self
-                .prompt
-                .blocks
-                .iter()
-                .rposition(|block| block.markable)?;
-            Some((at, marker.ttl))
-        });
+        let automatic = self
+            .prompt()
+            .auto_marker
+            .filter(|_| keep)
+            .and_then(|marker| {
+                let at = self
+                    .prompt()
+                    .blocks
+                    .iter()
+                    .rposition(|block| block.markable)?;
+                Some((at, marker.ttl))
+            });
         let ours = plan.breakpoints.iter().map(|one| (one.block, one.ttl));
         let mut marks: Vec<Mark> = own
             .chain(automatic)
             .chain(ours)
             .filter_map(|(at, ttl)| {
-                let prefix = self.chain.get(at).copied()?;
+                let prefix = self.turn.chain.get(at).copied()?;
                 Some(Mark {
                     prefix,
                     ttl,
