@@ -15,6 +15,9 @@ mod economics;
 mod layer;
 // The Messages dialect: reading, marking, reading on.
 mod messages;
+// What the engine may never do to a request.
+#[cfg(feature = "state")]
+mod plan;
 // The same bytes with and without `serde_json/preserve_order`.
 mod preserve_order;
 // The README's claims and configuration examples.

@@ -13,7 +13,7 @@ use super::{Conversation, Engine, Exchange, Meta, Prepared};
 use crate::canon;
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Change, Digest, Markers, Mode, Outlook, Plan, Prompt, Section, Skip, Thinking, Timestamp,
+    Change, Digest, Markers, Mode, Outlook, Plan, Prompt, Section, Skip, Thinking, Timestamp, Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::Model;
@@ -110,6 +110,9 @@ impl<'a> Draft<'a> {
         let mut outlook = survey(&ground, prefix_tokens);
         if let Some(ttl) = self.engine.settings.ttl {
             outlook.ttl = ttl;
+        }
+        if !self.model.limits.one_hour {
+            outlook.ttl = Ttl::FiveMinutes;
         }
         self.learn_gap(keys, &rates, &outlook);
         let (plan, mut edits) = self.place(&rates, &outlook);
