@@ -1,13 +1,15 @@
 //! What `prepare` and response watching cost, each figure as a ratio against baselines measured in
 //! the same run: a `serde_json::Value` round trip, and one memcpy plus memcmp, of the same body.
 //!
-//! `cargo bench --bench engine`; `-- --quick` takes fewer samples.
+//! `cargo bench --bench engine`; `-- --quick` takes fewer samples, `-- --smallest` only the
+//! smallest body.
 
 #![expect(clippy::print_stdout, reason = "a bench reports on stdout")]
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 #![expect(clippy::float_arithmetic, reason = "ratios of durations")]
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use cachewright::adapter::memory::InProcess;
-use cachewright::engine::{Engine, Meta, Settings};
+use cachewright::engine::{End, Engine, Meta, Settings};
 use cachewright::model::Timestamp;
 use cachewright::provider::Catalog;
 use cachewright::wire::{Framing, Watcher};
@@ -30,7 +32,9 @@ fn main() {
     println!(
         "body      blocks  value µs  copy µs  cold µs  value/cold  turn µs  value/turn  turn/copy"
     );
-    for size in [10_000, 100_000, 1_000_000, 4_000_000] {
+    let smallest = std::env::args().any(|arg| arg == "--smallest");
+    let sizes = [10_000, 100_000, 1_000_000, 4_000_000];
+    for size in sizes.into_iter().take(if smallest { 1 } else { 4 }) {
         prepare(&catalog, size, samples);
     }
     watch(samples);
@@ -54,29 +58,31 @@ fn prepare(catalog: &Arc<Catalog>, size: usize, samples: usize) {
             usize::from(black_box(&copy[..]) == &body[..])
         },
     );
-    // An engine in use: it has seen other conversations, but not this one.
-    let (_, other, _) = conversation(5_000);
+    // One engine in use, and for every sample a conversation of its own.
+    let engine = Engine::new(Arc::clone(catalog), Settings::default())
+        .remembering(Arc::new(InProcess::default()));
+    let number = Cell::new(0_u32);
+    let named = |body: &Bytes| {
+        let text = std::str::from_utf8(body).unwrap();
+        Bytes::from(text.replacen("failing test", &format!("test {:06}", number.get()), 1))
+    };
+    let send =
+        |body: &Bytes| engine.prepare(Timestamp::from_micros(1), &Meta::of("anthropic"), body);
     let fresh = || {
-        let engine = Engine::new(Arc::clone(catalog), Settings::default())
-            .remembering(Arc::new(InProcess::default()));
-        for n in 0..32 {
-            let body = String::from_utf8(other.to_vec()).unwrap();
-            let body = Bytes::from(body.replace("failing test", &format!("test {n}")));
-            black_box(engine.prepare(Timestamp::from_micros(n), &Meta::of("anthropic"), &body));
-        }
-        engine
+        number.set(number.get() + 1);
+        named(&body)
     };
-    let run = |engine: Engine, body: &Bytes| {
-        let prepared = engine.prepare(Timestamp::from_micros(1), &Meta::of("anthropic"), body);
-        prepared.body.unwrap().len()
-    };
-    let cold = median(samples, fresh, |engine| run(engine, &body));
+    let cold = median(samples, fresh, |body| send(&body));
     let known = || {
-        let engine = fresh();
-        run(engine.clone(), &before);
-        engine
+        number.set(number.get() + 1);
+        let sent = send(&named(&before));
+        drop(
+            sent.exchange
+                .finish(Timestamp::from_micros(2), End::Complete),
+        );
+        named(&body)
     };
-    let turn = median(samples, known, |engine| run(engine, &body));
+    let turn = median(samples, known, |body| send(&body));
     println!(
         "{:<9} {blocks:>6} {value:>9.1} {copy:>8.1} {cold:>8.1} {:>11.1} {turn:>8.1} {:>11.1} {:>10.1}",
         body.len(),
@@ -86,14 +92,17 @@ fn prepare(catalog: &Arc<Catalog>, size: usize, samples: usize) {
     );
 }
 
-/// Median microseconds of `run` over what `setup` gives, which is not timed.
-fn median<S>(samples: usize, setup: impl Fn() -> S, run: impl Fn(S) -> usize) -> f64 {
+/// Median microseconds of `run` over what `setup` gives; neither that nor dropping the result is
+/// timed.
+fn median<S, R>(samples: usize, setup: impl Fn() -> S, run: impl Fn(S) -> R) -> f64 {
     let mut times: Vec<f64> = (0..samples)
         .map(|_| {
             let state = setup();
             let start = Instant::now();
-            black_box(run(state));
-            start.elapsed().as_secs_f64() * 1e6
+            let result = black_box(run(state));
+            let elapsed = start.elapsed();
+            drop(result);
+            elapsed.as_secs_f64() * 1e6
         })
         .collect();
     times.sort_by(f64::total_cmp);

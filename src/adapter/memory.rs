@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use super::buffers::Buffers;
 use crate::engine::{Conversation, Memory};
 use crate::ledger::history::{Learned, Node, Nodes};
 use crate::model::Digest;
@@ -39,6 +42,7 @@ pub struct InProcess {
     nodes: Cache<Digest, Node>,
     learned: Cache<Digest, Arc<Mutex<Learned>>>,
     conversations: Cache<Digest, Arc<[Arc<Conversation>]>>,
+    buffers: Buffers,
 }
 
 impl InProcess {
@@ -50,15 +54,23 @@ impl InProcess {
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         Self {
-            nodes: Cache::new(bounds.prefixes),
-            learned: Cache::new(bounds.scopes),
-            conversations: Cache::builder()
-                .weigher(weigh)
-                .max_capacity(bounds.body_bytes)
-                .build(),
+            nodes: recent(bounds.prefixes).build(),
+            learned: recent(bounds.scopes).build(),
+            conversations: recent(bounds.body_bytes).weigher(weigh).build(),
+            buffers: Buffers::default(),
         }
     }
 }
+
+/// A cache that keeps what was used last. What is new here is what the next turn will ask for, so
+/// an admission by frequency, moka's default, would turn away exactly the wrong entries.
+fn recent<V: Clone + Send + Sync + 'static>(capacity: u64) -> CacheBuilder<V> {
+    Cache::builder()
+        .max_capacity(capacity)
+        .eviction_policy(EvictionPolicy::lru())
+}
+
+type CacheBuilder<V> = moka::sync::CacheBuilder<Digest, V, Cache<Digest, V>>;
 
 impl Default for InProcess {
     fn default() -> Self {
@@ -93,6 +105,14 @@ impl Memory for InProcess {
         self.conversations
             .get(key)
             .map_or_else(Vec::new, |kept| kept.to_vec())
+    }
+
+    fn buffer(&self, capacity: usize) -> Vec<u8> {
+        self.buffers.take(capacity)
+    }
+
+    fn lend(&self, buffer: Vec<u8>) -> Bytes {
+        self.buffers.lend(buffer)
     }
 
     /// Puts the body first, in place of the one it continues.

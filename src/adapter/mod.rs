@@ -1,5 +1,7 @@
 //! The only rooms that do IO, read a clock or hold a lock, each behind a feature.
 
+#[cfg(feature = "state")]
+mod buffers;
 #[cfg(feature = "tower")]
 mod caller;
 pub mod clock;

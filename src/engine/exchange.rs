@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::estimate::Uncounted;
-use super::{Engine, Memory, Meta};
+use super::{Conversation, Engine, Memory, Meta};
 use crate::ledger::Record;
 use crate::ledger::history::{Entry, Node, Spot};
 use crate::model::{Digest, Skip, Timestamp, Ttl, Usage};
@@ -52,6 +52,8 @@ pub(super) struct Expected {
     pub(super) tail: Option<Digest>,
     pub(super) estimated: [f64; 3],
     pub(super) uncounted: Option<Uncounted>,
+    /// What the conversation's next turn will be compared with, and its key.
+    pub(super) turn: (Digest, Arc<Conversation>),
     pub(super) placed: usize,
 }
 
@@ -153,6 +155,10 @@ impl Exchange {
     pub fn finish(mut self, now: Timestamp, end: End) -> Record {
         self.answered(now);
         let uncounted = self.expected.as_mut().and_then(|one| one.uncounted.take());
+        if let Some(expected) = &self.expected {
+            let (key, turn) = &expected.turn;
+            self.memory.remember(*key, Arc::clone(turn));
+        }
         if let Some(uncounted) = uncounted {
             uncounted.count();
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::ledger::history::{Learned, Node, Nodes};
 use crate::model::{Digest, Timestamp};
 use crate::wire::Remembered;
@@ -53,6 +55,16 @@ pub trait Memory: Nodes {
 
     /// Keeps the last body of a conversation.
     fn remember(&self, key: Digest, conversation: Arc<Conversation>);
+
+    /// An empty buffer for a rewritten body of `capacity` bytes.
+    fn buffer(&self, capacity: usize) -> Vec<u8> {
+        Vec::with_capacity(capacity)
+    }
+
+    /// The rewritten body in its buffer; a memory that reuses buffers gets it back this way.
+    fn lend(&self, buffer: Vec<u8>) -> Bytes {
+        Bytes::from(buffer)
+    }
 }
 
 /// A memory that keeps nothing: with it the engine is the best stateless client it can be.

@@ -17,7 +17,7 @@ use crate::model::{
 };
 use crate::plan::{Rates, plan};
 use crate::provider::Model;
-use crate::wire::{Dialect, Edit, Messages, Reading, Remembered, splice};
+use crate::wire::{Dialect, Edit, Messages, Reading, Remembered, splice, splice_into, spliced_len};
 
 pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &Bytes) -> Prepared {
     match Draft::read(engine, now, meta, body) {
@@ -40,6 +40,8 @@ struct Draft<'a> {
     /// The body that markers go into (the caller's, or the one spelled canonically), its prompt
     /// and its prefixes.
     turn: Arc<Conversation>,
+    /// The key under which the next turn will ask for this one.
+    conversation: Digest,
     changes: Vec<Change>,
     model: Model,
     before: Option<Before>,
@@ -69,12 +71,12 @@ impl<'a> Draft<'a> {
         let (chain, before) = chain(keyring, prompt, root, earlier.as_deref());
         let remembered = Arc::new(Remembered::new(body, reading));
         let turn = Arc::new(Conversation::new(remembered, root, chain, now));
-        engine.memory.remember(conversation, Arc::clone(&turn));
         Ok(Self {
             engine,
             now,
             meta,
             turn,
+            conversation,
             changes,
             model,
             before,
@@ -120,7 +122,7 @@ impl<'a> Draft<'a> {
         let body = if edits.is_empty() {
             Some(self.body().clone()).filter(|body| body != original)
         } else {
-            Some(Bytes::from(splice(self.body(), &mut edits)))
+            Some(self.splice(&mut edits))
         };
         let expected = Expected {
             keys,
@@ -131,6 +133,7 @@ impl<'a> Draft<'a> {
             tail: self.tail(),
             estimated: sections,
             uncounted,
+            turn: (self.conversation, Arc::clone(&self.turn)),
             placed: plan.breakpoints.len(),
         };
         let exchange = Exchange::sent(
@@ -147,6 +150,13 @@ impl<'a> Draft<'a> {
             placed: Some((self.turn, plan)),
             changes: self.changes,
         }
+    }
+
+    fn splice(&self, edits: &mut [Edit]) -> Bytes {
+        let memory = &self.engine.memory;
+        let mut out = memory.buffer(spliced_len(self.body(), edits));
+        splice_into(&mut out, self.body(), edits);
+        memory.lend(out)
     }
 
     fn body(&self) -> &Bytes {

@@ -30,10 +30,9 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Outlook {
     ground.give_up_broken();
     let mut found = candidates(ground.prompt);
     ground.add_branches(&mut found);
-    let warm = ground.warm(&mut found);
-    found.sort_by_key(|candidate| candidate.block);
-    found.dedup_by_key(|candidate| candidate.block);
-    let chances = ground.chances(&found);
+    let mut known = ground.look_up(&found);
+    let warm = ground.warm(&mut found, &mut known);
+    let chances = ground.chances(&found, &known);
     let latched = warm
         .filter(|(block, _)| *block >= ground.prompt.end_of(Section::System))
         .map(|(_, ttl)| ttl);
@@ -60,6 +59,11 @@ impl Ground<'_> {
 
     fn node(&self, block: usize) -> Option<Node> {
         self.nodes.node(self.chain.get(block)?)
+    }
+
+    /// What is known of each candidate's prefix: every prefix is looked up once.
+    fn look_up(&self, found: &[Candidate]) -> Vec<Option<Node>> {
+        found.iter().map(|one| self.node(one.block)).collect()
     }
 
     fn markable_to(&self, block: usize) -> Option<usize> {
@@ -109,22 +113,34 @@ impl Ground<'_> {
     }
 
     /// The deepest prefix that should be warm; it becomes a candidate if it was none.
-    fn warm(&self, found: &mut Vec<Candidate>) -> Option<(usize, Ttl)> {
-        let live = |block: usize| {
-            let entry = self.node(block)?.live(self.now)?;
-            Some((block, entry.ttl))
-        };
-        let by_shape = found.iter().rev().find_map(|one| live(one.block));
+    fn warm(
+        &self,
+        found: &mut Vec<Candidate>,
+        known: &mut Vec<Option<Node>>,
+    ) -> Option<(usize, Ttl)> {
+        let live = |node: &Option<Node>| node.as_ref()?.live(self.now);
+        let by_shape = found.iter().zip(&*known).rev().find_map(|(one, node)| {
+            let entry = live(node)?;
+            Some((one.block, entry.ttl))
+        });
         let floor = by_shape.map_or(0, |(block, _)| block);
         let searched = self
             .turn_ends()
             .take_while(|block| *block > floor)
+            .filter(|block| found.iter().all(|one| one.block != *block))
             .take(SEARCH)
-            .find_map(live);
-        if let Some((block, _)) = searched {
-            found.push(Candidate::new(block, Why::Warm));
-        }
-        searched.or(by_shape)
+            .find_map(|block| {
+                let node = self.node(block);
+                let entry = live(&node)?;
+                Some((block, node, entry.ttl))
+            });
+        let Some((block, node, ttl)) = searched else {
+            return by_shape;
+        };
+        let at = found.partition_point(|one| one.block < block);
+        found.insert(at, Candidate::new(block, Why::Warm));
+        known.insert(at, node);
+        Some((block, ttl))
     }
 
     /// Markable ends of user turns, from the tail up: where earlier requests may have ended.
@@ -141,11 +157,11 @@ impl Ground<'_> {
     }
 
     /// Books visits and asks the history for the chance of each candidate.
-    fn chances(&self, found: &[Candidate]) -> Vec<Reuse> {
+    fn chances(&self, found: &[Candidate], known: &[Option<Node>]) -> Vec<Reuse> {
         let turn = self.turn();
-        let nodes: Vec<Node> = found
-            .iter()
-            .map(|candidate| self.visited(candidate, turn))
+        let visited = found.iter().zip(known);
+        let nodes: Vec<Node> = visited
+            .map(|(candidate, known)| self.visited(candidate, *known, turn))
             .collect();
         let [scope, service] = self.keys;
         let mut chances = Vec::with_capacity(found.len());
@@ -160,14 +176,14 @@ impl Ground<'_> {
         chances
     }
 
-    fn visited(&self, candidate: &Candidate, turn: Turn) -> Node {
+    fn visited(&self, candidate: &Candidate, known: Option<Node>, turn: Turn) -> Node {
         let spot = self.spot(candidate.why, turn);
         let passing = matches!(candidate.why, Why::PreviousTop | Why::Warm)
             || (candidate.why == Why::BeforeLast && turn == Turn::Later);
         match self.digest(candidate.block) {
             // A place that only this request's shape suggests is no trial of its own.
-            Some(prefix) if !passing || self.nodes.node(&prefix).is_some() => {
-                visit(self.nodes, &self.keys, prefix, spot, self.now)
+            Some(prefix) if !passing || known.is_some() => {
+                visit(self.nodes, &self.keys, (prefix, known), spot, self.now)
             }
             _ => Node::first_seen(spot, self.now),
         }

@@ -37,10 +37,22 @@ impl Edit {
 /// left out rather than applied halfway. Insertions at one place keep their order.
 #[must_use]
 pub fn splice(body: &[u8], edits: &mut [Edit]) -> Vec<u8> {
-    edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+    let mut out = Vec::with_capacity(spliced_len(body, edits));
+    splice_into(&mut out, body, edits);
+    out
+}
+
+/// The length of the body once these edits are applied.
+#[must_use]
+pub fn spliced_len(body: &[u8], edits: &[Edit]) -> usize {
     let added: usize = edits.iter().map(|edit| edit.with.len()).sum();
     let removed: usize = edits.iter().map(|edit| edit.span.len() as usize).sum();
-    let mut out = Vec::with_capacity((body.len() + added).saturating_sub(removed));
+    (body.len() + added).saturating_sub(removed)
+}
+
+/// [`splice`] into a buffer that is at hand.
+pub fn splice_into(out: &mut Vec<u8>, body: &[u8], edits: &mut [Edit]) {
+    edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
     let mut copied = 0;
     for edit in edits.iter() {
         let (start, end) = (edit.span.start as usize, edit.span.end as usize);
@@ -52,7 +64,6 @@ pub fn splice(body: &[u8], edits: &mut [Edit]) -> Vec<u8> {
         copied = end.max(start);
     }
     out.extend_from_slice(body.get(copied..).unwrap_or_default());
-    out
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::model::{Keyring, Plan, Prompt, Skip};
 
 pub use earlier::{Reading, Recall, Remembered};
-pub use edit::{Edit, splice};
+pub use edit::{Edit, splice, splice_into, spliced_len};
 pub use messages::Messages;
 pub use watch::{Framing, Progress, Seen, Watcher};
 

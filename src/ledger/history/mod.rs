@@ -63,18 +63,19 @@ impl Reuse {
     }
 }
 
-/// Books the visit of one request to the prefix that ends at a spot, and returns the node.
+/// Books the visit of one request to the prefix that ends at a spot, given what is known of it, and
+/// returns the node.
 ///
 /// A prefix that was not seen before opens a trial for its kind of spot; one that was seen settles
 /// its trial with the gap since its last visit.
 pub fn visit(
     nodes: &dyn Nodes,
     keys: &[Digest],
-    prefix: Digest,
+    (prefix, known): (Digest, Option<Node>),
     spot: Spot,
     now: Timestamp,
 ) -> Node {
-    let Some(mut node) = nodes.node(&prefix) else {
+    let Some(mut node) = known else {
         let node = Node::first_seen(spot, now);
         nodes.put_node(prefix, node);
         for key in keys {
