@@ -20,6 +20,9 @@ mod preserve_order;
 // The README's claims and configuration examples.
 #[cfg(feature = "cli")]
 mod readme;
+// Every recorded request: what is sent, and what it costs.
+#[cfg(feature = "replay")]
+mod recorded;
 // What is really sent in a replay is the recorded body with markers and nothing else.
 #[cfg(feature = "replay")]
 mod replay;

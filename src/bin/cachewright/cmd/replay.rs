@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cachewright::adapter::clock::{Clock, SystemClock};
-use cachewright::adapter::replay::{Detail, Emitter, Job, Report, Row, replay};
+use cachewright::adapter::replay::{Detail, Emitter, Job, Report, Row, Watch, replay};
 use cachewright::provider::Catalog;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -93,14 +93,22 @@ fn one(path: &Path, job: &Job, emitters: &mut [Emitter]) -> Result<Row, cachewri
                 .to_string_lossy()
                 .into_owned(),
         );
-    let row = replay(path, job, emitters, &mut |done, total| {
-        if done % 64 == 0 || done == total {
-            bar.set_length(total);
-            bar.set_position(done);
-        }
-    });
-    bar.finish_and_clear();
+    let mut shown = Shown(bar);
+    let row = replay(path, job, emitters, &mut shown);
+    shown.0.finish_and_clear();
     row
+}
+
+/// A progress bar that watches.
+struct Shown(ProgressBar);
+
+impl Watch for Shown {
+    fn progress(&mut self, done: u64, total: u64) {
+        if done.is_multiple_of(64) || done == total {
+            self.0.set_length(total);
+            self.0.set_position(done);
+        }
+    }
 }
 
 fn print(report: &Report, args: &Replay, job: &Job) -> String {
