@@ -36,6 +36,9 @@ mod responses;
 mod server;
 // The simulator against recorded counters and the documentation's own examples.
 mod sim;
+// A stored history: what goes on, and what is refused.
+#[cfg(feature = "replay")]
+mod snapshot;
 // What several subjects share.
 mod support;
 // Readers of recorded traffic, over the real recordings and over broken files.

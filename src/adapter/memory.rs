@@ -1,5 +1,7 @@
 //! The engine's memory in process: bounded moka caches, shared between threads.
 
+#[cfg(feature = "replay")]
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use moka::sync::Cache;
@@ -57,6 +59,17 @@ impl InProcess {
                 .max_capacity(bounds.body_bytes)
                 .build(),
         }
+    }
+
+    /// What was seen, in the order of its keys; bodies are not history.
+    #[cfg(feature = "replay")]
+    pub(super) fn history(&self) -> (BTreeMap<Digest, Node>, BTreeMap<Digest, Learned>) {
+        let nodes = self.nodes.iter().map(|(prefix, node)| (*prefix, node));
+        let learned = self.learned.iter().map(|(key, learned)| {
+            let learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
+            (*key, learned.clone())
+        });
+        (nodes.collect(), learned.collect())
     }
 }
 
