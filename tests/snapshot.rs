@@ -1,6 +1,7 @@
 //! A stored history: what goes on from it, and what is refused.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::float_arithmetic, reason = "times of generated traffic")]
 
 use std::sync::Arc;
 
