@@ -148,6 +148,48 @@ fn emitted_files_are_whole_or_absent() {
 }
 
 #[test]
+fn a_replay_goes_on_from_a_stored_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("history.json").display().to_string();
+    let fresh = cachewright(&["replay", &vector(), "--json"]);
+    let first = cachewright(&["replay", &vector(), "--json", "--state", &state]);
+    assert!(first.status.success(), "{:?}", complaints(&first));
+    assert_eq!(first.stdout, fresh.stdout);
+    let stored = std::fs::read(&state).unwrap();
+    let second = cachewright(&["replay", &vector(), "--json", "--state", &state]);
+    assert!(second.status.success(), "{:?}", complaints(&second));
+    let visits = |stored: &[u8]| -> u64 {
+        let state: Value = serde_json::from_slice(stored).unwrap();
+        let prefixes = state["prefixes"].as_object().unwrap().values();
+        prefixes.map(|node| node["visits"].as_u64().unwrap()).sum()
+    };
+    let twice = std::fs::read(&state).unwrap();
+    assert!(visits(&stored) > 0);
+    assert_eq!(visits(&twice), 2 * visits(&stored));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_state_that_cannot_be_used_stops_the_replay() {
+    let dir = tempfile::tempdir().unwrap();
+    let sent = dir.path().join("sent.jsonl").display().to_string();
+    let foreign = write(dir.path(), "foreign.json", b"{\"a\":1}");
+    let output = cachewright(&["replay", &vector(), "--state", &foreign, "--emit", &sent]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = complaints(&output);
+    assert!(said.len() == 1 && said[0].contains(&foreign), "{said:?}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(std::fs::read(&foreign).unwrap(), b"{\"a\":1}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+
+    let state = dir.path().join("history.json").display().to_string();
+    let noise = write(dir.path(), "noise.jsonl", b"not json\n");
+    let failed = cachewright(&["replay", &noise, "--state", &state]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+}
+
+#[test]
 fn an_unusable_command_line_is_exit_code_two() {
     let config = tempfile::tempdir().unwrap();
     let broken = write(config.path(), "rows.toml", b"[[model]\nname = 3");
@@ -155,6 +197,8 @@ fn an_unusable_command_line_is_exit_code_two() {
         &["replay"][..],
         &["replay", "x.jsonl", "--json", "--csv"],
         &["replay", "x.jsonl", "--mode", "sideways"],
+        &["replay", &vector(), &vector(), "--state", "x.json"],
+        &["replay", &vector(), "--policy", "own", "--state", "x.json"],
         &["nonsense"],
         &["--config", &broken, "models"],
         &["--config", "/nonexistent.toml", "models"],

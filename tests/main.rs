@@ -23,6 +23,9 @@ mod preserve_order;
 // The README's claims and configuration examples.
 #[cfg(feature = "cli")]
 mod readme;
+// Every recorded request: what is sent, and what it costs.
+#[cfg(feature = "replay")]
+mod recorded;
 // What is really sent in a replay is the recorded body with markers and nothing else.
 #[cfg(feature = "replay")]
 mod replay;
@@ -36,6 +39,9 @@ mod responses;
 mod server;
 // The simulator against recorded counters and the documentation's own examples.
 mod sim;
+// A stored history: what goes on, and what is refused.
+#[cfg(feature = "replay")]
+mod snapshot;
 // What several subjects share.
 mod support;
 // Readers of recorded traffic, over the real recordings and over broken files.

@@ -1,5 +1,7 @@
 //! The engine's memory in process: bounded moka caches, shared between threads.
 
+#[cfg(feature = "replay")]
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -59,6 +61,17 @@ impl InProcess {
             conversations: recent(bounds.body_bytes).weigher(weigh).build(),
             buffers: Buffers::default(),
         }
+    }
+
+    /// What was seen, in the order of its keys; bodies are not history.
+    #[cfg(feature = "replay")]
+    pub(super) fn history(&self) -> (BTreeMap<Digest, Node>, BTreeMap<Digest, Learned>) {
+        let nodes = self.nodes.iter().map(|(prefix, node)| (*prefix, node));
+        let learned = self.learned.iter().map(|(key, learned)| {
+            let learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
+            (*key, learned.clone())
+        });
+        (nodes.collect(), learned.collect())
     }
 }
 

@@ -19,6 +19,8 @@ pub mod reqwest;
 mod running;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "replay")]
+pub mod snapshot;
 #[cfg(feature = "tiktoken")]
 pub mod tokens;
 #[cfg(feature = "tower")]

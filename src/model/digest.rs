@@ -14,6 +14,12 @@ pub struct Fingerprint(pub u128);
 pub struct Digest([u8; 16]);
 
 impl Digest {
+    /// A digest that was computed before and stored.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The raw bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

@@ -1,5 +1,7 @@
 //! What several subjects share.
 
 pub(crate) mod body;
+#[cfg(feature = "replay")]
+pub(crate) mod marked;
 #[cfg(feature = "tower")]
 pub(crate) mod origin;

@@ -10,6 +10,8 @@ use super::policy::Policy;
 use super::rates::{Rates, Sims, uncached};
 use super::report::Tally;
 use super::run::Job;
+use bytes::Bytes;
+
 use crate::adapter::workload::Timed;
 use crate::engine::{Content, End, Engine, Exchange, Meta, Placement};
 use crate::error::Error;
@@ -58,8 +60,9 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Takes one request, which must not be earlier than the one before.
-    pub(super) fn take(&mut self, timed: &Timed, path: &Path) -> Result<(), Error> {
+    /// Takes one request, which must not be earlier than the one before, and returns the body that
+    /// was sent.
+    pub(super) fn take(&mut self, timed: &Timed, path: &Path) -> Result<Bytes, Error> {
         let known = self.engine.catalog().provider(&timed.provider);
         if known.is_none_or(|row| &*row.dialect != "messages") {
             let (file, number) = (path.display(), self.tally.requests + 1);
@@ -77,21 +80,21 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn through_engine(&mut self, timed: &Timed) -> Result<(), Error> {
+    fn through_engine(&mut self, timed: &Timed) -> Result<Bytes, Error> {
         let mut meta = Meta::of(&timed.provider);
         meta.tenant = timed.tenant.as_deref().unwrap_or_default();
         let prepared = self.engine.prepare(timed.at, &meta, &timed.body);
-        let body = prepared.body.as_ref().unwrap_or(&timed.body);
+        let body = prepared.body.clone().unwrap_or_else(|| timed.body.clone());
         if !self.emitters.is_empty() {
             let sent = Sent {
                 timed,
-                body,
+                body: &body,
                 placements: prepared.placements(),
                 changes: prepared.changes(),
             };
             emit(self.emitters, &sent)?;
         }
-        let usage = self.serve(timed, body);
+        let usage = self.serve(timed, &body);
         let number = self.tally.requests;
         let mut exchange = prepared.exchange;
         match usage {
@@ -106,10 +109,10 @@ impl<'a> Desk<'a> {
                 let _ = exchange.finish(timed.at, End::Failed);
             }
         }
-        Ok(())
+        Ok(body)
     }
 
-    fn directly(&mut self, timed: &Timed) -> Result<(), Error> {
+    fn directly(&mut self, timed: &Timed) -> Result<Bytes, Error> {
         let (body, placements) = match self.policy.rewrite(&timed.body) {
             Some((body, placements)) => (body, placements),
             None => (timed.body.clone(), Vec::new()),
@@ -127,7 +130,7 @@ impl<'a> Desk<'a> {
         emit(self.emitters, &sent)?;
         // A refusal is booked by `serve`; there is no exchange to tell.
         let _ = self.serve(timed, &body);
-        Ok(())
+        Ok(body)
     }
 
     /// Serves a body and books it. Tenants do not see each other's entries: the engine keeps them

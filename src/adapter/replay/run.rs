@@ -32,6 +32,9 @@ pub struct Job {
     pub policy: Policy,
     /// How recordings are read.
     pub reading: Options,
+    /// The memory to start from and to go on in; without one every workload starts with an empty
+    /// memory of its own.
+    pub memory: Option<InProcess>,
 }
 
 impl Job {
@@ -43,17 +46,33 @@ impl Job {
             settings: Settings::default(),
             policy: Policy::default(),
             reading: Options::default(),
+            memory: None,
         }
     }
 
-    /// A fresh engine: every workload starts with an empty state.
+    /// The engine that replays one workload.
     pub(super) fn engine(&self) -> Engine {
-        Engine::new(Arc::clone(&self.catalog), self.settings.clone())
-            .remembering(Arc::new(InProcess::default()))
+        let memory = self.memory.clone().unwrap_or_default();
+        Engine::new(Arc::clone(&self.catalog), self.settings.clone()).remembering(Arc::new(memory))
     }
 }
 
-/// Replays one file. `progress` is told how many of its requests are done and how many there are.
+/// Whoever wants to know how a replay goes on; `()` does not.
+pub trait Watch {
+    /// `body` was sent for the request `timed`.
+    fn sent(&mut self, timed: &Timed, body: &[u8]) {
+        let _ = (timed, body);
+    }
+
+    /// So many requests of so many are done.
+    fn progress(&mut self, done: u64, total: u64) {
+        let _ = (done, total);
+    }
+}
+
+impl Watch for () {}
+
+/// Replays one file under the eyes of `watch`.
 ///
 /// # Errors
 /// Names the file and the position when it cannot be read; emitted lines are taken back then.
@@ -61,7 +80,7 @@ pub fn replay(
     path: &Path,
     job: &Job,
     emitters: &mut [Emitter],
-    progress: &mut dyn FnMut(u64, u64),
+    watch: &mut dyn Watch,
 ) -> Result<Row, Error> {
     let workload = Workload::open(path, job.reading.clone())?;
     let total = workload.requests();
@@ -82,11 +101,14 @@ pub fn replay(
         let mut outcome = Ok(());
         for timed in &from_main {
             row.bytes += timed.body.len() as u64;
-            outcome = desk.take(&timed, path);
-            if outcome.is_err() {
-                break;
+            match desk.take(&timed, path) {
+                Ok(body) => watch.sent(&timed, &body),
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
             }
-            progress(desk.done(), total);
+            watch.progress(desk.done(), total);
         }
         drop(from_main);
         row.main = desk.close();

@@ -37,6 +37,7 @@ Examples:
   cachewright replay logs/ --mode observe
   cachewright replay requests.jsonl.xz --emit sent.jsonl
   cachewright replay requests.jsonl --policy auto --emit-plan plan.jsonl
+  cachewright replay monday.jsonl --state history.json
 
 Input, one JSON object per line, plain or .xz:
   {\"t\": seconds, \"end\": seconds?, \"session\": id?, \"tenant\": id?,
@@ -76,6 +77,10 @@ pub(crate) struct Replay {
     /// Write the breakpoints and changes of every request, without the bodies.
     #[arg(long, value_name = "FILE")]
     pub(crate) emit_plan: Option<PathBuf>,
+    /// Start from the engine's history in this file, if it is there, and store the history in it
+    /// afterwards. Takes one input and `--policy engine`; without it each input starts empty.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// A table unless something else is asked for.

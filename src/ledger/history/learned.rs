@@ -11,6 +11,20 @@ const BRANCHES: usize = 32;
 
 static NO_TRIALS: std::sync::LazyLock<Trials> = std::sync::LazyLock::new(Trials::default);
 
+/// All that was learned about one scope, as plain values: for stores outside the process.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Parts {
+    /// Outcomes by kind of spot.
+    pub trials: BTreeMap<Spot, Trials>,
+    /// Branch points, most recently seen first: prefix, block index, when they were last seen.
+    pub branches: Vec<(Digest, u32, Timestamp)>,
+    /// Corrections of the token estimate.
+    pub calibration: Calibration,
+    /// What the one-hour class would have earned.
+    pub hour: Hour,
+}
+
 /// What was learned about one scope.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -24,11 +38,15 @@ pub struct Learned {
 
 /// What the one-hour class would have earned against the five-minute class, in token-writes at
 /// plain price; every turn of every conversation counts, whatever class it used.
-#[derive(Clone, Copy, Debug, Default)]
-struct Hour {
-    gain: f64,
-    volume: f64,
-    turns: u32,
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Hour {
+    /// The gain so far, faded.
+    pub gain: f64,
+    /// Tokens sent so far, faded alike.
+    pub volume: f64,
+    /// Turns that were counted.
+    pub turns: u32,
 }
 
 /// Turns from which on the sum is trusted.
@@ -40,6 +58,35 @@ const MARGIN: f64 = 0.002;
 
 #[expect(clippy::float_arithmetic, reason = "expected gains in tokens")]
 impl Learned {
+    /// What was stored earlier.
+    #[must_use]
+    pub fn from_parts(parts: Parts) -> Self {
+        let Parts {
+            trials,
+            mut branches,
+            calibration,
+            hour,
+        } = parts;
+        branches.truncate(BRANCHES);
+        Self {
+            trials,
+            branches,
+            calibration,
+            hour,
+        }
+    }
+
+    /// The parts that [`Learned::from_parts`] takes.
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        Parts {
+            trials: self.trials.clone(),
+            branches: self.branches.clone(),
+            calibration: self.calibration,
+            hour: self.hour,
+        }
+    }
+
     /// Outcomes for this kind of spot.
     #[must_use]
     pub fn trials(&self, spot: Spot) -> &Trials {
@@ -108,7 +155,8 @@ impl Learned {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Calibration {
-    factors: [f64; 3],
+    /// The factors of tools, system prompt and messages.
+    pub factors: [f64; 3],
     /// Mean of |estimate ÷ reported − 1|, faded.
     pub error: f64,
     /// Usages seen.

@@ -8,9 +8,9 @@ mod learned;
 mod node;
 mod trials;
 
-pub use learned::{Calibration, Learned};
+pub use learned::{Calibration, Hour, Learned, Parts};
 pub use node::{Entry, Node, Spot};
-pub use trials::Trials;
+pub use trials::{Trial, Trials};
 
 use std::time::Duration;
 

@@ -76,10 +76,11 @@ impl Entry {
         Self { ttl, since }
     }
 
-    /// Whether it should still be there.
+    /// Whether it should be there: written already and not expired yet. The history may come from
+    /// later traffic than the request, as when a recording is replayed a second time.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
-        now < self.since.plus(self.ttl.duration())
+        self.since <= now && now < self.since.plus(self.ttl.duration())
     }
 }
 
@@ -129,5 +130,20 @@ impl Node {
         self.returns_1h += u32::from(gap < ONE_HOUR);
         self.last = self.last.max(now);
         first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_lives_from_its_request_to_the_end_of_its_class() {
+        let at = Timestamp::from_secs_f64;
+        let entry = Entry::new(Ttl::FiveMinutes, at(100.0));
+        let live: Vec<bool> = [99.0, 100.0, 399.0, 400.0]
+            .map(|now| entry.is_live(at(now)))
+            .into();
+        assert_eq!(live, [false, true, true, false]);
     }
 }

@@ -30,16 +30,18 @@ pub struct Trials {
 }
 
 /// Whether one prefix was seen again.
-#[derive(Clone, Copy, Debug)]
-struct Trial {
-    prefix: Digest,
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Trial {
+    /// The prefix that was seen for the first time.
+    pub prefix: Digest,
     /// From when on silence means something; `None` while the answer is still under way, since
     /// nobody can continue a turn that is not finished.
-    silent_from: Option<Timestamp>,
+    pub silent_from: Option<Timestamp>,
     /// After how long it was seen again.
-    gap: Option<Duration>,
+    pub gap: Option<Duration>,
     /// Failures that it stands for, if it is known to have failed.
-    failed: f64,
+    pub failed: f64,
 }
 
 impl Default for Trials {
@@ -54,6 +56,23 @@ impl Default for Trials {
 
 #[expect(clippy::float_arithmetic, reason = "probabilities")]
 impl Trials {
+    /// What was stored of earlier ones: the trials in the order in which they were opened, the
+    /// natural logarithm of the usual gap in seconds, and how many returns that was taken from.
+    pub fn from_parts(trials: impl IntoIterator<Item = Trial>, log_gap: f64, returns: u32) -> Self {
+        let mut recent: VecDeque<Trial> = trials.into_iter().collect();
+        recent.drain(..recent.len().saturating_sub(RECENT));
+        Self {
+            recent,
+            log_gap,
+            returns,
+        }
+    }
+
+    /// The parts that [`Trials::from_parts`] takes.
+    pub fn parts(&self) -> (impl Iterator<Item = &Trial>, f64, u32) {
+        (self.recent.iter(), self.log_gap, self.returns)
+    }
+
     /// A prefix of this kind was seen for the first time.
     pub fn open(&mut self, prefix: Digest, spot: Spot, now: Timestamp) {
         if self.recent.len() >= RECENT {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cachewright::adapter::clock::{Clock, SystemClock};
-use cachewright::adapter::replay::{Detail, Emitter, Job, Report, Row, replay};
+use cachewright::adapter::replay::{Detail, Emitter, Job, Policy, Report, Row, Watch, replay};
+use cachewright::adapter::snapshot::Snapshot;
+use cachewright::error::Error;
 use cachewright::provider::Catalog;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -15,11 +17,13 @@ use crate::{inputs, render};
 
 /// Replays every input and prints one report.
 pub(crate) fn run(args: &Replay, catalog: &Arc<Catalog>) -> Result<(), Failure> {
-    let job = job(args, catalog);
+    let mut job = job(args, catalog);
+    let (files, mut failed) = files(args);
+    let state = state(args, &job, files.len())?;
+    job.memory = state.as_ref().map(|state| state.memory().clone());
     let mut emitters = emitters(args)?;
     let clock = SystemClock;
     let begun = clock.now();
-    let (files, mut failed) = files(args);
     let mut report = Report::default();
     for path in &files {
         let label = (files.len() > 1).then(|| path.display().to_string());
@@ -38,6 +42,9 @@ pub(crate) fn run(args: &Replay, catalog: &Arc<Catalog>) -> Result<(), Failure> 
         for emitter in emitters {
             emitter.publish()?;
         }
+        if let Some(state) = state {
+            state.save()?;
+        }
         let mut out = io::stdout().lock();
         out.write_all(print(&report, args, &job).as_bytes())?;
         out.flush()?;
@@ -55,6 +62,22 @@ fn job(args: &Replay, catalog: &Arc<Catalog>) -> Job {
     job.policy = args.policy.into();
     job.reading.stand_in = args.model.as_str().into();
     job
+}
+
+/// The history to start from, read before anything is replayed.
+fn state(args: &Replay, job: &Job, files: usize) -> Result<Option<Snapshot>, Failure> {
+    let Some(path) = &args.state else {
+        return Ok(None);
+    };
+    if args.inputs.len() > 1 || files > 1 {
+        let what = "--state takes one input: a history belongs to one stream of traffic";
+        return Err(Error::config(what).into());
+    }
+    if job.policy != Policy::Engine {
+        let what = "--state needs --policy engine: the others keep no history";
+        return Err(Error::config(what).into());
+    }
+    Ok(Some(Snapshot::open(path)?))
 }
 
 fn emitters(args: &Replay) -> Result<Vec<Emitter>, Failure> {
@@ -83,7 +106,7 @@ fn files(args: &Replay) -> (Vec<PathBuf>, bool) {
 }
 
 /// Replays one file under a progress bar, which shows itself on a terminal only.
-fn one(path: &Path, job: &Job, emitters: &mut [Emitter]) -> Result<Row, cachewright::error::Error> {
+fn one(path: &Path, job: &Job, emitters: &mut [Emitter]) -> Result<Row, Error> {
     let style = ProgressStyle::with_template("{msg:24} {bar:40} {pos}/{len} {elapsed}");
     let bar = ProgressBar::new(0)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
@@ -93,14 +116,22 @@ fn one(path: &Path, job: &Job, emitters: &mut [Emitter]) -> Result<Row, cachewri
                 .to_string_lossy()
                 .into_owned(),
         );
-    let row = replay(path, job, emitters, &mut |done, total| {
-        if done % 64 == 0 || done == total {
-            bar.set_length(total);
-            bar.set_position(done);
-        }
-    });
-    bar.finish_and_clear();
+    let mut shown = Shown(bar);
+    let row = replay(path, job, emitters, &mut shown);
+    shown.0.finish_and_clear();
     row
+}
+
+/// A progress bar that watches.
+struct Shown(ProgressBar);
+
+impl Watch for Shown {
+    fn progress(&mut self, done: u64, total: u64) {
+        if done.is_multiple_of(64) || done == total {
+            self.0.set_length(total);
+            self.0.set_position(done);
+        }
+    }
 }
 
 fn print(report: &Report, args: &Replay, job: &Job) -> String {
