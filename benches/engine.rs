@@ -68,6 +68,15 @@ fn prepare(catalog: &Arc<Catalog>, size: usize, samples: usize) {
     };
     let send =
         |body: &Bytes| engine.prepare(Timestamp::from_micros(1), &Meta::of("anthropic"), body);
+    // Its memory is full, as it is in any process that has run for a while.
+    for _ in 0..(80_000_000 / size).clamp(8, 400) {
+        number.set(number.get() + 1);
+        let sent = send(&named(&body));
+        drop(
+            sent.exchange
+                .finish(Timestamp::from_micros(2), End::Complete),
+        );
+    }
     let fresh = || {
         number.set(number.get() + 1);
         named(&body)
