@@ -118,8 +118,8 @@ fn median<S, R>(samples: usize, setup: impl Fn() -> S, run: impl Fn(S) -> R) -> 
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// A coding agent's conversation of about `size` bytes: the body before its last turn (95 % of
-/// it), the whole body, and the number of its blocks.
+/// A coding agent's conversation of about `size` bytes: the body before its last turn (a line of
+/// text, a tool call and its result), the whole body, and the number of its blocks.
 fn conversation(size: usize) -> (Bytes, Bytes, usize) {
     let mut tools = String::new();
     for n in 0..20 {
@@ -134,11 +134,9 @@ fn conversation(size: usize) -> (Bytes, Bytes, usize) {
         r#"{{"model":"claude-sonnet-4-5","max_tokens":32000,"tools":[{tools}],"system":[{{"type":"text","text":"{}"}}],"messages":[{{"role":"user","content":[{{"type":"text","text":"Please mend the failing test."}}]}}"#,
         prose(99, size.min(100_000) / 10),
     );
-    let (mut body, mut before, mut blocks, mut turn) = (head, None, 22, 0);
+    let (mut body, mut before, mut blocks, mut turn) = (head, String::new(), 22, 0);
     while body.len() < size {
-        if body.len() * 20 > size * 19 && before.is_none() {
-            before = Some(format!("{body}]}}"));
-        }
+        before = format!("{body}]}}");
         let _ = write!(
             body,
             r#",{{"role":"assistant","content":[{{"type":"text","text":"{}"}},{{"type":"tool_use","id":"toolu_{turn}","name":"tool_3","input":{{"path":"src/{turn}.rs","limit":{turn}}}}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"toolu_{turn}","content":"{}"}}]}}"#,
@@ -148,7 +146,6 @@ fn conversation(size: usize) -> (Bytes, Bytes, usize) {
         blocks += 3;
         turn += 1;
     }
-    let before = before.unwrap_or_else(|| format!("{body}]}}"));
     body.push_str("]}");
     (before.into(), body.into(), blocks)
 }

@@ -1,7 +1,7 @@
 //! The chain of prefix digests, and what the request before this one in its conversation tells.
 
 use super::Conversation;
-use crate::model::{Digest, Keyring, Prompt, Role, Section, Timestamp};
+use crate::model::{Digest, Fingerprint, Keyring, Prompt, Role, Section, Timestamp};
 
 /// The request before this one in its conversation.
 pub(super) struct Before {
@@ -16,40 +16,39 @@ pub(super) struct Before {
     pub(super) broken: Vec<Digest>,
 }
 
-/// The digest of every prefix, taken over from the conversation's last request as far as the two
+/// The fingerprint of every prefix, taken over from the conversation's last request as far as the two
 /// agree; and how many blocks they share of how many that one had.
 pub(super) fn chain(
     keyring: &Keyring,
     prompt: &Prompt,
-    root: Digest,
     earlier: Option<&Conversation>,
-) -> (Vec<Digest>, Option<Before>) {
+) -> (Vec<Fingerprint>, Option<Before>) {
     let shared = earlier.map_or(0, |earlier| agreeing(prompt, &earlier.remembered.prompt));
-    let mut chain: Vec<Digest> = Vec::with_capacity(prompt.blocks.len());
+    let mut chain: Vec<Fingerprint> = Vec::with_capacity(prompt.blocks.len());
     if let Some(head) = earlier.and_then(|earlier| earlier.chain.get(..shared)) {
         chain.extend_from_slice(head);
     }
-    let mut last = chain.last().copied().unwrap_or(root);
+    let mut last = chain.last().copied().unwrap_or_default();
     let mut section = match shared.checked_sub(1).and_then(|at| prompt.blocks.get(at)) {
         Some(block) => block.section,
         None => Section::Tools,
     };
     for block in prompt.blocks.iter().skip(chain.len()) {
         if section < Section::System && block.section >= Section::System {
-            last = keyring.extend(last, prompt.system_salt);
+            last = keyring.link(last, prompt.system_salt);
         }
         if section < Section::Messages && block.section >= Section::Messages {
-            last = keyring.extend(last, prompt.messages_salt);
+            last = keyring.link(last, prompt.messages_salt);
         }
         section = block.section;
-        last = keyring.extend(last, block.fingerprint);
+        last = keyring.link(last, block.fingerprint);
         chain.push(last);
     }
     let before = earlier.map(|earlier| Before {
         shared,
         blocks: earlier.chain.len(),
         at: earlier.at,
-        broken: broken(prompt, shared, earlier),
+        broken: broken(keyring, prompt, shared, earlier),
     });
     (chain, before)
 }
@@ -78,7 +77,12 @@ fn agreeing(prompt: &Prompt, earlier: &Prompt) -> usize {
 /// A conversation that goes on under changed tools or system prompt: the prefixes it left behind.
 ///
 /// A first turn proves nothing, for another conversation may well open with the same words.
-fn broken(prompt: &Prompt, shared: usize, earlier: &Conversation) -> Vec<Digest> {
+fn broken(
+    keyring: &Keyring,
+    prompt: &Prompt,
+    shared: usize,
+    earlier: &Conversation,
+) -> Vec<Digest> {
     let opening = prompt.end_of(Section::System);
     let turns = prompt.blocks.get(opening..).unwrap_or_default();
     let goes_on = turns.iter().any(|block| block.role == Role::Assistant);
@@ -92,6 +96,6 @@ fn broken(prompt: &Prompt, shared: usize, earlier: &Conversation) -> Vec<Digest>
         part.iter().rposition(|block| block.markable)
     });
     ends.filter(|end| *end >= shared)
-        .filter_map(|end| earlier.chain.get(end).copied())
+        .filter_map(|end| earlier.prefix(keyring, end))
         .collect()
 }

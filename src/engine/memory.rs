@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::ledger::history::{Learned, Node, Nodes};
-use crate::model::{Digest, Timestamp};
+use crate::model::{Digest, Fingerprint, Keyring, Timestamp};
 use crate::wire::Remembered;
 
 /// The last body of a conversation, with the prefix chain that was computed for it.
@@ -16,8 +16,8 @@ pub struct Conversation {
     pub remembered: Arc<Remembered>,
     /// The digest before the first block: the scope and the model.
     pub root: Digest,
-    /// The digest of the prefix up to and including each block.
-    pub chain: Vec<Digest>,
+    /// The fingerprint of the blocks up to and including each one.
+    pub chain: Vec<Fingerprint>,
     /// When it was sent.
     pub at: Timestamp,
 }
@@ -28,7 +28,7 @@ impl Conversation {
     pub const fn new(
         remembered: Arc<Remembered>,
         root: Digest,
-        chain: Vec<Digest>,
+        chain: Vec<Fingerprint>,
         at: Timestamp,
     ) -> Self {
         Self {
@@ -39,12 +39,19 @@ impl Conversation {
         }
     }
 
+    /// The digest of the prefix that ends with `block`.
+    #[must_use]
+    pub fn prefix(&self, keyring: &Keyring, block: usize) -> Option<Digest> {
+        let blocks = self.chain.get(block)?;
+        Some(keyring.extend(self.root, *blocks))
+    }
+
     /// Bytes held, roughly: the bound of the store counts these.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let blocks = self.chain.len();
         self.remembered.body.len()
-            + blocks * (size_of::<crate::model::Block>() + size_of::<Digest>())
+            + blocks * (size_of::<crate::model::Block>() + size_of::<Fingerprint>())
     }
 }
 

@@ -68,7 +68,7 @@ impl<'a> Draft<'a> {
         let keyring = &engine.settings.keyring;
         let root = keyring.scope(&[account.as_bytes(), prompt.model.as_bytes()]);
         let earlier = earlier.filter(|earlier| earlier.root == root);
-        let (chain, before) = chain(keyring, prompt, root, earlier.as_deref());
+        let (chain, before) = chain(keyring, prompt, earlier.as_deref());
         let remembered = Arc::new(Remembered::new(body, reading));
         let turn = Arc::new(Conversation::new(remembered, root, chain, now));
         Ok(Self {
@@ -86,10 +86,10 @@ impl<'a> Draft<'a> {
     fn finish(self, original: &Bytes) -> Prepared {
         let system = self.prompt().end_of(Section::System);
         let keyring = &self.engine.settings.keyring;
-        let service = system.checked_sub(1).and_then(|at| self.turn.chain.get(at));
+        let service = system.checked_sub(1).and_then(|at| self.prefix(at));
         let keys = [
             keyring.scope(&[b"scope", self.turn.root.as_bytes()]),
-            keyring.scope(&[b"service", service.unwrap_or(&self.turn.root).as_bytes()]),
+            keyring.scope(&[b"service", service.unwrap_or(self.turn.root).as_bytes()]),
         ];
         let Estimate {
             prefix_tokens,
@@ -102,7 +102,8 @@ impl<'a> Draft<'a> {
         let ground = Ground {
             nodes: &*self.engine.memory,
             prompt: self.prompt(),
-            chain: &self.turn.chain,
+            turn: &self.turn,
+            keyring,
             keys,
             before: self.before.as_ref(),
             limits: &self.model.limits,
@@ -127,9 +128,7 @@ impl<'a> Draft<'a> {
         let expected = Expected {
             keys,
             marks,
-            warm: outlook
-                .warm
-                .and_then(|(at, _)| self.turn.chain.get(at).copied()),
+            warm: outlook.warm.and_then(|(at, _)| self.prefix(at)),
             tail: self.tail(),
             estimated: sections,
             uncounted,
@@ -150,6 +149,10 @@ impl<'a> Draft<'a> {
             placed: Some((self.turn, plan)),
             changes: self.changes,
         }
+    }
+
+    fn prefix(&self, block: usize) -> Option<Digest> {
+        self.turn.prefix(&self.engine.settings.keyring, block)
     }
 
     fn splice(&self, edits: &mut [Edit]) -> Bytes {
@@ -174,7 +177,7 @@ impl<'a> Draft<'a> {
             .blocks
             .iter()
             .rposition(|block| block.markable)?;
-        self.turn.chain.get(at).copied()
+        self.prefix(at)
     }
 
     fn estimate(&self, keys: [Digest; 2]) -> Estimate {
@@ -233,7 +236,7 @@ impl<'a> Draft<'a> {
             .chain(automatic)
             .chain(ours)
             .filter_map(|(at, ttl)| {
-                let prefix = self.turn.chain.get(at).copied()?;
+                let prefix = self.prefix(at)?;
                 Some(Mark {
                     prefix,
                     ttl,

@@ -1,9 +1,10 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
+use super::Conversation;
 use super::chain::Before;
 use crate::ledger::history::{Node, Nodes, Reuse, Spot, reuse, visit};
 use crate::model::{
-    Candidate, Digest, Limits, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
+    Candidate, Digest, Keyring, Limits, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
 };
 use crate::plan::{Rates, candidates};
 
@@ -14,8 +15,8 @@ const SEARCH: usize = 64;
 pub(super) struct Ground<'a> {
     pub(super) nodes: &'a dyn Nodes,
     pub(super) prompt: &'a Prompt,
-    /// Digest of the prefix up to and including each block.
-    pub(super) chain: &'a [Digest],
+    pub(super) turn: &'a Conversation,
+    pub(super) keyring: &'a Keyring,
     /// Keys of what was learned: the scope, and within it the service (same tools and system).
     pub(super) keys: [Digest; 2],
     /// The request before this one in its conversation.
@@ -54,11 +55,11 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Outlook {
 
 impl Ground<'_> {
     fn digest(&self, block: usize) -> Option<Digest> {
-        self.chain.get(block).copied()
+        self.turn.prefix(self.keyring, block)
     }
 
     fn node(&self, block: usize) -> Option<Node> {
-        self.nodes.node(self.chain.get(block)?)
+        self.nodes.node(&self.digest(block)?)
     }
 
     /// What is known of each candidate's prefix: every prefix is looked up once.
@@ -102,7 +103,7 @@ impl Ground<'_> {
         self.nodes.learned(&scope, &mut |learned| {
             let here = learned
                 .branches()
-                .filter(|(prefix, depth)| self.chain.get(*depth) == Some(*prefix))
+                .filter(|(prefix, depth)| self.digest(*depth).as_ref() == Some(*prefix))
                 .map(|(_, depth)| Candidate::new(depth, Why::Branch));
             found.extend(here);
         });

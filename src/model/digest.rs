@@ -9,7 +9,7 @@ use std::fmt;
 #[expect(clippy::exhaustive_structs, reason = "a number and nothing else")]
 pub struct Fingerprint(pub u128);
 
-/// The digest of a whole prefix: keyed BLAKE3 over the chain of block fingerprints.
+/// The digest of a whole prefix: keyed BLAKE3 over its scope and the chain of block fingerprints.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 16]);
 
@@ -82,7 +82,18 @@ impl Keyring {
         truncate(&hasher.finalize())
     }
 
-    /// The digest of the prefix that extends `before` by one block.
+    /// The fingerprint of the run of blocks that extends `before` by one block. Cheap, so that it
+    /// can be kept for every block; what leaves the request's own tables is a [`Digest`] of it.
+    #[must_use]
+    pub fn link(&self, before: Fingerprint, block: Fingerprint) -> Fingerprint {
+        let mut link = [0_u8; 32];
+        let (left, right) = link.split_at_mut(16);
+        left.copy_from_slice(&before.0.to_le_bytes());
+        right.copy_from_slice(&block.0.to_le_bytes());
+        self.fingerprint(&link)
+    }
+
+    /// The digest of what extends `before` by one block, or by a run of blocks.
     #[must_use]
     pub fn extend(&self, before: Digest, block: Fingerprint) -> Digest {
         let mut link = [0_u8; 32];
