@@ -2,8 +2,8 @@
 //! accepts into one that it refuses, or move a marker of the caller's.
 
 #![expect(
-    clippy::unwrap_used,
-    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
     reason = "a test stops at the first surprise"
 )]
 

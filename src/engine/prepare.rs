@@ -84,42 +84,14 @@ impl<'a> Draft<'a> {
     }
 
     fn finish(self, original: &Bytes) -> Prepared {
-        let system = self.prompt().end_of(Section::System);
-        let keyring = &self.engine.settings.keyring;
-        let service = system.checked_sub(1).and_then(|at| self.prefix(at));
-        let keys = [
-            keyring.scope(&[b"scope", self.turn.root.as_bytes()]),
-            keyring.scope(&[b"service", service.unwrap_or(self.turn.root).as_bytes()]),
-        ];
-        let Estimate {
-            prefix_tokens,
-            sections,
-            uncounted,
-        } = self.estimate(keys);
+        let keys = self.keys();
+        let estimate = self.estimate(keys);
+        let total = estimate.prefix_tokens.last().copied().unwrap_or(0);
         let prices = self.model.prices.as_ref();
-        let total = prefix_tokens.last().copied().unwrap_or(0);
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
-        let ground = Ground {
-            nodes: &*self.engine.memory,
-            prompt: self.prompt(),
-            turn: &self.turn,
-            keyring,
-            keys,
-            before: self.before.as_ref(),
-            limits: &self.model.limits,
-            rates: &rates,
-            now: self.now,
-        };
-        let mut outlook = survey(&ground, prefix_tokens);
-        if let Some(ttl) = self.engine.settings.ttl {
-            outlook.ttl = ttl;
-        }
-        if !self.model.limits.one_hour {
-            outlook.ttl = Ttl::FiveMinutes;
-        }
+        let outlook = self.survey(keys, &rates, estimate.prefix_tokens);
         self.learn_gap(keys, &rates, &outlook);
         let (plan, mut edits) = self.place(&rates, &outlook);
-        let marks = self.marks(&plan, &outlook);
         let body = if edits.is_empty() {
             Some(self.body().clone()).filter(|body| body != original)
         } else {
@@ -127,28 +99,54 @@ impl<'a> Draft<'a> {
         };
         let expected = Expected {
             keys,
-            marks,
+            marks: self.marks(&plan, &outlook),
             warm: outlook.warm.and_then(|(at, _)| self.prefix(at)),
             tail: self.tail(),
-            estimated: sections,
-            uncounted,
+            estimated: estimate.sections,
+            uncounted: estimate.uncounted,
             turn: (self.conversation, Arc::clone(&self.turn)),
             placed: plan.breakpoints.len(),
         };
-        let exchange = Exchange::sent(
-            self.engine,
-            self.now,
-            self.meta,
-            self.model.clone(),
-            expected,
-        );
         Prepared {
             body,
             skip: None,
-            exchange,
+            exchange: Exchange::sent(self.engine, self.now, self.meta, self.model, expected),
             placed: Some((self.turn, plan)),
             changes: self.changes,
         }
+    }
+
+    /// Keys of what is learned: the scope, and within it the service, which has the same tools and
+    /// system prompt in every request.
+    fn keys(&self) -> [Digest; 2] {
+        let keyring = &self.engine.settings.keyring;
+        let system = self.prompt().end_of(Section::System);
+        let service = system.checked_sub(1).and_then(|at| self.prefix(at));
+        [
+            keyring.scope(&[b"scope", self.turn.root.as_bytes()]),
+            keyring.scope(&[b"service", service.unwrap_or(self.turn.root).as_bytes()]),
+        ]
+    }
+
+    fn survey(&self, keys: [Digest; 2], rates: &Rates, prefix_tokens: Vec<u64>) -> Outlook {
+        let settings = &self.engine.settings;
+        let limits = &self.model.limits;
+        let ground = Ground {
+            nodes: &*self.engine.memory,
+            prompt: self.prompt(),
+            turn: &self.turn,
+            keyring: &settings.keyring,
+            keys,
+            before: self.before.as_ref(),
+            ttl: if limits.one_hour {
+                settings.ttl
+            } else {
+                Some(Ttl::FiveMinutes)
+            },
+            rates,
+            now: self.now,
+        };
+        survey(&ground, prefix_tokens)
     }
 
     fn prefix(&self, block: usize) -> Option<Digest> {

@@ -4,7 +4,7 @@ use super::Conversation;
 use super::chain::Before;
 use crate::ledger::history::{Node, Nodes, Reuse, Spot, reuse, visit};
 use crate::model::{
-    Candidate, Digest, Keyring, Limits, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
+    Candidate, Digest, Keyring, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
 };
 use crate::plan::{Rates, candidates};
 
@@ -21,7 +21,8 @@ pub(super) struct Ground<'a> {
     pub(super) keys: [Digest; 2],
     /// The request before this one in its conversation.
     pub(super) before: Option<&'a Before>,
-    pub(super) limits: &'a Limits,
+    /// The class to write with, where the traffic has no say.
+    pub(super) ttl: Option<Ttl>,
     pub(super) rates: &'a Rates,
     pub(super) now: Timestamp,
 }
@@ -42,7 +43,10 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Outlook {
         warm,
         ..Outlook::default()
     };
-    outlook.ttl = latched.unwrap_or_else(|| ground.lifetime(&found, &chances, &outlook));
+    outlook.ttl = ground
+        .ttl
+        .or(latched)
+        .unwrap_or_else(|| ground.lifetime(&found, &chances, &outlook));
     // Whoever reads to a deeper place has read to every shallower one.
     let mut deeper = 0.0_f64;
     for (candidate, chance) in found.iter_mut().zip(&chances).rev() {
@@ -224,9 +228,6 @@ impl Ground<'_> {
         reason = "probabilities decide placement, never money"
     )]
     fn lifetime(&self, found: &[Candidate], chances: &[Reuse], outlook: &Outlook) -> Ttl {
-        if !self.limits.one_hour {
-            return Ttl::FiveMinutes;
-        }
         if let Some(hour_pays) = self.hour_pays() {
             return if hour_pays {
                 Ttl::OneHour

@@ -2,19 +2,19 @@
 
 use std::fmt;
 use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use serde::Deserialize;
-
 use super::books::Books;
+use super::config::Config;
 use super::{Cachewright, OnRecord, Shared};
 use crate::adapter::clock::{Clock, SystemClock};
 use crate::adapter::memory::{Bounds, InProcess};
 use crate::engine::{Engine, Settings};
 use crate::error::Error;
 use crate::ledger::Record;
-use crate::model::{CountTokens, Markers, Mode, Ttl};
+use crate::model::{CountTokens, Keyring, Markers, Mode, Ttl};
 use crate::provider::Catalog;
 
 /// A handle under construction. What is not set keeps its default.
@@ -33,7 +33,7 @@ impl Builder {
     pub(super) fn new() -> Self {
         Self {
             catalog: Catalog::builtin(),
-            settings: Settings::default(),
+            settings: settings(),
             bounds: Bounds::default(),
             clock: Box::new(SystemClock),
             tenant: Box::default(),
@@ -54,6 +54,14 @@ impl Builder {
     #[must_use]
     pub const fn markers(mut self, markers: Markers) -> Self {
         self.settings.markers = markers;
+        self
+    }
+
+    /// The installation's secret, from which every digest is keyed; without one each process draws
+    /// its own, and digests of two processes do not compare.
+    #[must_use]
+    pub fn secret(mut self, secret: &[u8]) -> Self {
+        self.settings.keyring = Keyring::new(secret);
         self
     }
 
@@ -120,37 +128,18 @@ impl Builder {
         self
     }
 
-    /// Settings from a TOML text: `mode`, `markers`, `ttl`, `max_body`, `tenant`,
-    /// `route`, `assume`.
+    /// Settings from a TOML text: `mode`, `markers`, `ttl`, `rules`, `reshaped_from_first_turn`,
+    /// `max_body`, `tenant`, `route`, `assume`.
     /// `file` is the name that errors carry.
     ///
     /// # Errors
     /// Names the file, the line and the fix when a key or a value is not known.
     pub fn config(mut self, file: &str, text: &str) -> Result<Self, Error> {
-        let config: Config = toml::from_str(text)
-            .map_err(|error| Error::config(format!("{file}: {error}").trim_end()))?;
-        let Config {
-            mode,
-            markers,
-            ttl,
-            max_body,
-            tenant,
-            route,
-            assume,
-        } = config;
-        if let Some(mode) = mode {
-            self.settings.mode = mode.into();
-        }
-        if let Some(markers) = markers {
-            self.settings.markers = markers.into();
-        }
-        if let Some(ttl) = ttl {
-            self.settings.ttl = Some(ttl.into());
-        }
-        self.settings.max_body = max_body.unwrap_or(self.settings.max_body);
-        self.tenant = tenant.unwrap_or(self.tenant);
-        self.route = route.unwrap_or(self.route);
-        self.assume = assume.or(self.assume);
+        let config = Config::read(file, text)?;
+        config.apply(&mut self.settings);
+        self.tenant = config.tenant.unwrap_or(self.tenant);
+        self.route = config.route.unwrap_or(self.route);
+        self.assume = config.assume.or(self.assume);
         Ok(self)
     }
 
@@ -213,6 +202,16 @@ impl Builder {
     }
 }
 
+/// The default settings under a secret of this process.
+fn settings() -> Settings {
+    // The standard library seeds its hash maps from the system's randomness.
+    let draw = || RandomState::new().build_hasher().finish().to_le_bytes();
+    Settings {
+        keyring: Keyring::new(&[draw(), draw(), draw(), draw()].concat()),
+        ..Settings::default()
+    }
+}
+
 /// Exact counts of short prompts, where the feature brings a tokenizer.
 #[cfg(feature = "tiktoken")]
 fn counter() -> Option<Arc<dyn CountTokens>> {
@@ -233,70 +232,6 @@ impl fmt::Debug for Builder {
     }
 }
 
-/// The configuration file's form; kept apart from the words of the domain, which know no serde.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    mode: Option<ModeName>,
-    markers: Option<MarkersName>,
-    ttl: Option<TtlName>,
-    max_body: Option<usize>,
-    tenant: Option<Box<str>>,
-    route: Option<Box<str>>,
-    assume: Option<Box<str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ModeName {
-    Observe,
-    Place,
-    Reshape,
-}
-
-impl From<ModeName> for Mode {
-    fn from(name: ModeName) -> Self {
-        match name {
-            ModeName::Observe => Self::Observe,
-            ModeName::Place => Self::Place,
-            ModeName::Reshape => Self::Reshape,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum MarkersName {
-    Keep,
-    Replace,
-}
-
-impl From<MarkersName> for Markers {
-    fn from(name: MarkersName) -> Self {
-        match name {
-            MarkersName::Keep => Self::Keep,
-            MarkersName::Replace => Self::Replace,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-enum TtlName {
-    #[serde(rename = "5m")]
-    FiveMinutes,
-    #[serde(rename = "1h")]
-    OneHour,
-}
-
-impl From<TtlName> for Ttl {
-    fn from(name: TtlName) -> Self {
-        match name {
-            TtlName::FiveMinutes => Self::FiveMinutes,
-            TtlName::OneHour => Self::OneHour,
-        }
-    }
-}
-
 fn read(path: &Path) -> Result<(String, String), Error> {
     let name = path.display().to_string();
     match fs::read_to_string(path) {
@@ -308,6 +243,7 @@ fn read(path: &Path) -> Result<(String, String), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canon::{History, Rule};
 
     #[test]
     fn a_configuration_text_sets_what_it_names() {
@@ -319,6 +255,20 @@ mod tests {
         assert_eq!(builder.settings.max_body, 5);
         assert_eq!(builder.settings.ttl, Some(Ttl::OneHour));
         assert_eq!((&*builder.tenant, &*builder.route), ("t", "r"));
+    }
+
+    #[test]
+    fn rules_are_named_and_so_are_those_that_do_not_exist() {
+        let text = "rules = [\"tool_order\"]\nreshaped_from_first_turn = true";
+        let builder = Builder::new().config("a.toml", text).unwrap();
+        let settings = &builder.settings;
+        assert!(settings.rules.has(Rule::ToolOrder) && !settings.rules.has(Rule::ToolKeys));
+        assert_eq!(settings.history, History::FromFirstTurn);
+        let error = Builder::new().config("a.toml", "rules = [\"tool_odor\"]");
+        let text = error.unwrap_err().to_string();
+        for part in ["a.toml", "line 1", "tool_odor", "tool_order"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
     }
 
     #[test]

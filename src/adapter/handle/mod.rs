@@ -2,6 +2,7 @@
 
 mod books;
 mod builder;
+mod config;
 mod report;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,124 @@
+//! The configuration file's form, kept apart from the words of the domain, which know no serde.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+use crate::canon::{History, Rule};
+use crate::engine::Settings;
+use crate::error::Error;
+use crate::model::{Markers, Mode, Ttl};
+
+/// What a configuration file may set.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    mode: Option<ModeName>,
+    markers: Option<MarkersName>,
+    ttl: Option<TtlName>,
+    rules: Option<Vec<RuleName>>,
+    reshaped_from_first_turn: Option<bool>,
+    max_body: Option<usize>,
+    pub(super) tenant: Option<Box<str>>,
+    pub(super) route: Option<Box<str>>,
+    pub(super) assume: Option<Box<str>>,
+}
+
+impl Config {
+    /// Reads a TOML text; errors carry `file`, the line, and what would do instead.
+    pub(super) fn read(file: &str, text: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| Error::config(format!("{file}: {error}").trim_end()))
+    }
+
+    /// Puts what it names into the engine's settings.
+    pub(super) fn apply(&self, settings: &mut Settings) {
+        let Self {
+            mode,
+            markers,
+            ttl,
+            rules,
+            reshaped_from_first_turn,
+            max_body,
+            tenant: _,
+            route: _,
+            assume: _,
+        } = self;
+        settings.mode = mode.map_or(settings.mode, Into::into);
+        settings.markers = markers.map_or(settings.markers, Into::into);
+        settings.ttl = ttl.map(Into::into).or(settings.ttl);
+        settings.max_body = max_body.unwrap_or(settings.max_body);
+        if let Some(rules) = rules {
+            settings.rules = rules.iter().map(|name| name.0).collect();
+        }
+        if let Some(promised) = reshaped_from_first_turn {
+            settings.history = if *promised {
+                History::FromFirstTurn
+            } else {
+                History::Unknown
+            };
+        }
+    }
+}
+
+/// A rule by its name.
+struct RuleName(Rule);
+
+impl<'de> Deserialize<'de> for RuleName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Rule::parse(&name).map(Self).ok_or_else(|| {
+            let known = Rule::ALL.map(Rule::as_str).join("`, `");
+            D::Error::custom(format!("unknown rule `{name}`, expected one of `{known}`"))
+        })
+    }
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ModeName {
+    Observe,
+    Place,
+    Reshape,
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Observe => Self::Observe,
+            ModeName::Place => Self::Place,
+            ModeName::Reshape => Self::Reshape,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum MarkersName {
+    Keep,
+    Replace,
+}
+
+impl From<MarkersName> for Markers {
+    fn from(name: MarkersName) -> Self {
+        match name {
+            MarkersName::Keep => Self::Keep,
+            MarkersName::Replace => Self::Replace,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Deserialize)]
+enum TtlName {
+    #[serde(rename = "5m")]
+    FiveMinutes,
+    #[serde(rename = "1h")]
+    OneHour,
+}
+
+impl From<TtlName> for Ttl {
+    fn from(name: TtlName) -> Self {
+        match name {
+            TtlName::FiveMinutes => Self::FiveMinutes,
+            TtlName::OneHour => Self::OneHour,
+        }
+    }
+}
