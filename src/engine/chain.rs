@@ -1,7 +1,7 @@
 //! The chain of prefix digests, and what the request before this one in its conversation tells.
 
 use super::Conversation;
-use crate::model::{Digest, Fingerprint, Keyring, Prompt, Role, Section, Timestamp};
+use crate::model::{Digest, Fingerprint, Keyring, Prompt, Role, Section};
 
 /// The request before this one in its conversation.
 pub(super) struct Before {
@@ -9,8 +9,6 @@ pub(super) struct Before {
     pub(super) shared: usize,
     /// Blocks that one had.
     pub(super) blocks: usize,
-    /// When it was sent.
-    pub(super) at: Timestamp,
     /// Its prefixes that this turn should have extended and did not, since what precedes the
     /// conversation has changed: the ends of its tools, its system prompt and itself.
     pub(super) broken: Vec<Digest>,
@@ -47,7 +45,6 @@ pub(super) fn chain(
     let before = earlier.map(|earlier| Before {
         shared,
         blocks: earlier.chain.len(),
-        at: earlier.at,
         broken: broken(keyring, prompt, shared, earlier),
     });
     (chain, before)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::ledger::history::{Learned, Node, Nodes};
-use crate::model::{Digest, Fingerprint, Keyring, Timestamp};
+use crate::model::{Digest, Fingerprint, Keyring};
 use crate::wire::Remembered;
 
 /// The last body of a conversation, with the prefix chain that was computed for it.
@@ -18,24 +18,16 @@ pub struct Conversation {
     pub root: Digest,
     /// The fingerprint of the blocks up to and including each one.
     pub chain: Vec<Fingerprint>,
-    /// When it was sent.
-    pub at: Timestamp,
 }
 
 impl Conversation {
     /// Binds a body to its chain.
     #[must_use]
-    pub const fn new(
-        remembered: Arc<Remembered>,
-        root: Digest,
-        chain: Vec<Fingerprint>,
-        at: Timestamp,
-    ) -> Self {
+    pub const fn new(remembered: Arc<Remembered>, root: Digest, chain: Vec<Fingerprint>) -> Self {
         Self {
             remembered,
             root,
             chain,
-            at,
         }
     }
 

@@ -1,7 +1,6 @@
 //! The request's way: read, reshape if asked, look up, plan, splice.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -70,7 +69,7 @@ impl<'a> Draft<'a> {
         let earlier = earlier.filter(|earlier| earlier.root == root);
         let (chain, before) = chain(keyring, prompt, earlier.as_deref());
         let remembered = Arc::new(Remembered::new(body, reading));
-        let turn = Arc::new(Conversation::new(remembered, root, chain, now));
+        let turn = Arc::new(Conversation::new(remembered, root, chain));
         Ok(Self {
             engine,
             now,
@@ -90,7 +89,6 @@ impl<'a> Draft<'a> {
         let prices = self.model.prices.as_ref();
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
         let outlook = self.survey(keys, &rates, estimate.prefix_tokens);
-        self.learn_gap(keys, &rates, &outlook);
         let (plan, mut edits) = self.place(&rates, &outlook);
         let body = if edits.is_empty() {
             Some(self.body().clone()).filter(|body| body != original)
@@ -244,35 +242,6 @@ impl<'a> Draft<'a> {
             .collect();
         marks.sort_by_key(|mark| mark.tokens);
         marks
-    }
-
-    /// Books what the longer class would have earned in this turn. A conversation that branched
-    /// off tells nothing: which gap it had depends on the branch.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "token counts stay far below 2^53"
-    )]
-    fn learn_gap(&self, keys: [Digest; 2], rates: &Rates, outlook: &Outlook) {
-        let total = outlook.prefix_tokens.last().copied().unwrap_or(0);
-        let (gap, known) = match &self.before {
-            Some(before) if before.shared < before.blocks => return,
-            Some(before) => {
-                let last = before.shared.checked_sub(1);
-                let known = last.map_or(0, |at| outlook.tokens_to(at));
-                (self.now.since(before.at), known)
-            }
-            // What other conversations keep warm is not this one's to pay for.
-            None => (
-                Duration::ZERO,
-                outlook.warm.map_or(0, |(at, _)| outlook.tokens_to(at)),
-            ),
-        };
-        let rates = [rates.write_5m, rates.write_1h, rates.read];
-        for key in keys {
-            self.engine.memory.learn(key, &mut |learned| {
-                learned.turned(gap, known as f64, total as f64, rates);
-            });
-        }
     }
 }
 

@@ -35,9 +35,6 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Outlook {
     let mut known = ground.look_up(&found);
     let warm = ground.warm(&mut found, &mut known);
     let chances = ground.chances(&found, &known);
-    let latched = warm
-        .filter(|(block, _)| *block >= ground.prompt.end_of(Section::System))
-        .map(|(_, ttl)| ttl);
     let mut outlook = Outlook {
         prefix_tokens,
         warm,
@@ -45,7 +42,6 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Outlook {
     };
     outlook.ttl = ground
         .ttl
-        .or(latched)
         .unwrap_or_else(|| ground.lifetime(&found, &chances, &outlook));
     // Whoever reads to a deeper place has read to every shallower one.
     let mut deeper = 0.0_f64;
@@ -222,20 +218,21 @@ impl Ground<'_> {
         }
     }
 
-    /// The class to write with, for a conversation that is not bound to one yet.
+    /// The class to write with.
+    ///
+    /// Five minutes, which a read renews for nothing, unless they would earn nothing here while an
+    /// hour would: conversations that return only after longer gaps. A conversation that began
+    /// with the hour keeps it.
     #[expect(
         clippy::float_arithmetic,
         reason = "probabilities decide placement, never money"
     )]
     fn lifetime(&self, found: &[Candidate], chances: &[Reuse], outlook: &Outlook) -> Ttl {
-        if let Some(hour_pays) = self.hour_pays() {
-            return if hour_pays {
-                Ttl::OneHour
-            } else {
-                Ttl::FiveMinutes
-            };
+        let opening = self.prompt.end_of(Section::System);
+        let begun = outlook.warm.filter(|(block, _)| *block >= opening);
+        if let Some((_, Ttl::OneHour)) = begun {
+            return Ttl::OneHour;
         }
-        // No conversation to go by: what would the deepest write worth its price earn?
         let value = |ttl: Ttl| {
             let (write, read) = (self.rates.write(ttl), self.rates.write_5m - self.rates.read);
             let mut below = 0.0;
@@ -249,24 +246,11 @@ impl Ground<'_> {
             }
             best
         };
-        let (five, hour) = (value(Ttl::FiveMinutes), value(Ttl::OneHour));
-        if hour > five * MARGIN && hour > 0.0 {
+        if value(Ttl::FiveMinutes) <= 0.0 && value(Ttl::OneHour) > 0.0 {
             Ttl::OneHour
         } else {
             Ttl::FiveMinutes
         }
-    }
-
-    /// Whether conversations of this service, or of the scope, earn more with the longer class.
-    fn hour_pays(&self) -> Option<bool> {
-        let [scope, service] = self.keys;
-        let mut verdict = None;
-        for key in [service, scope] {
-            self.nodes.learned(&key, &mut |learned| {
-                verdict = verdict.or_else(|| learned.hour_pays());
-            });
-        }
-        verdict
     }
 }
 
@@ -277,9 +261,6 @@ enum Turn {
     Later,
 }
 
-/// How much better the longer class must look before it is chosen: estimates are noisy, and its
-/// premium is certain.
-const MARGIN: f64 = 1.1;
 #[expect(
     clippy::cast_precision_loss,
     reason = "token counts stay far below 2^53"

@@ -14,7 +14,8 @@ pub struct Budget {
     pub free: usize,
     last_hour: Option<usize>,
     first_five: Option<usize>,
-    automatic: Option<Ttl>,
+    /// Where the automatic marker will stand, and its class.
+    automatic: Option<(usize, Ttl)>,
 }
 
 impl Budget {
@@ -33,15 +34,19 @@ impl Budget {
             free: limits.max_breakpoints.saturating_sub(prompt.own_markers()),
             last_hour: own(Ttl::OneHour).next_back(),
             first_five: own(Ttl::FiveMinutes).next(),
-            automatic: prompt.auto_marker.map(|marker| marker.ttl),
+            automatic: prompt.auto_marker.and_then(|marker| {
+                // The provider walks back from the end to the first block that can carry it.
+                let at = prompt.blocks.iter().rposition(|block| block.markable)?;
+                Some((at, marker.ttl))
+            }),
         }
     }
 
     /// The class nearest to `wanted` that a marker on `block` may have; `None` when there is none.
     #[must_use]
     pub fn ttl_at(&self, block: usize, wanted: Ttl) -> Option<Ttl> {
-        let before_hour =
-            self.automatic == Some(Ttl::OneHour) || self.last_hour.is_some_and(|hour| block < hour);
+        let before_hour = matches!(self.automatic, Some((_, Ttl::OneHour)))
+            || self.last_hour.is_some_and(|hour| block < hour);
         let after_five = self.first_five.is_some_and(|five| block > five);
         match (before_hour, after_five) {
             (true, true) => None,
@@ -51,9 +56,10 @@ impl Budget {
         }
     }
 
-    /// Whether the caller's automatic marker already closes the request.
+    /// Whether the caller's automatic marker will stand on `block`, where another one of our class
+    /// would be refused, and one of its own class would be wasted.
     #[must_use]
-    pub const fn closes_itself(&self) -> bool {
-        self.automatic.is_some()
+    pub fn is_taken(&self, block: usize) -> bool {
+        self.automatic.is_some_and(|(at, _)| at == block)
     }
 }

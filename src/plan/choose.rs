@@ -80,10 +80,9 @@ fn may_stand(
     let Some(block) = prompt.blocks.get(candidate.block) else {
         return false;
     };
-    let closed = budget.closes_itself() && candidate.why == Why::Tail;
     block.markable
         && block.marker.is_none()
-        && !closed
+        && !budget.is_taken(candidate.block)
         && budget.ttl_at(candidate.block, outlook.ttl).is_some()
         && outlook.tokens_to(candidate.block).saturating_mul(whole)
             >= limits.min_tokens.saturating_mul(part)

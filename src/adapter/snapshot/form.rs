@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ledger::history::{Calibration, Entry, Hour, Learned, Node, Parts, Spot, Trial, Trials};
+use crate::ledger::history::{Calibration, Entry, Learned, Node, Parts, Spot, Trial, Trials};
 use crate::model::{Digest, Timestamp, Ttl};
 
 /// A digest as 32 hexadecimal digits.
@@ -157,8 +157,6 @@ pub(super) struct KnownScope {
     /// Prefix, block index, microseconds.
     branches: Vec<(Hex, u32, i64)>,
     calibration: KnownCalibration,
-    /// Gain, volume, turns.
-    hour: (Exact, Exact, u32),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -190,12 +188,6 @@ impl From<&Learned> for KnownScope {
             samples,
             ..
         } = parts.calibration;
-        let Hour {
-            gain,
-            volume,
-            turns,
-            ..
-        } = parts.hour;
         Self {
             trials: trials
                 .map(|(spot, trials)| ((*spot).into(), trials.into()))
@@ -208,7 +200,6 @@ impl From<&Learned> for KnownScope {
                 error: Exact(error),
                 samples,
             },
-            hour: (Exact(gain), Exact(volume), turns),
         }
     }
 }
@@ -217,7 +208,6 @@ impl From<KnownScope> for Learned {
     fn from(known: KnownScope) -> Self {
         let trials = known.trials.into_iter();
         let branches = known.branches.into_iter();
-        let (Exact(gain), Exact(volume), turns) = known.hour;
         let KnownCalibration {
             factors,
             error: Exact(error),
@@ -234,11 +224,6 @@ impl From<KnownScope> for Learned {
                 factors: factors.map(|Exact(factor)| factor),
                 error,
                 samples,
-            },
-            hour: Hour {
-                gain,
-                volume,
-                turns,
             },
         })
     }

@@ -1,9 +1,8 @@
 //! What was learned about one scope: chances by kind of spot, branch points, token calibration.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::{FIVE_MINUTES, ONE_HOUR, Spot, Trials};
+use super::{Spot, Trials};
 use crate::model::{Digest, Section, Timestamp};
 
 /// Branch points kept per scope; the least recently used one goes.
@@ -21,8 +20,6 @@ pub struct Parts {
     pub branches: Vec<(Digest, u32, Timestamp)>,
     /// Corrections of the token estimate.
     pub calibration: Calibration,
-    /// What the one-hour class would have earned.
-    pub hour: Hour,
 }
 
 /// What was learned about one scope.
@@ -33,30 +30,8 @@ pub struct Learned {
     branches: Vec<(Digest, u32, Timestamp)>,
     /// Corrections of the token estimate.
     pub calibration: Calibration,
-    hour: Hour,
 }
 
-/// What the one-hour class would have earned against the five-minute class, in token-writes at
-/// plain price; every turn of every conversation counts, whatever class it used.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Hour {
-    /// The gain so far, faded.
-    pub gain: f64,
-    /// Tokens sent so far, faded alike.
-    pub volume: f64,
-    /// Turns that were counted.
-    pub turns: u32,
-}
-
-/// Turns from which on the sum is trusted.
-const ENOUGH: u32 = 30;
-/// What one new turn leaves of the old ones: the last thousand count.
-const FADE: f64 = 0.999;
-/// The gain, as a share of the tokens sent, below which the longer class is not worth the risk.
-const MARGIN: f64 = 0.002;
-
-#[expect(clippy::float_arithmetic, reason = "expected gains in tokens")]
 impl Learned {
     /// What was stored earlier.
     #[must_use]
@@ -65,14 +40,12 @@ impl Learned {
             trials,
             mut branches,
             calibration,
-            hour,
         } = parts;
         branches.truncate(BRANCHES);
         Self {
             trials,
             branches,
             calibration,
-            hour,
         }
     }
 
@@ -83,7 +56,6 @@ impl Learned {
             trials: self.trials.clone(),
             branches: self.branches.clone(),
             calibration: self.calibration,
-            hour: self.hour,
         }
     }
 
@@ -110,41 +82,6 @@ impl Learned {
         self.branches
             .iter()
             .map(|(prefix, depth, _)| (prefix, *depth as usize))
-    }
-
-    /// A turn came `gap` after the one before, which had ended at `known` of its `total` tokens.
-    ///
-    /// The longer class would have kept `known` warm through a gap between five minutes and an
-    /// hour, would have been rewritten at its own price after a longer one, and always pays its
-    /// premium on what is new.
-    pub fn turned(&mut self, gap: Duration, known: f64, total: f64, rates: [f64; 3]) {
-        let [write_5m, write_1h, read] = rates;
-        let premium = write_1h - write_5m;
-        let mut gain = -premium * (total - known).max(0.0);
-        if gap >= ONE_HOUR {
-            gain -= premium * known;
-        } else if gap >= FIVE_MINUTES {
-            gain += (write_5m - read) * known;
-        }
-        let Hour {
-            gain: sum,
-            volume,
-            turns,
-        } = &mut self.hour;
-        *sum = *sum * FADE + gain;
-        *volume = *volume * FADE + total;
-        *turns = turns.saturating_add(1);
-    }
-
-    /// Whether the one-hour class pays for conversations; `None` before enough turns were seen.
-    #[must_use]
-    pub fn hour_pays(&self) -> Option<bool> {
-        let Hour {
-            gain,
-            volume,
-            turns,
-        } = self.hour;
-        (turns >= ENOUGH).then_some(gain > MARGIN * volume)
     }
 }
 

@@ -8,7 +8,7 @@ mod learned;
 mod node;
 mod trials;
 
-pub use learned::{Calibration, Hour, Learned, Parts};
+pub use learned::{Calibration, Learned, Parts};
 pub use node::{Entry, Node, Spot};
 pub use trials::{Trial, Trials};
 
