@@ -22,7 +22,7 @@ const LATER: usize = 66;
 /// One turn: its conversation, when it is sent, and the body.
 type Turn = (usize, f64, Value);
 
-/// Conversations under one system prompt, some of which parallel each other: one in three goes on,
+/// Conversations under one system prompt, some of which parallel each other: one in nine goes on,
 /// one in four pauses for longer than the shorter class lives, and one in five has a document.
 fn conversations(from: usize) -> Vec<Turn> {
     let mut turns = Vec::new();
@@ -35,7 +35,7 @@ fn conversations(from: usize) -> Vec<Turn> {
             format!("{} {number}", "A question about it. ".repeat(90))
         };
         let mut messages = vec![json!({"role":"user","content":opening})];
-        let count = if number % 3 == 0 { 6 } else { 1 };
+        let count = if number % 9 == 0 { 6 } else { 1 };
         let mut at = start;
         for turn in 0..count {
             turns.push((number, at, body(&messages)));
