@@ -154,6 +154,19 @@ mod tests {
     }
 
     #[test]
+    fn the_error_of_the_estimate_is_a_share_of_what_was_reported() {
+        let mut ledger = Ledger::default();
+        for (estimated_input, reported) in [(90, 100), (330, 300)] {
+            ledger.record(&Record {
+                estimated_input,
+                usage: Some(Usage::reported(reported, 0, 0, 0, 7)),
+                ..Record::default()
+            });
+        }
+        assert_eq!(ledger.totals().estimate_error(), Some(0.1));
+    }
+
+    #[test]
     fn labels_are_bounded() {
         let mut ledger = Ledger::default();
         for n in 0..3000 {

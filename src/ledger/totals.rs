@@ -53,6 +53,8 @@ pub struct Totals {
     pub cost_without_caching: Money,
     /// Premiums paid for writes that nobody read before they expired.
     pub waste: Money,
+    /// Input tokens by which the estimates were off, in either direction.
+    pub misestimated: u64,
 }
 
 impl Totals {
@@ -74,6 +76,18 @@ impl Totals {
         (input > 0).then(|| self.usage.read.unwrap_or(0) as f64 / input as f64)
     }
 
+    /// Tokens by which the estimates were off ÷ tokens reported; `None` while there are none.
+    #[must_use]
+    #[expect(
+        clippy::float_arithmetic,
+        clippy::cast_precision_loss,
+        reason = "a ratio for reports"
+    )]
+    pub fn estimate_error(&self) -> Option<f64> {
+        let input = self.usage.input()?;
+        (input > 0).then(|| self.misestimated as f64 / input as f64)
+    }
+
     pub(super) fn add(&mut self, record: &Record) {
         self.exchanges += 1;
         self.skipped += u64::from(record.skip.is_some());
@@ -92,6 +106,9 @@ impl Totals {
             if let Some(tokens) = one {
                 *total = Some(total.unwrap_or(0).saturating_add(tokens));
             }
+        }
+        if let (Some(input), None) = (usage.input(), record.skip) {
+            self.misestimated += input.abs_diff(record.estimated_input);
         }
         match (record.cost, record.cost_without_caching) {
             (Some(cost), Some(without)) => {
