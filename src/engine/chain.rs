@@ -88,10 +88,9 @@ fn broken(
     }
     let before = &earlier.remembered.prompt;
     let sections = [Section::Tools, Section::System, Section::Messages];
-    let ends = sections.iter().filter_map(|section| {
-        let part = before.blocks.get(..before.end_of(*section))?;
-        part.iter().rposition(|block| block.markable)
-    });
+    let ends = sections
+        .iter()
+        .filter_map(|section| before.markable_before(before.end_of(*section)));
     ends.filter(|end| *end >= shared)
         .filter_map(|end| earlier.prefix(keyring, end))
         .collect()

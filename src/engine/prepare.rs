@@ -168,11 +168,7 @@ impl<'a> Draft<'a> {
 
     /// The prefix on which the request ends, as far as it can carry a marker.
     fn tail(&self) -> Option<Digest> {
-        let at = self
-            .prompt()
-            .blocks
-            .iter()
-            .rposition(|block| block.markable)?;
+        let at = self.prompt().markable_before(self.prompt().blocks.len())?;
         self.prefix(at)
     }
 
@@ -215,18 +211,11 @@ impl<'a> Draft<'a> {
             || self.engine.settings.mode == Mode::Observe;
         let own = self.prompt().blocks.iter().enumerate().filter(|_| keep);
         let own = own.filter_map(|(at, block)| Some((at, block.marker?.ttl)));
-        let automatic = self
-            .prompt()
-            .auto_marker
-            .filter(|_| keep)
-            .and_then(|marker| {
-                let at = self
-                    .prompt()
-                    .blocks
-                    .iter()
-                    .rposition(|block| block.markable)?;
-                Some((at, marker.ttl))
-            });
+        let automatic = self.prompt().auto_marker.filter(|_| keep);
+        let automatic = automatic.and_then(|marker| {
+            let at = self.prompt().markable_before(self.prompt().blocks.len())?;
+            Some((at, marker.ttl))
+        });
         let ours = plan.breakpoints.iter().map(|one| (one.block, one.ttl));
         let mut marks: Vec<Mark> = own
             .chain(automatic)

@@ -67,11 +67,6 @@ impl Ground<'_> {
         found.iter().map(|one| self.node(one.block)).collect()
     }
 
-    fn markable_to(&self, block: usize) -> Option<usize> {
-        let part = self.prompt.blocks.get(..=block)?;
-        part.iter().rposition(|block| block.markable)
-    }
-
     /// The conversation went on without the prefixes it had: nobody will read those.
     fn give_up_broken(&self) {
         let broken = self.before.map_or(&[][..], |before| &before.broken);
@@ -93,7 +88,7 @@ impl Ground<'_> {
         let parted = self
             .before
             .filter(|before| 0 < before.shared && before.shared < before.blocks)
-            .and_then(|before| self.markable_to(before.shared - 1));
+            .and_then(|before| self.prompt.markable_before(before.shared));
         if let Some((block, prefix)) = parted.and_then(|at| Some((at, self.digest(at)?))) {
             let depth = u32::try_from(block).unwrap_or(u32::MAX);
             self.nodes.learn(scope, &mut |learned| {
@@ -153,7 +148,7 @@ impl Ground<'_> {
             let next = blocks.get(*at + 1).map(|block| block.role);
             here != Some(Role::Assistant) && next.is_none_or(|next| next == Role::Assistant)
         });
-        ends.filter_map(move |end| self.markable_to(end))
+        ends.filter_map(move |end| self.prompt.markable_before(end + 1))
             .filter(move |at| *at >= start)
     }
 

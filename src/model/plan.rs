@@ -121,8 +121,6 @@ pub enum Skip {
     Signed,
     /// No provider row matches the URL.
     UnknownEndpoint,
-    /// Another layer of this crate already handled it.
-    AlreadyHandled,
 }
 
 impl Skip {
@@ -140,7 +138,6 @@ impl Skip {
             Self::Encoded => "encoded",
             Self::Signed => "signed",
             Self::UnknownEndpoint => "unknown_endpoint",
-            Self::AlreadyHandled => "already_handled",
         }
     }
 }

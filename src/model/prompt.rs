@@ -217,6 +217,13 @@ impl Prompt {
             + usize::from(self.auto_marker.is_some())
     }
 
+    /// The last of the first `end` blocks that can carry a marker.
+    #[must_use]
+    pub fn markable_before(&self, end: usize) -> Option<usize> {
+        let part = self.blocks.get(..end)?;
+        part.iter().rposition(|block| block.markable)
+    }
+
     /// Index one past the last block of `section`; sections are contiguous and in order.
     #[must_use]
     pub fn end_of(&self, section: Section) -> usize {

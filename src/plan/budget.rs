@@ -36,7 +36,7 @@ impl Budget {
             first_five: own(Ttl::FiveMinutes).next(),
             automatic: prompt.auto_marker.and_then(|marker| {
                 // The provider walks back from the end to the first block that can carry it.
-                let at = prompt.blocks.iter().rposition(|block| block.markable)?;
+                let at = prompt.markable_before(prompt.blocks.len())?;
                 Some((at, marker.ttl))
             }),
         }

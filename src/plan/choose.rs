@@ -98,8 +98,7 @@ fn top(able: &[Candidate], warm: Option<usize>, rates: &Rates, outlook: &Outlook
 }
 
 /// Fills the free slots with the candidates that add most to the tokens a later request is
-/// expected to read: Σ (tokens − tokens of the marker below) × reuse, the optimal staircase for
-/// these few, by exhaustive choice one at a time.
+/// expected to read: Σ (tokens − tokens of the marker below) × reuse, the best one at a time.
 #[expect(
     clippy::float_arithmetic,
     reason = "probabilities decide placement, never money"
