@@ -20,7 +20,7 @@ use cachewright::adapter::memory::InProcess;
 use cachewright::engine::{End, Engine, Meta, Settings};
 use cachewright::model::Timestamp;
 use cachewright::provider::Catalog;
-use cachewright::wire::{Framing, Watcher};
+use cachewright::wire::{Framing, Messages, Watcher};
 
 fn main() {
     let samples = if std::env::args().any(|arg| arg == "--quick") {
@@ -209,7 +209,7 @@ fn watch(samples: usize) {
     );
     let ours = median(
         samples,
-        || Watcher::new(Framing::Sse),
+        || Watcher::new(&Messages, Framing::Sse),
         |mut watcher| {
             chunks.iter().for_each(|chunk| watcher.feed(chunk));
             usize::from(watcher.finish().usage.is_some())

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use cachewright::adapter::memory::InProcess;
 use cachewright::adapter::replay::{Job, Watch, replay};
 use cachewright::adapter::workload::Timed;
-use cachewright::engine::{Content, End, Engine, Meta, Settings};
+use cachewright::engine::{End, Engine, Framing, Meta, Settings};
 use cachewright::model::Timestamp;
 use cachewright::provider::Catalog;
 use cachewright::sim::Sim;
@@ -195,7 +195,7 @@ fn recorded_calls_keep_their_own_markers_and_their_acceptance() {
                 let _ = exchange.finish(now, End::Complete);
             }
             Err(refusal) => {
-                exchange.on_response(now, refusal.status, Content::Opaque);
+                let _ = exchange.on_response(now, refusal.status, Framing::Opaque);
                 let _ = exchange.finish(now, End::Failed);
             }
         }

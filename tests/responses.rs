@@ -1,7 +1,7 @@
 //! Watching responses: every way to cut a recording says the same.
 
 use cachewright::model::Usage;
-use cachewright::wire::{Framing, Seen, Watcher};
+use cachewright::wire::{Framing, Messages, Seen, Watcher};
 use proptest::prelude::*;
 
 const STREAM: &[u8] = include_bytes!("vectors/anthropic/stream.sse");
@@ -11,7 +11,7 @@ const ERROR: &[u8] = include_bytes!("vectors/anthropic/error.json");
 const MESSAGE: &[u8] = include_bytes!("vectors/anthropic/message.json");
 
 fn watch<'a>(framing: Framing, chunks: impl IntoIterator<Item = &'a [u8]>) -> Seen {
-    let mut watcher = Watcher::new(framing);
+    let mut watcher = Watcher::new(&Messages, framing);
     for chunk in chunks {
         watcher.feed(chunk);
     }
@@ -93,7 +93,7 @@ fn a_document_reports_at_its_end() {
     assert!(seen.ended());
     let cut = MESSAGE.get(..MESSAGE.len() - 3).unwrap();
     assert_eq!(whole(Framing::Json, cut), Seen::default());
-    let mut watcher = Watcher::with_limit(Framing::Json, MESSAGE.len() - 1);
+    let mut watcher = Watcher::with_limit(&Messages, Framing::Json, MESSAGE.len() - 1);
     watcher.feed(MESSAGE);
     assert_eq!(watcher.finish(), Seen::default());
     assert_eq!(whole(Framing::Opaque, MESSAGE), Seen::default());

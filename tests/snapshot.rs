@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cachewright::adapter::memory::InProcess;
 use cachewright::adapter::snapshot::Snapshot;
-use cachewright::engine::{Content, End, Engine, Exchange, Meta, Settings};
+use cachewright::engine::{End, Engine, Exchange, Framing, Meta, Settings};
 use cachewright::model::{Timestamp, Usage};
 use cachewright::provider::Catalog;
 use cachewright::sim::Sim;
@@ -86,7 +86,7 @@ fn drive(memory: &InProcess, sim: &mut Sim, turns: &[Turn]) -> Vec<(Bytes, Usage
         let request = sim.read(&body).unwrap();
         let usage = sim.serve("", now, now, &request).unwrap();
         let mut exchange = prepared.exchange;
-        exchange.on_response(now, 200, Content::Opaque);
+        let _ = exchange.on_response(now, 200, Framing::Opaque);
         exchange.on_usage(now, usage);
         open = Some((now, exchange));
         sent.push((body, usage));

@@ -3,7 +3,7 @@
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, Method};
 
-use crate::engine::{Content, Meta};
+use crate::engine::{Framing, Meta};
 use crate::model::Skip;
 
 /// Names the tenant of a request by a header, removed before the request is sent.
@@ -40,6 +40,10 @@ pub(crate) struct Caller {
     pub(crate) tenant: Box<str>,
     pub(crate) route: Box<str>,
     pub(crate) betas: Box<str>,
+    pub(crate) dialect: &'static str,
+    pub(crate) model: Box<str>,
+    pub(crate) place: Box<str>,
+    pub(crate) regional: bool,
 }
 
 impl Caller {
@@ -49,17 +53,21 @@ impl Caller {
         meta.tenant = &self.tenant;
         meta.route = &self.route;
         meta.betas = &self.betas;
+        meta.dialect = self.dialect;
+        meta.model = &self.model;
+        meta.place = &self.place;
+        meta.regional = self.regional;
         meta
     }
 }
 
 impl Head<'_> {
-    /// The verdict for a request to this provider, or to one that no row names.
-    pub(crate) fn verdict(&self, provider: Option<&str>) -> Verdict {
+    /// The verdict for a request to an endpoint that a row names, or to an unknown one.
+    pub(crate) fn verdict(&self, known: bool) -> Verdict {
         let json = self.declares_json();
         if self.method != Method::POST || self.path.ends_with(COUNTING) {
             Verdict::Forward
-        } else if provider.is_none() {
+        } else if !known {
             // What is not even JSON is not a prompt; what is JSON may be one to a provider that
             // nobody described, and the report says so.
             if json {
@@ -78,9 +86,9 @@ impl Head<'_> {
 
     /// The secret that names the account, if the head carries one.
     pub(crate) fn credential(&self) -> Option<&[u8]> {
-        let key = self.headers.get("x-api-key");
-        key.or_else(|| self.headers.get(AUTHORIZATION))
-            .map(|value| value.as_bytes())
+        const KEYS: [&str; 4] = ["x-api-key", "api-key", "x-goog-api-key", "authorization"];
+        let mut keys = KEYS.iter().filter_map(|name| self.headers.get(*name));
+        keys.next().map(|value| value.as_bytes())
     }
 
     /// The beta headers as one sorted list: order and spacing do not separate caches.
@@ -129,14 +137,15 @@ const SIGNATURES: [&str; 5] = [
 ];
 
 /// How a response with these headers is read.
-pub(crate) fn content(headers: &HeaderMap) -> Content {
+pub(crate) fn framing(headers: &HeaderMap) -> Framing {
     let encoded = headers
         .get(CONTENT_ENCODING)
         .is_some_and(|value| value.as_bytes() != b"identity");
     match essence(headers).as_deref() {
-        Some("text/event-stream") if !encoded => Content::Sse,
-        Some("application/json") if !encoded => Content::Json,
-        Some(_) | None => Content::Opaque,
+        Some("text/event-stream") if !encoded => Framing::Sse,
+        Some("application/vnd.amazon.eventstream") if !encoded => Framing::EventStream,
+        Some("application/json") if !encoded => Framing::Json,
+        Some(_) | None => Framing::Opaque,
     }
 }
 
@@ -168,7 +177,7 @@ mod tests {
             path,
             headers: &headers,
         };
-        head.verdict(Some("anthropic"))
+        head.verdict(true)
     }
 
     #[test]
@@ -238,8 +247,8 @@ mod tests {
             CONTENT_TYPE,
             "text/event-stream; charset=utf-8".parse().unwrap(),
         );
-        assert_eq!(content(&headers), Content::Sse);
+        assert_eq!(framing(&headers), Framing::Sse);
         headers.insert(CONTENT_ENCODING, "gzip".parse().unwrap());
-        assert_eq!(content(&headers), Content::Opaque);
+        assert_eq!(framing(&headers), Framing::Opaque);
     }
 }

@@ -12,7 +12,6 @@ use std::task::{Context, Poll, Waker, ready};
 
 use ::reqwest::{Body, Client, Error, Request, RequestBuilder, Response, ResponseBuilderExt};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderValue};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -21,7 +20,7 @@ use super::caller::{Head, ROUTE, TENANT, Verdict, take_label};
 use super::handle::Cachewright;
 use super::running::Running;
 use super::tower::{PromptCache, ResponseBody};
-use crate::engine::End;
+use crate::engine::{End, Verdict as Outcome};
 use crate::model::Skip;
 
 impl PromptCache<Client> {
@@ -48,27 +47,30 @@ impl PromptCache<Client> {
 
 impl<S> Service<Request> for PromptCache<S>
 where
-    S: Service<Request, Response = Response>,
+    S: Service<Request, Response = Response> + Clone,
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let running = match Sending::of(&request).is_repeated() {
-            true => None,
+        let (running, own) = match Sending::of(&request).is_repeated() {
+            true => (None, None),
             false => prepare(&self.cache, &mut request),
         };
+        let own = own.map(|request| (self.inner.clone(), request));
         let sending = Sending::of(&request);
         let body = buffered(&mut request);
         let sent = sending.during(|| self.inner.call(request));
         ResponseFuture {
             sent,
             running,
+            own,
+            again: false,
             sending,
             _body: body,
         }
@@ -77,44 +79,76 @@ where
 
 pin_project! {
     /// The response future of a wrapped reqwest client.
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<S, F> {
         #[pin]
         sent: F,
         running: Option<Running>,
+        // The caller's own request, while something else is sent in its place.
+        own: Option<(S, Request)>,
+        // Whether what was added was refused, and the own request waits for the service.
+        again: bool,
         sending: Sending,
         // Keeps the address that `sending` compares from being used again.
         _body: Option<Bytes>,
     }
 }
 
-impl<F, E> Future for ResponseFuture<F>
+impl<S> Future for ResponseFuture<S, S::Future>
 where
-    F: Future<Output = Result<Response, E>>,
+    S: Service<Request, Response = Response>,
 {
-    type Output = Result<Response, E>;
+    type Output = Result<Response, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let result = ready!(this.sending.during(|| this.sent.poll(cx)));
-        Poll::Ready(match (result, this.running.take()) {
-            (Ok(response), Some(running)) => Ok(watched(response, running)),
-            (Err(error), Some(mut running)) => {
-                running.finish(End::Failed);
-                Err(error)
+        let mut this = self.project();
+        loop {
+            if *this.again {
+                let Some((service, _)) = this.own else {
+                    // Only reachable when the inner service panicked in `call` and the future is
+                    // polled once more all the same.
+                    return Poll::Pending;
+                };
+                if let Err(error) = ready!(service.poll_ready(cx)) {
+                    *this.running = None;
+                    return Poll::Ready(Err(error));
+                }
+                if let Some((mut service, request)) = this.own.take() {
+                    let sent = Sending::of(&request).during(|| service.call(request));
+                    this.sent.set(sent);
+                    *this.again = false;
+                }
             }
-            (result, None) => result,
-        })
+            let sending = *this.sending;
+            let result = ready!(sending.during(|| this.sent.as_mut().poll(cx)));
+            return Poll::Ready(match (result, this.running.take()) {
+                (Ok(response), Some(mut running)) => {
+                    let verdict = running.on_response(response.status(), response.headers());
+                    if verdict == Outcome::Resend && this.own.is_some() {
+                        *this.running = Some(running);
+                        *this.again = true;
+                        continue;
+                    }
+                    Ok(watched(response, running))
+                }
+                (Err(error), Some(mut running)) => {
+                    running.finish(End::Failed);
+                    Err(error)
+                }
+                (result, None) => result,
+            });
+        }
     }
 }
 
-impl<F> fmt::Debug for ResponseFuture<F> {
+impl<S, F> fmt::Debug for ResponseFuture<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
 
-/// Decides, rewrites, and begins the exchange.
-fn prepare(cache: &Cachewright, request: &mut Request) -> Option<Running> {
+/// Decides, rewrites, and begins the exchange; gives back the caller's own request where another is
+/// sent in its place.
+fn prepare(cache: &Cachewright, request: &mut Request) -> (Option<Running>, Option<Request>) {
     let tenant = take_label(request.headers_mut(), &TENANT);
     let route = take_label(request.headers_mut(), &ROUTE);
     let head = Head {
@@ -125,27 +159,24 @@ fn prepare(cache: &Cachewright, request: &mut Request) -> Option<Running> {
     };
     let (caller, verdict) = cache.judge(head, tenant, route);
     match verdict {
-        Verdict::Forward => return None,
-        Verdict::Skip(why) => return cache.skipped(&caller, why),
+        Verdict::Forward => return (None, None),
+        Verdict::Skip(why) => return (cache.skipped(&caller, why), None),
         Verdict::Read => {}
     }
     let Some(body) = buffered(request) else {
-        return cache.skipped(&caller, Skip::NotBuffered);
+        return (cache.skipped(&caller, Skip::NotBuffered), None);
     };
     if body.len() > cache.max_body() {
-        return cache.skipped(&caller, Skip::TooLarge);
+        return (cache.skipped(&caller, Skip::TooLarge), None);
     }
-    let (rewritten, running) = cache.prepare(&caller, &body);
-    if let Some(body) = rewritten {
-        // A stale length is silent corruption: HTTP/1 would cut the body and the server answer 200.
-        if request.headers().contains_key(CONTENT_LENGTH) {
-            let length = HeaderValue::from(body.len());
-            request.headers_mut().insert(CONTENT_LENGTH, length);
-        }
+    let mut rewrite = cache.prepare(&caller, &body);
+    let own = rewrite.body.as_ref().and_then(|_| request.try_clone());
+    rewrite.fix(request.headers_mut());
+    if let Some(body) = rewrite.body.take() {
         // Plain bytes: `try_clone`, and with it every retry, keeps working.
         *request.body_mut() = Some(body.into());
     }
-    running
+    (rewrite.running, own)
 }
 
 /// The body's bytes, shared and not copied; `None` when they are not at hand.
@@ -163,8 +194,7 @@ fn buffered(request: &mut Request) -> Option<Bytes> {
 }
 
 /// The same response with a body that shows itself to the exchange.
-fn watched(response: Response, mut running: Running) -> Response {
-    running.on_response(response.status(), response.headers());
+fn watched(response: Response, running: Running) -> Response {
     // The way through `http` forgets the URL; it is put back the way reqwest reads it.
     let url = http::Response::builder().url(response.url().clone());
     let url = url.body(()).map(|url| url.into_parts().0.extensions);

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::caller;
 use super::handle::Cachewright;
-use crate::engine::{End, Exchange};
+use crate::engine::{End, Exchange, Verdict};
 
 /// An exchange with the handle that accounts for it.
 pub(crate) struct Running {
@@ -23,10 +23,14 @@ impl Running {
         }
     }
 
-    /// The response's head has arrived.
-    pub(crate) fn on_response(&mut self, status: StatusCode, headers: &HeaderMap) {
-        let content = caller::content(headers);
-        self.watch(|exchange, cache| exchange.on_response(cache.now(), status.as_u16(), content));
+    /// The response's head has arrived; says whether the caller's own body is to be sent instead.
+    pub(crate) fn on_response(&mut self, status: StatusCode, headers: &HeaderMap) -> Verdict {
+        let framing = caller::framing(headers);
+        let mut verdict = Verdict::Proceed;
+        self.watch(|exchange, cache| {
+            verdict = exchange.on_response(cache.now(), status.as_u16(), framing);
+        });
+        verdict
     }
 
     /// A chunk of the response's body has arrived.

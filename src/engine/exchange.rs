@@ -1,26 +1,30 @@
 //! One request and its response, from being sent to being accounted for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::estimate::Uncounted;
 use super::{Conversation, Engine, Memory, Meta};
 use crate::ledger::Record;
 use crate::ledger::history::{Entry, Node, Spot};
 use crate::model::{Digest, Skip, Timestamp, Ttl, Usage};
-use crate::provider::Model;
-use crate::wire::{Framing, Watcher};
+use crate::provider::{Catalog, Model};
+use crate::wire::{Dialect, Framing, Watcher};
 
-/// How a response is encoded.
+/// What the adapter does after a response's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Content {
-    /// One JSON document.
-    Json,
-    /// Server-sent events.
-    Sse,
-    /// Something whose usage cannot be seen.
-    Opaque,
+#[must_use]
+#[expect(clippy::exhaustive_enums, reason = "an adapter must know every order")]
+pub enum Verdict {
+    /// Hand the response on.
+    Proceed,
+    /// The provider may have refused what was added. Send the caller's own body, if it is at hand,
+    /// and show this exchange the head of the answer to that; hand this response on if it is not.
+    Resend,
 }
+
+/// For how long nothing is added where the provider refused it.
+const REFUSED_FOR: Duration = Duration::from_secs(3600);
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,8 @@ pub(super) struct Expected {
     /// What the conversation's next turn will be compared with, and its key.
     pub(super) turn: (Digest, Arc<Conversation>),
     pub(super) placed: usize,
+    /// Whether the body that is sent is not the caller's.
+    pub(super) changed: bool,
 }
 
 /// One request and its response, from being sent to being accounted for.
@@ -62,7 +68,12 @@ pub(super) struct Expected {
 /// The adapter calls `on_response` once, `on_bytes` per chunk, and `finish` exactly once.
 pub struct Exchange {
     memory: Arc<dyn Memory>,
+    catalog: Arc<Catalog>,
     record: Record,
+    dialect: Option<&'static dyn Dialect>,
+    /// The model by the path, for a body that was not read.
+    named: Box<str>,
+    regional: bool,
     model: Option<Model>,
     expected: Option<Expected>,
     watcher: Option<Watcher>,
@@ -113,7 +124,11 @@ impl Exchange {
         };
         Self {
             memory: Arc::clone(&engine.memory),
+            catalog: Arc::clone(&engine.catalog),
             record,
+            dialect: engine.dialect(meta),
+            named: meta.model.into(),
+            regional: meta.regional,
             model: None,
             expected: None,
             watcher: None,
@@ -123,16 +138,42 @@ impl Exchange {
     }
 
     /// The response's head has arrived: what was marked can be read from now on.
-    pub fn on_response(&mut self, _now: Timestamp, status: u16, content: Content) {
+    pub fn on_response(&mut self, now: Timestamp, status: u16, framing: Framing) -> Verdict {
         self.record.status = status;
-        self.watcher = match content {
-            Content::Json => Some(Watcher::new(Framing::Json)),
-            Content::Sse => Some(Watcher::new(Framing::Sse)),
-            Content::Opaque => None,
-        };
-        if (200..300).contains(&status) {
-            self.enter(None);
+        if self.refuses(status) {
+            // From now on the exchange is about the caller's own body.
+            self.record.resent = true;
+            self.record.breakpoints_placed = 0;
+            return Verdict::Resend;
         }
+        self.watcher = self.dialect.map(|dialect| Watcher::new(dialect, framing));
+        if (200..300).contains(&status) {
+            if self.record.resent {
+                self.refused(now);
+            } else {
+                self.enter(None);
+            }
+        }
+        Verdict::Proceed
+    }
+
+    /// Whether this status may be the answer to something that was added: a bad request, or what
+    /// Bedrock says of models without a cache.
+    fn refuses(&self, status: u16) -> bool {
+        let changed = self.expected.as_ref().is_some_and(|one| one.changed);
+        changed && !self.record.resent && matches!(status, 400 | 403 | 422)
+    }
+
+    /// The caller's own body was accepted where ours was not.
+    fn refused(&mut self, now: Timestamp) {
+        let Some(expected) = &mut self.expected else {
+            return;
+        };
+        expected.marks.clear();
+        let [scope, _] = expected.keys;
+        self.memory.learn(scope, &mut |learned| {
+            learned.refused_until = Some(now.plus(REFUSED_FOR));
+        });
     }
 
     /// A chunk of the response's body has arrived, whatever its borders.
@@ -165,6 +206,7 @@ impl Exchange {
         if let Some(seen) = self.watcher.take().map(Watcher::finish) {
             self.whole = seen.ended();
             self.usage = seen.usage;
+            self.recognize(seen.model.as_deref());
         }
         // A caller may stop reading right after the terminal event; the usage is final all the same.
         self.record.complete = self.whole || end == End::Complete;
@@ -246,14 +288,31 @@ impl Exchange {
         }
     }
 
+    /// The model of a body that was not read: by the path, or as the response names it.
+    fn recognize(&mut self, answered: Option<&str>) {
+        let named = Some(&*self.named).filter(|name| !name.is_empty());
+        if let (None, Some(id)) = (&self.model, named.or(answered)) {
+            let model = self.catalog.model(&self.record.provider, id);
+            self.record.model = model.name.clone();
+            self.record.model_known = model.limits.known;
+            self.model = Some(model);
+        }
+    }
+
     fn price(&mut self) {
-        let Some(prices) = self.model.as_ref().and_then(|model| model.prices) else {
+        let Some(usage) = self.usage else { return };
+        self.record.cost = usage.cost;
+        let Some(mut prices) = self.model.as_ref().and_then(|model| model.prices) else {
             return;
         };
-        let Some(usage) = self.usage else { return };
+        if self.regional
+            && let Some(provider) = self.catalog.provider(&self.record.provider)
+        {
+            prices = prices.dearer_by(provider.regional_percent);
+        }
         let Some(input) = usage.input() else { return };
         let tier = prices.tier(input);
-        self.record.cost = Some(tier.cost(&usage));
+        self.record.cost = usage.cost.or_else(|| Some(tier.cost(&usage)));
         self.record.cost_without_caching = Some(tier.cost_without_caching(&usage));
         self.record.premium = tier.write_premium(&usage);
     }

@@ -6,9 +6,10 @@ mod exchange;
 mod memory;
 mod prepare;
 mod settings;
+mod steer;
 mod survey;
 
-pub use exchange::{Content, End, Exchange};
+pub use exchange::{End, Exchange, Verdict};
 pub use memory::{Conversation, Forgetful, Memory};
 pub use settings::{Meta, Settings};
 
@@ -18,7 +19,8 @@ use bytes::Bytes;
 
 use crate::model::{Change, Plan, Skip, Timestamp, Ttl, Why};
 use crate::provider::Catalog;
-use crate::wire::{Dialect, Messages};
+use crate::wire::Dialect;
+pub use crate::wire::Framing;
 
 /// The engine: cheap to clone, shared by all requests of one wrapped client.
 #[derive(Clone, Debug)]
@@ -64,6 +66,13 @@ impl Engine {
         prepare::prepare(self, now, meta, body)
     }
 
+    /// What the body of such a request is written in.
+    fn dialect(&self, meta: &Meta<'_>) -> Option<&'static dyn Dialect> {
+        let provider = self.catalog.provider(meta.provider)?;
+        let endpoint = provider.endpoint(meta.dialect)?;
+        Some(endpoint.dialect)
+    }
+
     /// An exchange whose body was never seen, to be accounted for all the same.
     #[must_use]
     pub fn skipped(&self, now: Timestamp, meta: &Meta<'_>, why: Skip) -> Exchange {
@@ -81,21 +90,36 @@ pub struct Prepared {
     pub skip: Option<Skip>,
     /// The rest of the exchange.
     pub exchange: Exchange,
-    pub(crate) placed: Option<(Arc<Conversation>, Plan)>,
+    /// Headers to add, each only where the caller has none of its name.
+    pub headers: Vec<(Box<str>, Box<str>)>,
+    pub(crate) placed: Option<Placed>,
     pub(crate) changes: Vec<Change>,
+}
+
+/// What a plan was made for.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) turn: Arc<Conversation>,
+    pub(crate) plan: Plan,
+    pub(crate) dialect: &'static dyn Dialect,
 }
 
 impl Prepared {
     /// Where markers were placed, as JSON pointers into the body that is sent.
     #[must_use]
     pub fn placements(&self) -> Vec<Placement> {
-        let Some((turn, plan)) = &self.placed else {
+        let Some(Placed {
+            turn,
+            plan,
+            dialect,
+        }) = &self.placed
+        else {
             return Vec::new();
         };
         plan.breakpoints
             .iter()
             .map(|breakpoint| Placement {
-                pointer: Messages.pointer(&turn.remembered.prompt, breakpoint.block),
+                pointer: dialect.pointer(&turn.remembered.prompt, breakpoint.block),
                 ttl: breakpoint.ttl,
                 why: breakpoint.why,
             })
@@ -109,7 +133,13 @@ impl Prepared {
             let what = format!("breakpoint {} at {}", placement.ttl, placement.why.as_str());
             Change::new(placement.pointer, what)
         });
-        self.changes.iter().cloned().chain(placed).collect()
+        let members = self.placed.iter().flat_map(|placed| &placed.plan.members);
+        let members = members.map(|member| {
+            let what = format!("member {} added", member.value);
+            Change::new(format!("/{}", member.name), what)
+        });
+        let changes = self.changes.iter().cloned();
+        changes.chain(members).chain(placed).collect()
     }
 }
 

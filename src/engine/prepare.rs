@@ -7,16 +7,21 @@ use bytes::Bytes;
 use super::chain::{Before, chain};
 use super::estimate::{Estimate, Uncounted};
 use super::exchange::{Expected, Mark};
+use super::steer::{Steering, model_id};
 use super::survey::{Ground, survey};
-use super::{Conversation, Engine, Exchange, Meta, Prepared};
+use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared};
 use crate::canon;
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Change, Digest, Markers, Mode, Outlook, Plan, Prompt, Section, Skip, Thinking, Timestamp, Ttl,
+    Change, Digest, Markers, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Thinking,
+    Timestamp, Ttl,
 };
 use crate::plan::{Rates, plan};
-use crate::provider::Model;
-use crate::wire::{Dialect, Edit, Messages, Reading, Remembered, splice, splice_into, spliced_len};
+use crate::provider::{Endpoint, Model, Provider};
+use crate::wire::{
+    Dialect, Edit, Reading, Remembered, add_members, messages_last, splice, splice_into,
+    spliced_len,
+};
 
 pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &Bytes) -> Prepared {
     match Draft::read(engine, now, meta, body) {
@@ -25,6 +30,7 @@ pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &B
             body: None,
             skip: Some(why),
             exchange: Exchange::skipped(engine, now, meta, why),
+            headers: Vec::new(),
             placed: None,
             changes: Vec::new(),
         },
@@ -36,6 +42,8 @@ struct Draft<'a> {
     engine: &'a Engine,
     now: Timestamp,
     meta: &'a Meta<'a>,
+    provider: &'a Provider,
+    endpoint: &'a Endpoint,
     /// The body that markers go into (the caller's, or the one spelled canonically), its prompt
     /// and its prefixes.
     turn: Arc<Conversation>,
@@ -56,16 +64,27 @@ impl<'a> Draft<'a> {
         if body.len() > engine.settings.max_body {
             return Err(Skip::TooLarge);
         }
+        let provider = engine.catalog.provider(meta.provider);
+        let provider = provider.ok_or(Skip::UnknownEndpoint)?;
+        let endpoint = provider.endpoint(meta.dialect);
+        let endpoint = endpoint.ok_or(Skip::UnknownEndpoint)?;
         let account = account(engine, meta);
+        let ordered = match (engine.settings.mode, provider.messages_last) {
+            (Mode::Place | Mode::Reshape, true) => messages_last(body)?.map(Bytes::from),
+            (Mode::Observe, _) | (_, false) => None,
+        };
+        let body = ordered.as_ref().unwrap_or(body);
         let (body, changes) = match engine.settings.mode {
-            Mode::Reshape => reshape(engine, meta, body)?,
+            Mode::Reshape => reshape(engine, meta, endpoint.dialect, body)?,
             Mode::Observe | Mode::Place => (body.clone(), Vec::new()),
         };
-        let (reading, earlier, conversation) = recall_and_read(engine, account, &body)?;
-        let prompt = &reading.prompt;
-        let model = engine.catalog.model(meta.provider, &prompt.model);
+        let read = recall_and_read(engine, endpoint.dialect, account, &body)?;
+        let (reading, earlier, conversation) = read;
+        let id = model_id(&reading.prompt, meta);
+        let model = engine.catalog.model(meta.provider, id);
         let keyring = &engine.settings.keyring;
-        let root = keyring.scope(&[account.as_bytes(), prompt.model.as_bytes()]);
+        let root = keyring.scope(&[account.as_bytes(), id.as_bytes()]);
+        let prompt = &reading.prompt;
         let earlier = earlier.filter(|earlier| earlier.root == root);
         let (chain, before) = chain(keyring, prompt, earlier.as_deref());
         let remembered = Arc::new(Remembered::new(body, reading));
@@ -74,6 +93,8 @@ impl<'a> Draft<'a> {
             engine,
             now,
             meta,
+            provider,
+            endpoint,
             turn,
             conversation,
             changes,
@@ -89,7 +110,9 @@ impl<'a> Draft<'a> {
         let prices = self.model.prices.as_ref();
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
         let outlook = self.survey(keys, &rates, estimate.prefix_tokens);
-        let (plan, mut edits) = self.place(&rates, &outlook);
+        let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
+        let headers = self.steer(keys, &mut plan);
+        edits.extend(add_members(&self.turn.remembered, &plan.members));
         let body = if edits.is_empty() {
             Some(self.body().clone()).filter(|body| body != original)
         } else {
@@ -104,12 +127,18 @@ impl<'a> Draft<'a> {
             uncounted: estimate.uncounted,
             turn: (self.conversation, Arc::clone(&self.turn)),
             placed: plan.breakpoints.len(),
+            changed: body.is_some(),
         };
         Prepared {
             body,
             skip: None,
             exchange: Exchange::sent(self.engine, self.now, self.meta, self.model, expected),
-            placed: Some((self.turn, plan)),
+            headers,
+            placed: Some(Placed {
+                turn: self.turn,
+                plan,
+                dialect: self.endpoint.dialect,
+            }),
             changes: self.changes,
         }
     }
@@ -136,10 +165,10 @@ impl<'a> Draft<'a> {
             keyring: &settings.keyring,
             keys,
             before: self.before.as_ref(),
-            ttl: if limits.one_hour {
+            ttl: if limits.one_hour && self.sells(settings.ttl) {
                 settings.ttl
             } else {
-                Some(Ttl::FiveMinutes)
+                Some(limits.ttl)
             },
             rates,
             now: self.now,
@@ -185,23 +214,56 @@ impl<'a> Draft<'a> {
         estimate
     }
 
-    fn place(&self, rates: &Rates, outlook: &Outlook) -> (Plan, Vec<Edit>) {
-        let settings = &self.engine.settings;
-        if settings.mode == Mode::Observe {
+    /// Whether this class can be asked for here; no class at all always can.
+    fn sells(&self, ttl: Option<Ttl>) -> bool {
+        ttl.is_none_or(|ttl| self.provider.ttls.contains(&ttl))
+    }
+
+    /// Whether nothing may be added: by the user's word, or because the provider refused it.
+    fn is_observed(&self, [scope, _]: [Digest; 2]) -> bool {
+        let mut refused = None;
+        let memory = &self.engine.memory;
+        memory.learned(&scope, &mut |learned| refused = learned.refused_until);
+        self.engine.settings.mode == Mode::Observe || refused.is_some_and(|until| self.now < until)
+    }
+
+    fn steer(&self, keys: [Digest; 2], plan: &mut Plan) -> Vec<(Box<str>, Box<str>)> {
+        if self.is_observed(keys) {
+            return Vec::new();
+        }
+        let [_, service] = keys;
+        let steering = Steering {
+            settings: &self.engine.settings,
+            nodes: &*self.engine.memory,
+            prompt: self.prompt(),
+            model: &self.model,
+            endpoint: self.endpoint,
+            affinity: self.provider.affinity.as_ref(),
+            service,
+            conversation: self.conversation,
+            now: self.now,
+        };
+        steering.apply(plan)
+    }
+
+    fn place(&self, keys: [Digest; 2], rates: &Rates, outlook: &Outlook) -> (Plan, Vec<Edit>) {
+        if self.is_observed(keys) {
             return (Plan::default(), Vec::new());
         }
+        let settings = &self.engine.settings;
+        let dialect = self.endpoint.dialect;
         let limits = &self.model.limits;
         if settings.markers == Markers::Keep {
             let plan = plan(self.prompt(), limits, rates, outlook);
-            let edits = Messages.mark(self.body(), self.prompt(), &plan);
+            let edits = dialect.mark(self.body(), self.prompt(), &plan);
             return (plan, edits);
         }
         let mut bare = self.prompt().clone();
         bare.auto_marker = None;
         bare.blocks.iter_mut().for_each(|block| block.marker = None);
         let plan = plan(&bare, limits, rates, outlook);
-        let mut edits = Messages.unmark(self.prompt());
-        edits.extend(Messages.mark(self.body(), &bare, &plan));
+        let mut edits = dialect.unmark(self.prompt());
+        edits.extend(dialect.mark(self.body(), &bare, &plan));
         (plan, edits)
     }
 
@@ -216,9 +278,15 @@ impl<'a> Draft<'a> {
             let at = self.prompt().markable_before(self.prompt().blocks.len())?;
             Some((at, marker.ttl))
         });
+        let implicit = self
+            .prompt()
+            .implicit
+            .filter(|_| self.model.limits.regime == Regime::Exact && !plan.explicit_only);
+        let implicit = implicit.map(|at| (at, self.model.limits.ttl));
         let ours = plan.breakpoints.iter().map(|one| (one.block, one.ttl));
         let mut marks: Vec<Mark> = own
             .chain(automatic)
+            .chain(implicit)
             .chain(ours)
             .filter_map(|(at, ttl)| {
                 let prefix = self.prefix(at)?;
@@ -241,12 +309,18 @@ fn account(engine: &Engine, meta: &Meta<'_>) -> Digest {
         meta.account.as_bytes(),
         meta.tenant.as_bytes(),
         meta.betas.as_bytes(),
+        meta.place.as_bytes(),
     ])
 }
 
 type Recalled = (Reading, Option<Arc<Conversation>>, Digest);
 
-fn recall_and_read(engine: &Engine, account: Digest, body: &Bytes) -> Result<Recalled, Skip> {
+fn recall_and_read(
+    engine: &Engine,
+    dialect: &dyn Dialect,
+    account: Digest,
+    body: &Bytes,
+) -> Result<Recalled, Skip> {
     let keyring = &engine.settings.keyring;
     let mut known: Vec<Arc<Conversation>> = Vec::new();
     let mut recall = |name| {
@@ -256,7 +330,7 @@ fn recall_and_read(engine: &Engine, account: Digest, body: &Bytes) -> Result<Rec
             .map(|one| Arc::clone(&one.remembered))
             .collect()
     };
-    let reading = Messages.read(body, keyring, &mut recall)?;
+    let reading = dialect.read(body, keyring, &mut recall)?;
     let conversation = keyring.extend(account, reading.conversation);
     let earlier = reading.earlier.as_ref().and_then(|earlier| {
         let same = |one: &Arc<Conversation>| Arc::ptr_eq(&one.remembered, earlier);
@@ -272,13 +346,18 @@ fn recall_and_read(engine: &Engine, account: Digest, body: &Bytes) -> Result<Rec
 /// spelled otherwise than the first. Whether a conversation began in our spelling cannot be told
 /// from one request, so such requests are left alone from their first turn on, unless the user
 /// has promised it.
-fn reshape(engine: &Engine, meta: &Meta<'_>, body: &Bytes) -> Result<(Bytes, Vec<Change>), Skip> {
+fn reshape(
+    engine: &Engine,
+    meta: &Meta<'_>,
+    dialect: &dyn Dialect,
+    body: &Bytes,
+) -> Result<(Bytes, Vec<Change>), Skip> {
     let settings = &engine.settings;
-    let reading = Messages.read(body, &settings.keyring, &mut |_| Vec::new())?;
+    let reading = dialect.read(body, &settings.keyring, &mut |_| Vec::new())?;
     let prompt = &reading.prompt;
     let bound = engine
         .catalog
-        .model(meta.provider, &prompt.model)
+        .model(meta.provider, model_id(prompt, meta))
         .prefix_check
         || prompt.thinking != Thinking::Off;
     if bound && settings.history == canon::History::Unknown {

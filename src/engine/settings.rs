@@ -21,6 +21,12 @@ pub struct Settings {
     pub history: crate::canon::History,
     /// Counts short prompts more closely than by length, off the request's path.
     pub counter: Option<Arc<dyn CountTokens>>,
+    /// Whether a streamed chat that does not say so is made to report its usage, by one more chunk
+    /// without choices at its end.
+    pub stream_usage: bool,
+    /// Whether models that can keep entries for a day without a fee are asked to. It changes how
+    /// long the provider keeps data, so the user decides.
+    pub day_retention: bool,
     /// Bodies longer than this many bytes go through untouched (32 MiB, Anthropic's own limit for
     /// the Messages API, platform.claude.com errors page, 2026-08).
     pub max_body: usize,
@@ -37,6 +43,8 @@ impl Default for Settings {
             rules: crate::canon::Rules::default(),
             history: crate::canon::History::default(),
             counter: None,
+            stream_usage: false,
+            day_retention: false,
             max_body: 32 << 20,
             keyring: Keyring::new(b"cachewright"),
         }
@@ -57,6 +65,14 @@ pub struct Meta<'a> {
     pub route: &'a str,
     /// The set of beta headers, which can change the prefix.
     pub betas: &'a str,
+    /// The dialect of the body; empty for the provider's first.
+    pub dialect: &'a str,
+    /// The model, where the path names it and not the body.
+    pub model: &'a str,
+    /// Host, region, project: caches do not cross it.
+    pub place: &'a str,
+    /// Whether the endpoint is a regional one, which some providers charge more for.
+    pub regional: bool,
 }
 
 impl<'a> Meta<'a> {
@@ -69,6 +85,10 @@ impl<'a> Meta<'a> {
             tenant: "",
             route: "",
             betas: "",
+            dialect: "",
+            model: "",
+            place: "",
+            regional: false,
         }
     }
 }

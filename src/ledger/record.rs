@@ -5,7 +5,7 @@ use crate::model::{Digest, Money, Skip, Timestamp, Ttl, Usage};
 /// One exchange as it is accounted for. Never holds prompt text or keys.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-#[expect(clippy::struct_excessive_bools, reason = "two independent facts")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Record {
     /// When the request was sent.
     pub at: Timestamp,
@@ -37,6 +37,8 @@ pub struct Record {
     pub breakpoints: u32,
     /// Markers that were added.
     pub breakpoints_placed: u32,
+    /// Whether the provider refused what was added, and the caller's own body was sent after it.
+    pub resent: bool,
     /// Why the body was passed on untouched.
     pub skip: Option<Skip>,
     /// The warm prefix that was read, as far as it was foreseen.

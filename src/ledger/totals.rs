@@ -100,6 +100,7 @@ impl Totals {
             (&mut sum.plain, usage.plain),
             (&mut sum.read, usage.read),
             (&mut sum.write_5m, usage.write_5m),
+            (&mut sum.write_30m, usage.write_30m),
             (&mut sum.write_1h, usage.write_1h),
             (&mut sum.output, usage.output),
         ] {

@@ -1,5 +1,24 @@
 //! What a provider allows, and what the user asked for.
 
+use super::Ttl;
+
+/// How a model's cache decides what is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "planner and simulator must each know what a regime means"
+)]
+pub enum Regime {
+    /// At markers; a read finds entries some positions below a marker too.
+    #[default]
+    Breakpoints,
+    /// At markers and at an end of the provider's own choosing; a read finds what ended exactly at
+    /// a marker of the request.
+    Exact,
+    /// By itself: nothing in the request decides it, except where it is sent.
+    Automatic,
+}
+
 /// What one model of one provider allows and needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -13,8 +32,16 @@ pub struct Limits {
     pub lookback: usize,
     /// Whether a run of tool uses, or of tool results, is one position.
     pub collapse_runs: bool,
+    /// What decides where entries end.
+    pub regime: Regime,
+    /// The class of a marker that names none.
+    pub ttl: Ttl,
     /// Whether the one-hour class is on sale.
     pub one_hour: bool,
+    /// Whether tool definitions can be marked.
+    pub marks_tools: bool,
+    /// Whether tool results can be marked.
+    pub marks_results: bool,
     /// Whether the row was found for this very model; a guess is conservative and says so.
     pub known: bool,
 }
@@ -26,7 +53,11 @@ impl Limits {
         min_tokens: 4096,
         lookback: 20,
         collapse_runs: false,
+        regime: Regime::Breakpoints,
+        ttl: Ttl::FiveMinutes,
         one_hour: false,
+        marks_tools: true,
+        marks_results: true,
         known: false,
     };
 }

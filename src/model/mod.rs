@@ -11,10 +11,10 @@ mod tokens;
 mod usage;
 
 pub use digest::{Digest, Fingerprint, Keyring};
-pub use limits::{Limits, Markers, Mode};
+pub use limits::{Limits, Markers, Mode, Regime};
 pub use money::{Money, PriceTier, Prices};
 pub use outlook::{Candidate, Outlook};
-pub use plan::{Breakpoint, Change, Plan, Skip, Why};
+pub use plan::{Breakpoint, Change, Member, Plan, Skip, Why};
 pub use prompt::{Block, BlockKind, Form, Marker, Prompt, Role, Section, Span, Thinking};
 pub use time::{Timestamp, Ttl};
 pub use tokens::{CountTokens, Tokens};

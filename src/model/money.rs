@@ -4,7 +4,7 @@ use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 
-use super::Usage;
+use super::{Ttl, Usage};
 
 /// An amount in picodollars (10⁻¹² USD). One US dollar per million tokens is 10⁶ per token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,6 +125,8 @@ pub struct PriceTier {
     pub input: Money,
     /// Written with the five-minute class.
     pub write_5m: Money,
+    /// Written with the half-hour class.
+    pub write_30m: Money,
     /// Written with the one-hour class.
     pub write_1h: Money,
     /// Read from the cache.
@@ -134,16 +136,44 @@ pub struct PriceTier {
 }
 
 impl PriceTier {
-    /// A tier from its five prices: input, 5-minute write, 1-hour write, read, output.
+    /// A tier from five prices: input, 5-minute write, 1-hour write, read, output. A half-hour
+    /// write costs what a 5-minute write costs.
     #[must_use]
     pub const fn new(prices: [Money; 5]) -> Self {
         let [input, write_5m, write_1h, read, output] = prices;
         Self {
             input,
             write_5m,
+            write_30m: write_5m,
             write_1h,
             read,
             output,
+        }
+    }
+
+    /// The price of a write of this class.
+    #[must_use]
+    pub const fn write(&self, ttl: Ttl) -> Money {
+        match ttl {
+            Ttl::FiveMinutes => self.write_5m,
+            Ttl::HalfHour => self.write_30m,
+            Ttl::OneHour => self.write_1h,
+        }
+    }
+
+    /// The same tier dearer by this many percent, as regional endpoints are.
+    #[must_use]
+    pub fn dearer_by(&self, percent: u32) -> Self {
+        let dearer = |price: Money| {
+            Money::from_pico(price.as_pico().saturating_mul(100 + i128::from(percent)) / 100)
+        };
+        Self {
+            input: dearer(self.input),
+            write_5m: dearer(self.write_5m),
+            write_30m: dearer(self.write_30m),
+            write_1h: dearer(self.write_1h),
+            read: dearer(self.read),
+            output: dearer(self.output),
         }
     }
 
@@ -153,6 +183,7 @@ impl PriceTier {
         self.input.times(usage.plain.unwrap_or(0))
             + self.read.times(usage.read.unwrap_or(0))
             + self.write_5m.times(usage.write_5m.unwrap_or(0))
+            + self.write_30m.times(usage.write_30m.unwrap_or(0))
             + self.write_1h.times(usage.write_1h.unwrap_or(0))
             + self.output.times(usage.output.unwrap_or(0))
     }
@@ -161,6 +192,7 @@ impl PriceTier {
     #[must_use]
     pub fn write_premium(&self, usage: &Usage) -> Money {
         (self.write_5m - self.input).times(usage.write_5m.unwrap_or(0))
+            + (self.write_30m - self.input).times(usage.write_30m.unwrap_or(0))
             + (self.write_1h - self.input).times(usage.write_1h.unwrap_or(0))
     }
 
@@ -182,6 +214,17 @@ pub struct Prices {
 }
 
 impl Prices {
+    /// The same prices dearer by this many percent, as regional endpoints are.
+    #[must_use]
+    pub fn dearer_by(&self, percent: u32) -> Self {
+        Self {
+            standard: self.standard.dearer_by(percent),
+            short: self
+                .short
+                .map(|(most, tier)| (most, tier.dearer_by(percent))),
+        }
+    }
+
     /// One tier for every length.
     #[must_use]
     pub const fn flat(standard: PriceTier) -> Self {

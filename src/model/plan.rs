@@ -66,13 +66,42 @@ impl Why {
 pub struct Plan {
     /// In the order of the blocks.
     pub breakpoints: Vec<Breakpoint>,
+    /// Members to add to the body, each only where the caller has none of its name.
+    pub members: Vec<Member>,
+    /// Whether the provider is told to write at the markers only.
+    pub explicit_only: bool,
+}
+
+/// A member of the body's object: a routing key, a cache option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Member {
+    /// Its name, which needs no escapes.
+    pub name: Box<str>,
+    /// Its value as JSON.
+    pub value: Box<str>,
+}
+
+impl Member {
+    /// A member whose value is this JSON.
+    #[must_use]
+    pub fn new(name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
+        Self {
+            name: name.into(),
+            value: value.into(),
+        }
+    }
 }
 
 impl Plan {
     /// A plan of these markers, which must be in block order.
     #[must_use]
     pub const fn new(breakpoints: Vec<Breakpoint>) -> Self {
-        Self { breakpoints }
+        Self {
+            breakpoints,
+            members: Vec::new(),
+            explicit_only: false,
+        }
     }
 }
 

@@ -194,6 +194,9 @@ pub struct Prompt {
     pub blocks: Vec<Block>,
     /// The caller's top-level automatic marker, if any.
     pub auto_marker: Option<Marker>,
+    /// The block on which the provider itself will write an entry, where it does so beside the
+    /// markers and the caller has not told it otherwise.
+    pub implicit: Option<usize>,
     /// Fingerprint of the parameters whose change invalidates system and messages.
     pub system_salt: Fingerprint,
     /// Fingerprint of the parameters whose change invalidates messages only.

@@ -64,8 +64,9 @@ impl Timestamp {
 
 /// The lifetime class of a cache entry.
 ///
-/// Anthropic sells exactly these two (`cache_control.ttl`, platform.claude.com prompt-caching,
-/// 2026-08-22); an absent `ttl` means five minutes.
+/// Anthropic sells five minutes and one hour (`cache_control.ttl`, platform.claude.com
+/// prompt-caching, 2026-08-22; an absent `ttl` means five minutes), OpenAI half an hour from GPT-5.6
+/// on (`prompt_cache_options.ttl`, developers.openai.com prompt-caching, 2026-09-23).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(
     clippy::exhaustive_enums,
@@ -75,6 +76,8 @@ pub enum Ttl {
     /// Five minutes from the start of the last request that wrote or read the entry.
     #[default]
     FiveMinutes,
+    /// Half an hour (OpenAI from GPT-5.6 on).
+    HalfHour,
     /// One hour, at a higher write price.
     OneHour,
 }
@@ -85,6 +88,7 @@ impl Ttl {
     pub const fn duration(self) -> Duration {
         match self {
             Self::FiveMinutes => Duration::from_secs(300),
+            Self::HalfHour => Duration::from_secs(1800),
             Self::OneHour => Duration::from_secs(3600),
         }
     }
@@ -94,6 +98,7 @@ impl Ttl {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FiveMinutes => "5m",
+            Self::HalfHour => "30m",
             Self::OneHour => "1h",
         }
     }
@@ -103,6 +108,7 @@ impl Ttl {
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "5m" => Some(Self::FiveMinutes),
+            "30m" => Some(Self::HalfHour),
             "1h" => Some(Self::OneHour),
             _ => None,
         }

@@ -1,6 +1,6 @@
 //! What the limits and the caller's own markers leave free.
 
-use crate::model::{Limits, Prompt, Ttl};
+use crate::model::{Limits, Prompt, Regime, Ttl};
 
 /// How many markers may be added, and which lifetime class is allowed where.
 ///
@@ -30,15 +30,18 @@ impl Budget {
                 .filter(move |(_, block)| block.marker.is_some_and(|marker| marker.ttl == wanted))
                 .map(|(at, _)| at)
         };
+        let walked_back = prompt.auto_marker.and_then(|marker| {
+            // The provider walks back from the end to the first block that can carry it.
+            let at = prompt.markable_before(prompt.blocks.len())?;
+            Some((at, marker.ttl))
+        });
+        let implicit = prompt.implicit.filter(|_| limits.regime == Regime::Exact);
+        let taken = prompt.own_markers() + usize::from(implicit.is_some());
         Self {
-            free: limits.max_breakpoints.saturating_sub(prompt.own_markers()),
+            free: limits.max_breakpoints.saturating_sub(taken),
             last_hour: own(Ttl::OneHour).next_back(),
             first_five: own(Ttl::FiveMinutes).next(),
-            automatic: prompt.auto_marker.and_then(|marker| {
-                // The provider walks back from the end to the first block that can carry it.
-                let at = prompt.markable_before(prompt.blocks.len())?;
-                Some((at, marker.ttl))
-            }),
+            automatic: walked_back.or_else(|| Some((implicit?, limits.ttl))),
         }
     }
 

@@ -1,7 +1,9 @@
 //! How deep to write, and which markers to set besides.
 
 use super::{Budget, Rates};
-use crate::model::{Breakpoint, Candidate, Limits, Outlook, Plan, Prompt, Tokens, Why};
+use crate::model::{
+    BlockKind, Breakpoint, Candidate, Limits, Outlook, Plan, Prompt, Regime, Section, Tokens, Why,
+};
 
 /// A marker on a prefix whose estimate is below this share of the minimum is not worth its slot.
 /// The estimate may be off by a third on content it has never seen, and a marker below the minimum
@@ -14,6 +16,26 @@ const MINIMUM_SHARE: (Tokens, Tokens) = (1, 2);
 /// stands only on markable blocks that carry no marker yet.
 #[must_use]
 pub fn plan(prompt: &Prompt, limits: &Limits, rates: &Rates, outlook: &Outlook) -> Plan {
+    let place = |prompt: &Prompt| place(prompt, limits, rates, outlook);
+    let Some(implicit) = prompt.implicit.filter(|_| limits.regime == Regime::Exact) else {
+        return place(prompt);
+    };
+    let warm = outlook.warm.is_some_and(|(block, _)| block >= implicit);
+    let threshold = rates.break_even(outlook.ttl);
+    let mut deep = outlook.candidates.iter();
+    if warm || deep.any(|one| one.block >= implicit && one.reuse > threshold) {
+        return place(prompt);
+    }
+    // The provider would write an end that nobody is expected to read. Without a single marker
+    // that order would switch caching off altogether, so it needs one.
+    let mut explicit = prompt.clone();
+    explicit.implicit = None;
+    let mut plan = place(&explicit);
+    plan.explicit_only = !plan.breakpoints.is_empty();
+    plan
+}
+
+fn place(prompt: &Prompt, limits: &Limits, rates: &Rates, outlook: &Outlook) -> Plan {
     let budget = Budget::of(prompt, limits);
     if budget.free == 0 || own_markers_are_invalid(prompt, limits) {
         return Plan::default();
@@ -82,6 +104,8 @@ fn may_stand(
     };
     block.markable
         && block.marker.is_none()
+        && (limits.marks_tools || block.section != Section::Tools)
+        && (limits.marks_results || block.kind != BlockKind::ToolResult)
         && !budget.is_taken(candidate.block)
         && budget.ttl_at(candidate.block, outlook.ttl).is_some()
         && outlook.tokens_to(candidate.block).saturating_mul(whole)

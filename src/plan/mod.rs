@@ -21,6 +21,8 @@ use crate::model::{PriceTier, Ttl};
 pub struct Rates {
     /// A five-minute write.
     pub write_5m: f64,
+    /// A half-hour write.
+    pub write_30m: f64,
     /// A one-hour write.
     pub write_1h: f64,
     /// A read.
@@ -32,6 +34,7 @@ impl Rates {
     /// prices are unknown.
     pub const USUAL: Self = Self {
         write_5m: 1.25,
+        write_30m: 1.25,
         write_1h: 2.0,
         read: 0.1,
     };
@@ -49,6 +52,7 @@ impl Rates {
         }
         Self {
             write_5m: tier.write_5m.as_usd() / input,
+            write_30m: tier.write_30m.as_usd() / input,
             write_1h: tier.write_1h.as_usd() / input,
             read: tier.read.as_usd() / input,
         }
@@ -59,6 +63,7 @@ impl Rates {
     pub const fn write(&self, ttl: Ttl) -> f64 {
         match ttl {
             Ttl::FiveMinutes => self.write_5m,
+            Ttl::HalfHour => self.write_30m,
             Ttl::OneHour => self.write_1h,
         }
     }

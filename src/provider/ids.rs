@@ -15,12 +15,20 @@ pub(super) fn key(id: &str) -> Option<String> {
     Some(without_version(cut).replace('.', "-"))
 }
 
+/// Whether an id names an inference profile of one region.
+pub(super) fn is_regional(id: &str) -> bool {
+    let id = id.rsplit('/').next().unwrap_or(id).to_ascii_lowercase();
+    let mut regions = REGIONS.iter().filter(|region| **region != "global.");
+    regions.any(|region| id.starts_with(region))
+}
+
+const REGIONS: [&str; 8] = [
+    "us-gov.", "us.", "eu.", "apac.", "global.", "jp.", "au.", "ca.",
+];
+
 /// Regions stand before the vendor, as in `us.anthropic.` or `global.anthropic.` (Bedrock
 /// inference profiles, docs.aws.amazon.com/bedrock/latest/userguide, 2026-09).
 fn without_vendor(id: &str) -> &str {
-    const REGIONS: [&str; 8] = [
-        "us-gov.", "us.", "eu.", "apac.", "global.", "jp.", "au.", "ca.",
-    ];
     let local = REGIONS
         .iter()
         .find_map(|region| id.strip_prefix(region))

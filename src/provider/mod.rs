@@ -5,12 +5,14 @@
 
 mod fields;
 mod ids;
+mod paths;
 mod rows;
 
 use std::sync::OnceLock;
 
 use crate::error::Error;
-use crate::model::{Limits, Prices, Ttl};
+use crate::model::{Limits, Prices, Regime, Ttl};
+use crate::wire::{Dialect, MarkerStyle};
 use fields::File;
 use rows::ModelRow;
 
@@ -22,7 +24,7 @@ const DEFAULT_BYTES_PER_KTOK: u32 = 2700;
 const BUILTIN: [(&str, &str); 1] = [("anthropic.toml", include_str!("anthropic.toml"))];
 
 /// One provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 #[expect(
     clippy::struct_excessive_bools,
@@ -31,13 +33,12 @@ const BUILTIN: [(&str, &str); 1] = [("anthropic.toml", include_str!("anthropic.t
 pub struct Provider {
     /// Its name in configuration and reports, such as `anthropic`.
     pub name: Box<str>,
-    /// The wire dialect it speaks, such as `messages`.
-    pub dialect: Box<str>,
-    /// Hosts that serve it, without a port unless only that port does.
+    /// Hosts that serve it, a star standing for a region or a resource; without a port unless only
+    /// that port does.
     pub hosts: Vec<Box<str>>,
-    /// Paths of calls that carry a prompt.
-    pub paths: Vec<Box<str>>,
-    /// Lifetime classes on sale.
+    /// The dialects it speaks, and where.
+    pub endpoints: Vec<Endpoint>,
+    /// Lifetime classes on sale, the default first; empty where the provider names none.
     pub ttls: Vec<Ttl>,
     /// Markers per request, an automatic one included.
     pub max_breakpoints: usize,
@@ -47,10 +48,77 @@ pub struct Provider {
     pub collapse_runs: bool,
     /// Whether a marker at the top of the body places itself.
     pub automatic_marker: bool,
+    /// Whether only models with a row of their own are marked, because others refuse the marker.
+    pub known_models_only: bool,
+    /// Whether `messages` must be the body's last member for the cache to be found again.
+    pub messages_last: bool,
+    /// What steers equal prefixes to one machine, if anything does.
+    pub affinity: Option<Affinity>,
+    /// Providers whose models it serves under the same rules and prices.
+    pub models_from: Vec<Box<str>>,
+    /// By how many percent a regional endpoint is dearer than the global one.
+    pub regional_percent: u32,
     /// Where the row's facts were read.
     pub source: Box<str>,
     /// The date of that source, `YYYY-MM-DD`.
     pub as_of: Box<str>,
+}
+
+/// One dialect of a provider and the paths where it is spoken.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// The dialect with the marker it takes here.
+    pub dialect: &'static dyn Dialect,
+    /// Its name, such as `messages`.
+    pub name: &'static str,
+    /// How a marker is spelled.
+    pub marker: MarkerStyle,
+    /// Paths of calls that carry a prompt, such as `/model/{model}/converse`.
+    pub paths: Vec<Box<str>>,
+}
+
+/// What steers requests with one prefix to the machine that holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Affinity {
+    /// The body's member that carries the key.
+    pub field: Option<Box<str>>,
+    /// The header that carries the key.
+    pub header: Option<Box<str>>,
+    /// Whether one key names one conversation, or all that share tools and system prompt.
+    pub per: AffinityPer,
+    /// Whether only models whose cache decides by itself need the key.
+    pub automatic_only: bool,
+    /// Requests a minute that one key can take before they spill to other machines.
+    pub per_minute: Option<u32>,
+}
+
+/// What one affinity key stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "both are matched by the engine")]
+pub enum AffinityPer {
+    /// One conversation.
+    Conversation,
+    /// Everything with the same tools and system prompt, split when there is too much of it.
+    #[default]
+    Prefix,
+}
+
+/// A provider's endpoint as a request's host and path name it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Found<'a> {
+    /// The provider.
+    pub provider: &'a Provider,
+    /// Its endpoint.
+    pub endpoint: &'a Endpoint,
+    /// The model, where the path names it.
+    pub model: Option<String>,
+    /// Project and location, where the path names them: caches do not cross it.
+    pub place: String,
+    /// Whether it is a regional endpoint rather than the global one, as far as the path says.
+    pub regional: bool,
 }
 
 /// What is known about one model of one provider.
@@ -69,6 +137,8 @@ pub struct Model {
     pub prices: Option<Prices>,
     /// Bytes of prompt per thousand tokens: the prior of the estimator, and the simulator's ruler.
     pub bytes_per_ktok: u32,
+    /// Cached counts are multiples of this many tokens.
+    pub granularity: u64,
     /// Input tokens that stay plain although the last block is marked, for a text block and for a
     /// tool result (recorded traffic, 2026-08).
     pub residual: (u64, u64),
@@ -81,10 +151,66 @@ pub struct Model {
     pub keeps_thinking: bool,
     /// Whether a message in the middle of the conversation may have the role `system`.
     pub system_messages: bool,
+    /// Whether entries can be kept for a day without a fee.
+    pub day_retention: bool,
     /// Where the row's facts were read; empty where no row matched.
     pub source: Box<str>,
     /// The date of that source, `YYYY-MM-DD`; empty where no row matched.
     pub as_of: Box<str>,
+}
+
+impl Provider {
+    /// The endpoint at `path`, whatever the host. A prefix before the provider's own path does not
+    /// matter to gateways; see [`Provider::behind`].
+    #[must_use]
+    pub fn at(&self, path: &str) -> Option<Found<'_>> {
+        let path = path.split('?').next().unwrap_or_default();
+        let path = path.trim_end_matches('/');
+        self.endpoints.iter().find_map(|endpoint| {
+            let captured = endpoint.paths.iter().find_map(|pattern| {
+                let pattern = pattern.trim_end_matches('/');
+                paths::captures(pattern, path)
+            })?;
+            let elsewhere = captured
+                .location
+                .is_some_and(|location| location != "global");
+            Some(Found {
+                provider: self,
+                endpoint,
+                regional: elsewhere || captured.model.as_deref().is_some_and(ids::is_regional),
+                model: captured.model,
+                place: captured.place,
+            })
+        })
+    }
+
+    /// The endpoint at the end of `path`: gateways put a prefix of their own before it.
+    #[must_use]
+    pub fn behind(&self, path: &str) -> Option<Found<'_>> {
+        let starts = path.match_indices('/').map(|(at, _)| at);
+        starts
+            .filter_map(|at| path.get(at..))
+            .find_map(|rest| self.at(rest))
+    }
+
+    /// The endpoint that speaks this dialect; the first one when no dialect is named.
+    #[must_use]
+    pub fn endpoint(&self, dialect: &str) -> Option<&Endpoint> {
+        let mut endpoints = self.endpoints.iter();
+        endpoints.find(|endpoint| dialect.is_empty() || endpoint.name == dialect)
+    }
+
+    /// Puts this provider's limits around what a model's row says.
+    fn limit(&self, model: &mut Model) {
+        let limits = &mut model.limits;
+        let markable =
+            limits.regime != Regime::Automatic && (limits.known || !self.known_models_only);
+        limits.max_breakpoints = if markable { self.max_breakpoints } else { 0 };
+        limits.lookback = self.lookback;
+        limits.collapse_runs = self.collapse_runs && limits.known;
+        limits.one_hour &= self.ttls.contains(&Ttl::OneHour);
+        limits.ttl = self.ttls.first().copied().unwrap_or_default();
+    }
 }
 
 impl Model {
@@ -95,11 +221,13 @@ impl Model {
             limits: Limits::CONSERVATIVE,
             prices: None,
             bytes_per_ktok: DEFAULT_BYTES_PER_KTOK,
+            granularity: 1,
             residual: (3, 1),
             tool_instructions: 0,
             prefix_check: true,
             keeps_thinking: true,
             system_messages: true,
+            day_retention: false,
             source: "".into(),
             as_of: "".into(),
         }
@@ -137,22 +265,16 @@ impl Catalog {
         Ok(self)
     }
 
-    /// The provider that serves `host` and `path`, if a row says so. The query and a trailing
-    /// slash do not matter; a port matters only to a row that names one.
+    /// The endpoint at `host` and `path`, if a row says so. The query and a trailing slash do not
+    /// matter; a port matters only to a row that names one.
     #[must_use]
-    pub fn find(&self, host: &str, path: &str) -> Option<&Provider> {
+    pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let bare = host.split(':').next().unwrap_or_default();
-        let path = path.split('?').next().unwrap_or_default();
-        let path = path.trim_end_matches('/');
-        self.providers.iter().find(|row| {
-            let hosts = row.hosts.iter().map(AsRef::as_ref);
-            let mut paths = row.paths.iter().map(AsRef::as_ref);
-            hosts
-                .into_iter()
-                .any(|known: &str| known == host || known == bare)
-                && paths.any(|known: &str| known.trim_end_matches('/') == path)
-        })
+        let mut serving = self.providers.iter().filter(|row| {
+            let mut hosts = row.hosts.iter();
+            hosts.any(|pattern| paths::is_host(pattern, &host))
+        });
+        serving.find_map(|row| row.at(path))
     }
 
     /// The provider of this name.
@@ -162,13 +284,20 @@ impl Catalog {
     }
 
     /// The model with this id at this provider: ids are normalised (dates, dots and dashes, region
-    /// and vendor prefixes, ARNs). An unknown one gets conservative limits, no prices, and
+    /// and vendor prefixes, ARNs). Where the provider has no row of its own for it, those whose
+    /// models it serves are asked. An unknown one gets conservative limits, no prices, and
     /// `limits.known == false`.
     #[must_use]
     pub fn model(&self, provider: &str, id: &str) -> Model {
-        self.row(provider, &id.trim().to_ascii_lowercase())
-            .or_else(|| self.row(provider, &ids::key(id)?))
-            .map_or_else(|| Model::unknown(id), |row| row.model.clone())
+        let Some(owner) = self.provider(provider) else {
+            return Model::unknown(id);
+        };
+        let mut model = self
+            .known(owner, &id.trim().to_ascii_lowercase())
+            .or_else(|| self.known(owner, &ids::key(id)?))
+            .map_or_else(|| Model::unknown(id), |row| row.model.clone());
+        owner.limit(&mut model);
+        model
     }
 
     /// All models of one provider, in the order of their rows.
@@ -182,6 +311,13 @@ impl Catalog {
     /// All providers, in the order of their rows.
     pub fn providers(&self) -> impl Iterator<Item = &Provider> {
         self.providers.iter()
+    }
+
+    fn known(&self, owner: &Provider, key: &str) -> Option<&ModelRow> {
+        let others = owner.models_from.iter().map(AsRef::as_ref);
+        std::iter::once(&*owner.name)
+            .chain(others)
+            .find_map(|provider: &str| self.row(provider, key))
     }
 
     fn row(&self, provider: &str, key: &str) -> Option<&ModelRow> {
@@ -299,7 +435,7 @@ mod tests {
     #[test]
     fn a_host_and_path_find_their_provider() {
         let rows = Catalog::builtin();
-        let name = |host, path| rows.find(host, path).map(|row| row.name.as_ref());
+        let name = |host, path| rows.find(host, path).map(|found| &*found.provider.name);
         assert_eq!(name("api.anthropic.com", "/v1/messages"), Some("anthropic"));
         assert_eq!(
             name("API.anthropic.com:443", "/v1/messages/?beta=true"),

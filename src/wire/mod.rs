@@ -1,20 +1,31 @@
 //! Dialects: bytes to model, edits to bytes. One file per dialect; no dialect re-serializes.
 
+mod chat;
+mod converse;
 mod earlier;
 mod edit;
+mod generate;
+mod members;
 mod messages;
+mod responses;
 mod scan;
 mod sse;
-mod usage;
+mod style;
 mod watch;
 
 use bytes::Bytes;
 
 use crate::model::{Keyring, Plan, Prompt, Skip};
 
+pub use chat::Chat;
+pub use converse::Converse;
 pub use earlier::{Reading, Recall, Remembered};
 pub use edit::{Edit, splice, splice_into, spliced_len};
+pub use generate::Generate;
+pub use members::{add_members, messages_last};
 pub use messages::Messages;
+pub use responses::Responses;
+pub use style::{DIALECTS, MarkerStyle, dialect};
 pub use watch::{Framing, Progress, Seen, Watcher};
 
 /// How one wire format spells a prompt and its usage. No state.
@@ -37,4 +48,15 @@ pub trait Dialect: std::fmt::Debug + Send + Sync {
     /// JSON pointer of the object that carries the marker of this block once it is placed; empty
     /// when there is no such block.
     fn pointer(&self, prompt: &Prompt, block: usize) -> String;
+
+    /// Whether an event whose data begins like this may carry usage, an end or an error. Nearly all
+    /// events are content and say so in their first bytes; what is let through is still parsed.
+    fn may_matter(&self, data: &[u8]) -> bool;
+
+    /// Takes in one event of a stream. `name` is the frame's own event type, empty where the
+    /// framing gives none or the data repeats it.
+    fn event(&self, seen: &mut Seen, name: &str, data: &[u8]);
+
+    /// Takes in a response that is one JSON document.
+    fn document(&self, seen: &mut Seen, body: &[u8]);
 }

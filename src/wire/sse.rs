@@ -39,11 +39,16 @@ enum FirstLine {
 }
 
 /// Decides by the first line of an event's data whether the event is worth collecting.
-pub(super) type Wanted = fn(&[u8]) -> bool;
+pub(super) type Wanted<'a> = &'a dyn Fn(&[u8]) -> bool;
 
 impl Events {
     /// Takes in a chunk; `on_event` sees the data of each wanted event that it completes.
-    pub(super) fn feed(&mut self, chunk: &[u8], wanted: Wanted, on_event: &mut dyn FnMut(&[u8])) {
+    pub(super) fn feed(
+        &mut self,
+        chunk: &[u8],
+        wanted: Wanted<'_>,
+        on_event: &mut dyn FnMut(&[u8]),
+    ) {
         let mut rest = chunk;
         while let Some(end) = memchr(b'\n', rest) {
             let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
@@ -64,7 +69,7 @@ impl Events {
     }
 
     /// Takes in the end of the stream. An event that its blank line never followed still counts.
-    pub(super) fn finish(&mut self, wanted: Wanted, on_event: &mut dyn FnMut(&[u8])) {
+    pub(super) fn finish(&mut self, wanted: Wanted<'_>, on_event: &mut dyn FnMut(&[u8])) {
         let line = std::mem::take(&mut self.partial);
         self.line(&line, wanted, on_event);
         self.line(b"", wanted, on_event);
@@ -80,7 +85,7 @@ impl Events {
         }
     }
 
-    fn line(&mut self, line: &[u8], wanted: Wanted, on_event: &mut dyn FnMut(&[u8])) {
+    fn line(&mut self, line: &[u8], wanted: Wanted<'_>, on_event: &mut dyn FnMut(&[u8])) {
         let mut line = line.strip_suffix(b"\r").unwrap_or(line);
         if self.first_line == FirstLine::Ahead {
             self.first_line = FirstLine::Seen;
@@ -101,7 +106,7 @@ impl Events {
         self.data_line(value.strip_prefix(b" ").unwrap_or(value), wanted);
     }
 
-    fn data_line(&mut self, value: &[u8], wanted: Wanted) {
+    fn data_line(&mut self, value: &[u8], wanted: Wanted<'_>) {
         match self.state {
             State::Dropped => return,
             State::Empty if !wanted(value) => {
@@ -127,7 +132,7 @@ mod tests {
     fn events(stream: &[u8], step: usize) -> Vec<String> {
         let mut seen = Vec::new();
         let mut events = Events::default();
-        let wanted: Wanted = |data| !data.starts_with(b"no");
+        let wanted: Wanted<'_> = &|data: &[u8]| !data.starts_with(b"no");
         let mut on_event = |data: &[u8]| seen.push(String::from_utf8(data.to_vec()).unwrap());
         for chunk in stream.chunks(step) {
             events.feed(chunk, wanted, &mut on_event);
@@ -155,7 +160,7 @@ mod tests {
         }
         let mut endless = Events::default();
         for _ in 0..5000 {
-            endless.feed(&[b'x'; 1000], |_| true, &mut |_| panic!("no event ended"));
+            endless.feed(&[b'x'; 1000], &|_| true, &mut |_| panic!("no event ended"));
         }
         assert!(endless.partial.capacity() <= 2 * MAX_EVENT);
     }

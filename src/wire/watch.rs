@@ -1,9 +1,7 @@
 //! Watches a response go by: what it used, how it ended. Nothing is held back.
 
-use memchr::memmem;
-
+use super::Dialect;
 use super::sse::Events;
-use super::usage::Body;
 use crate::model::Usage;
 
 /// How a response is framed.
@@ -17,6 +15,8 @@ pub enum Framing {
     Json,
     /// Server-sent events.
     Sse,
+    /// Amazon's binary event stream (`application/vnd.amazon.eventstream`).
+    EventStream,
     /// Something whose usage cannot be seen.
     Opaque,
 }
@@ -67,6 +67,7 @@ pub enum Progress {
 /// Looks at a response chunk by chunk, whatever the chunks' borders.
 #[derive(Debug)]
 pub struct Watcher {
+    dialect: &'static dyn Dialect,
     source: Source,
     seen: Seen,
 }
@@ -86,25 +87,26 @@ enum Source {
 const MAX_DOCUMENT: usize = 8 << 20;
 
 impl Watcher {
-    /// A watcher for a response of this framing.
+    /// A watcher for a response in this dialect and framing.
     #[must_use]
-    pub fn new(framing: Framing) -> Self {
-        Self::with_limit(framing, MAX_DOCUMENT)
+    pub fn new(dialect: &'static dyn Dialect, framing: Framing) -> Self {
+        Self::with_limit(dialect, framing, MAX_DOCUMENT)
     }
 
     /// A watcher that keeps at most `limit` bytes of a JSON document on the side; of a longer one
     /// nothing is reported.
     #[must_use]
-    pub fn with_limit(framing: Framing, limit: usize) -> Self {
+    pub fn with_limit(dialect: &'static dyn Dialect, framing: Framing, limit: usize) -> Self {
         let source = match framing {
             Framing::Json => Source::Json {
                 copy: Vec::new(),
                 limit,
             },
             Framing::Sse => Source::Sse(Events::default()),
-            Framing::Opaque => Source::Opaque,
+            Framing::EventStream | Framing::Opaque => Source::Opaque,
         };
         Self {
+            dialect,
             source,
             seen: Seen::default(),
         }
@@ -118,8 +120,10 @@ impl Watcher {
             }
             Source::Json { .. } => self.source = Source::Opaque,
             Source::Sse(events) => {
-                let seen = &mut self.seen;
-                events.feed(chunk, may_matter, &mut |data| event(seen, data));
+                let (dialect, seen) = (self.dialect, &mut self.seen);
+                events.feed(chunk, &|data| dialect.may_matter(data), &mut |data| {
+                    dialect.event(seen, "", data);
+                });
             }
             Source::Opaque => {}
         }
@@ -134,72 +138,16 @@ impl Watcher {
     /// What the response said, complete or cut.
     #[must_use]
     pub fn finish(self) -> Seen {
-        let mut seen = self.seen;
+        let (dialect, mut seen) = (self.dialect, self.seen);
         match self.source {
-            Source::Json { copy, .. } => document(&mut seen, &copy),
+            Source::Json { copy, .. } => dialect.document(&mut seen, &copy),
             Source::Sse(mut events) => {
-                events.finish(may_matter, &mut |data| event(&mut seen, data));
+                events.finish(&|data| dialect.may_matter(data), &mut |data| {
+                    dialect.event(&mut seen, "", data);
+                });
             }
             Source::Opaque => {}
         }
         seen
-    }
-}
-
-/// Whether an event's first line leaves it possible that the event carries usage or an end. Nearly
-/// all events are content, and say so in their first bytes.
-fn may_matter(data: &[u8]) -> bool {
-    !data.starts_with(br#"{"type":"content_block_"#)
-        && !data.starts_with(br#"{"type": "content_block_"#)
-}
-
-fn event(seen: &mut Seen, data: &[u8]) {
-    // A second, slower look at what is spelled unusually; what it lets through is still parsed.
-    let matters =
-        memmem::find(data, b"message_").is_some() || memmem::find(data, b"error").is_some();
-    let Some(body) = matters.then(|| serde_json::from_slice::<Body>(data)) else {
-        return;
-    };
-    let Ok(body) = body else { return };
-    match body.kind.as_deref() {
-        Some("message_start") => {
-            seen.progress = seen.progress.max(Progress::Started);
-            if let Some(message) = &body.message {
-                note(seen, message);
-            }
-        }
-        Some("message_delta") => {
-            note(seen, &body);
-            if let Some(delta) = &body.delta {
-                note(seen, delta);
-            }
-        }
-        Some("message_stop") => seen.progress = Progress::Ended,
-        Some("error") => seen.error = body.error().or_else(|| Some("error".into())),
-        _ => {}
-    }
-}
-
-fn document(seen: &mut Seen, copy: &[u8]) {
-    let Ok(body) = serde_json::from_slice::<Body>(copy) else {
-        return;
-    };
-    seen.progress = Progress::Ended;
-    seen.error = body.error();
-    // An error reports no usage, whatever a gateway adds to it.
-    if seen.error.is_none() {
-        note(seen, &body);
-    }
-}
-
-fn note(seen: &mut Seen, body: &Body) {
-    if let Some(counts) = &body.usage {
-        seen.usage = Some(counts.after(seen.usage));
-    }
-    if body.model.is_some() {
-        seen.model.clone_from(&body.model);
-    }
-    if body.stop_reason.is_some() {
-        seen.stop_reason.clone_from(&body.stop_reason);
     }
 }

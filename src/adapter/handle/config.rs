@@ -110,6 +110,8 @@ impl From<MarkersName> for Markers {
 enum TtlName {
     #[serde(rename = "5m")]
     FiveMinutes,
+    #[serde(rename = "30m")]
+    HalfHour,
     #[serde(rename = "1h")]
     OneHour,
 }
@@ -118,6 +120,7 @@ impl From<TtlName> for Ttl {
     fn from(name: TtlName) -> Self {
         match name {
             TtlName::FiveMinutes => Self::FiveMinutes,
+            TtlName::HalfHour => Self::HalfHour,
             TtlName::OneHour => Self::OneHour,
         }
     }

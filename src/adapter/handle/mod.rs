@@ -10,6 +10,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 
 use self::books::Books;
 pub use self::builder::Builder;
@@ -21,6 +23,7 @@ use super::tower::{PromptCache, PromptCacheLayer};
 use crate::engine::Engine;
 use crate::ledger::{Group, Record, Totals};
 use crate::model::{Skip, Timestamp};
+use crate::provider::Found;
 
 /// One installation: wrap clients with it, then ask it what happened.
 ///
@@ -156,8 +159,8 @@ impl Cachewright {
         tenant: Option<Box<str>>,
         route: Option<Box<str>>,
     ) -> (Caller, Verdict) {
-        let provider = self.provider(head);
-        let verdict = head.verdict(provider);
+        let found = self.endpoint(head);
+        let verdict = head.verdict(found.is_some());
         if verdict == Verdict::Forward {
             return (Caller::default(), verdict);
         }
@@ -166,32 +169,33 @@ impl Cachewright {
             let digest = keyring.scope(&[b"account", secret]);
             digest.to_string().into()
         });
-        let caller = Caller {
-            provider: provider.map(Into::into).unwrap_or_default(),
+        let mut caller = Caller {
             account: account.unwrap_or_default(),
             tenant: tenant.unwrap_or_else(|| self.shared.tenant.clone()),
             route: route.unwrap_or_else(|| self.shared.route.clone()),
             betas: head.betas(),
+            ..Caller::default()
         };
+        if let Some(found) = found {
+            caller.provider = found.provider.name.clone();
+            caller.dialect = found.endpoint.name;
+            caller.model = found.model.unwrap_or_default().into();
+            caller.place = format!("{}{}", head.host, found.place).into();
+            caller.regional = found.regional;
+        }
         (caller, verdict)
     }
 
-    /// The body to send instead, if it changed, and the exchange. Should our side fail, the body
-    /// goes through as it is and there is no exchange.
-    pub(crate) fn prepare(
-        &self,
-        caller: &Caller,
-        body: &Bytes,
-    ) -> (Option<Bytes>, Option<Running>) {
+    /// What to send instead of the caller's request. Should our side fail, it goes through as it is
+    /// and there is no exchange.
+    pub(crate) fn prepare(&self, caller: &Caller, body: &Bytes) -> Rewrite {
         let engine = &self.shared.engine;
         let prepared = shielded(|| engine.prepare(self.now(), &caller.meta(), body));
-        match prepared {
-            Some(prepared) => {
-                let running = Running::new(self.clone(), prepared.exchange);
-                (prepared.body, Some(running))
-            }
-            None => (None, None),
-        }
+        prepared.map_or_else(Rewrite::default, |prepared| Rewrite {
+            body: prepared.body,
+            headers: prepared.headers,
+            running: Some(Running::new(self.clone(), prepared.exchange)),
+        })
     }
 
     /// An exchange whose body goes through unread.
@@ -212,18 +216,43 @@ impl Cachewright {
         }
     }
 
-    fn provider(&self, head: Head<'_>) -> Option<&str> {
+    /// The endpoint that a request goes to. Gateways put a prefix of their own before the path of
+    /// the provider that is assumed behind them.
+    fn endpoint(&self, head: Head<'_>) -> Option<Found<'_>> {
         let catalog = self.shared.engine.catalog();
-        let found = catalog.find(head.host, head.path);
-        match (found, &self.shared.assume) {
-            (Some(provider), _) => Some(&provider.name),
-            (None, Some(name)) => {
-                // Gateways put a prefix of their own before the provider's path.
-                let paths = &catalog.provider(name)?.paths;
-                let known = paths.iter().any(|path| head.path.ends_with(&**path));
-                known.then_some(name)
+        catalog.find(head.host, head.path).or_else(|| {
+            let assumed = self.shared.assume.as_deref()?;
+            catalog.provider(assumed)?.behind(head.path)
+        })
+    }
+}
+
+/// What is sent instead of the caller's request.
+#[derive(Default)]
+pub(crate) struct Rewrite {
+    /// The body, if it changed.
+    pub(crate) body: Option<Bytes>,
+    /// Headers to add.
+    pub(crate) headers: Vec<(Box<str>, Box<str>)>,
+    /// The exchange.
+    pub(crate) running: Option<Running>,
+}
+
+impl Rewrite {
+    /// Puts the headers where the caller has none of their names, and the body's length where the
+    /// caller gave one: a stale length is silent corruption, since HTTP/1 would cut the body and
+    /// the server answer 200.
+    pub(crate) fn fix(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.headers {
+            let name = HeaderName::try_from(&**name);
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(&**value)) {
+                headers.entry(name).or_insert(value);
             }
-            (None, None) => None,
+        }
+        if let Some(body) = &self.body
+            && headers.contains_key(CONTENT_LENGTH)
+        {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
     }
 }

@@ -13,7 +13,7 @@ use super::run::Job;
 use bytes::Bytes;
 
 use crate::adapter::workload::Timed;
-use crate::engine::{Content, End, Engine, Exchange, Meta, Placement};
+use crate::engine::{End, Engine, Exchange, Framing, Meta, Placement};
 use crate::error::Error;
 use crate::model::{Change, Timestamp, Usage};
 
@@ -64,7 +64,7 @@ impl<'a> Desk<'a> {
     /// was sent.
     pub(super) fn take(&mut self, timed: &Timed, path: &Path) -> Result<Bytes, Error> {
         let known = self.engine.catalog().provider(&timed.provider);
-        if known.is_none_or(|row| &*row.dialect != "messages") {
+        if known.is_none_or(|row| row.endpoint("messages").is_none()) {
             let (file, number) = (path.display(), self.tally.requests + 1);
             return Err(Error::input(format!(
                 "{file}: request {number} in time order goes to provider `{}`, which cannot be replayed",
@@ -105,7 +105,7 @@ impl<'a> Desk<'a> {
                 self.events.push(Reverse((timed.end, number, Event::End)));
             }
             Err(status) => {
-                exchange.on_response(timed.at, status, Content::Opaque);
+                let _ = exchange.on_response(timed.at, status, Framing::Opaque);
                 let _ = exchange.finish(timed.at, End::Failed);
             }
         }

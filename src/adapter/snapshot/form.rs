@@ -94,6 +94,8 @@ impl From<KnownSpot> for Spot {
 enum KnownTtl {
     #[serde(rename = "5m")]
     FiveMinutes,
+    #[serde(rename = "30m")]
+    HalfHour,
     #[serde(rename = "1h")]
     OneHour,
 }
@@ -116,6 +118,7 @@ impl From<Node> for KnownNode {
         let entry = node.entry.map(|entry| {
             let ttl = match entry.ttl {
                 Ttl::FiveMinutes => KnownTtl::FiveMinutes,
+                Ttl::HalfHour => KnownTtl::HalfHour,
                 Ttl::OneHour => KnownTtl::OneHour,
             };
             (ttl, entry.since.as_micros())
@@ -136,6 +139,7 @@ impl From<KnownNode> for Node {
         let entry = known.entry.map(|(ttl, since)| {
             let ttl = match ttl {
                 KnownTtl::FiveMinutes => Ttl::FiveMinutes,
+                KnownTtl::HalfHour => Ttl::HalfHour,
                 KnownTtl::OneHour => Ttl::OneHour,
             };
             Entry::new(ttl, Timestamp::from_micros(since))

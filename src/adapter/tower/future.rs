@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::{Body, Frame};
@@ -16,7 +15,7 @@ use super::{RequestBody, ResponseBody};
 use crate::adapter::caller::Caller;
 use crate::adapter::handle::Cachewright;
 use crate::adapter::running::Running;
-use crate::engine::End;
+use crate::engine::{End, Verdict};
 use crate::model::Skip;
 
 pin_project! {
@@ -33,8 +32,17 @@ pin_project! {
         /// The request's body is being collected.
         Collect { request: Option<Collecting<S, B>> },
         /// The request has been sent.
-        Call { #[pin] sent: F, running: Option<Running> },
+        Call { #[pin] sent: F, running: Option<Running>, own: Option<Own<S>> },
+        /// What was added was refused: the caller's own request is sent once the service is ready.
+        Again { own: Option<Own<S>>, running: Option<Running> },
     }
+}
+
+/// The caller's own request, kept while something else is sent in its place.
+struct Own<S> {
+    service: S,
+    parts: Parts,
+    body: Bytes,
 }
 
 /// A request whose body is being collected.
@@ -63,14 +71,18 @@ impl<S, F, B> ResponseFuture<S, F, B> {
 
     pub(super) const fn sent(sent: F, running: Option<Running>) -> Self {
         Self {
-            state: State::Call { sent, running },
+            state: State::Call {
+                sent,
+                running,
+                own: None,
+            },
         }
     }
 }
 
 impl<S, B, R> Future for ResponseFuture<S, S::Future, B>
 where
-    S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
     B: Body<Data = Bytes>,
     R: Body,
     R::Data: AsRef<[u8]>,
@@ -89,13 +101,46 @@ where
                     };
                     let outcome = ready!(collecting.poll(cx));
                     if let Some(collecting) = request.take() {
-                        let (sent, running) = collecting.send(outcome);
-                        state.set(State::Call { sent, running });
+                        let (sent, running, own) = collecting.send(outcome);
+                        state.set(State::Call { sent, running, own });
                     }
                 }
-                StateProj::Call { sent, running } => {
+                StateProj::Call { sent, running, own } => {
                     let result = ready!(sent.poll(cx));
-                    return Poll::Ready(answered(result, running.take()));
+                    match answered(result, running.take(), own.is_some()) {
+                        Answer::Final(result) => return Poll::Ready(result),
+                        Answer::Refused(running) => {
+                            let (own, running) = (own.take(), Some(running));
+                            state.set(State::Again { own, running });
+                        }
+                    }
+                }
+                StateProj::Again { own, running } => {
+                    let Some(waiting) = own else {
+                        // As above.
+                        return Poll::Pending;
+                    };
+                    if let Err(error) = ready!(waiting.service.poll_ready(cx)) {
+                        if let Some(running) = running {
+                            running.finish(End::Failed);
+                        }
+                        return Poll::Ready(Err(error));
+                    }
+                    if let Some(Own {
+                        mut service,
+                        parts,
+                        body,
+                    }) = own.take()
+                    {
+                        let running = running.take();
+                        let request = Request::from_parts(parts, RequestBody::whole(body));
+                        let sent = service.call(request);
+                        state.set(State::Call {
+                            sent,
+                            running,
+                            own: None,
+                        });
+                    }
                 }
             }
         }
@@ -131,19 +176,24 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
         Poll::Ready(Outcome::Whole)
     }
 
-    fn send(mut self, outcome: Outcome<B::Error>) -> (S::Future, Option<Running>)
+    fn send(mut self, outcome: Outcome<B::Error>) -> (S::Future, Option<Running>, Option<Own<S>>)
     where
-        S: Service<Request<RequestBody<B>>>,
+        S: Service<Request<RequestBody<B>>> + Clone,
     {
         let (cache, caller) = &self.read;
+        let mut own = None;
         let (body, running) = match outcome {
             Outcome::Whole => {
                 let whole = joined(self.taken);
-                let (rewritten, running) = cache.prepare(caller, &whole);
-                if let Some(body) = &rewritten {
-                    fix_length(&mut self.parts, body.len());
-                }
-                (RequestBody::whole(rewritten.unwrap_or(whole)), running)
+                let rewrite = cache.prepare(caller, &whole);
+                own = rewrite.body.is_some().then(|| Own {
+                    service: self.service.clone(),
+                    parts: self.parts.clone(),
+                    body: whole.clone(),
+                });
+                rewrite.fix(&mut self.parts.headers);
+                let body = rewrite.body.unwrap_or(whole);
+                (RequestBody::whole(body), rewrite.running)
             }
             Outcome::TooLarge => (
                 RequestBody::replay(self.taken, None, self.body),
@@ -155,7 +205,7 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
             ),
         };
         let request = Request::from_parts(self.parts, body);
-        (self.service.call(request), running)
+        (self.service.call(request), running, own)
     }
 }
 
@@ -169,36 +219,37 @@ fn joined(mut taken: Vec<Bytes>) -> Bytes {
     whole.freeze()
 }
 
-/// A stale length is silent corruption: HTTP/1 would cut the body and the server answer 200.
-fn fix_length(parts: &mut Parts, length: usize) {
-    if parts.headers.contains_key(CONTENT_LENGTH) {
-        parts
-            .headers
-            .insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
+/// What becomes of an answer.
+enum Answer<T, E> {
+    Final(Result<T, E>),
+    Refused(Running),
 }
 
 /// Shows the head of the response to the exchange, or that there is none.
 fn answered<R, E>(
     result: Result<Response<R>, E>,
     running: Option<Running>,
-) -> Result<Response<ResponseBody<R>>, E>
+    again: bool,
+) -> Answer<Response<ResponseBody<R>>, E>
 where
     R: Body,
 {
     let Some(mut running) = running else {
-        return result.map(|response| response.map(ResponseBody::unwatched));
+        return Answer::Final(result.map(|response| response.map(ResponseBody::unwatched)));
     };
-    match result {
+    Answer::Final(match result {
         Ok(response) => {
-            running.on_response(response.status(), response.headers());
+            let verdict = running.on_response(response.status(), response.headers());
+            if verdict == Verdict::Resend && again {
+                return Answer::Refused(running);
+            }
             Ok(response.map(|body| ResponseBody::watched(body, running)))
         }
         Err(error) => {
             running.finish(End::Failed);
             Err(error)
         }
-    }
+    })
 }
 
 impl<S, F, B> fmt::Debug for ResponseFuture<S, F, B> {
@@ -206,6 +257,7 @@ impl<S, F, B> fmt::Debug for ResponseFuture<S, F, B> {
         let state = match &self.state {
             State::Collect { .. } => "collecting",
             State::Call { .. } => "sent",
+            State::Again { .. } => "sending again",
         };
         f.debug_struct("ResponseFuture")
             .field("state", &state)

@@ -122,8 +122,10 @@ fn reported(usage: &str) -> Option<Usage> {
         plain: said.input_tokens,
         read: said.cache_read_input_tokens,
         write_5m,
+        write_30m: None,
         write_1h,
         output: said.output_tokens,
+        cost: None,
     })
 }
 

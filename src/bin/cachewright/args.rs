@@ -195,6 +195,9 @@ pub(crate) enum TtlArg {
     /// Five minutes.
     #[value(name = "5m")]
     FiveMinutes,
+    /// Half an hour, where the provider sells it.
+    #[value(name = "30m")]
+    HalfHour,
     /// One hour.
     #[value(name = "1h")]
     OneHour,
@@ -235,6 +238,7 @@ impl From<TtlArg> for Ttl {
     fn from(ttl: TtlArg) -> Self {
         match ttl {
             TtlArg::FiveMinutes => Self::FiveMinutes,
+            TtlArg::HalfHour => Self::HalfHour,
             TtlArg::OneHour => Self::OneHour,
         }
     }

@@ -30,6 +30,45 @@ pub struct Learned {
     branches: Vec<(Digest, u32, Timestamp)>,
     /// Corrections of the token estimate.
     pub calibration: Calibration,
+    /// How often requests come.
+    pub pace: Pace,
+    /// Until when nothing is added to requests, because the provider refused what was.
+    pub refused_until: Option<Timestamp>,
+}
+
+/// Requests per minute, faded over a few minutes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Pace {
+    count: f64,
+    last: Option<Timestamp>,
+}
+
+#[expect(
+    clippy::float_arithmetic,
+    reason = "a rate that decides routing, never money"
+)]
+impl Pace {
+    /// The time after which a request counts for a third.
+    const FADES_IN_SECS: f64 = 120.0;
+
+    /// Counts a request.
+    pub fn observe(&mut self, now: Timestamp) {
+        self.count = self.faded(now) + 1.0;
+        self.last = Some(now);
+    }
+
+    /// Requests per minute by now.
+    #[must_use]
+    pub fn per_minute(&self, now: Timestamp) -> f64 {
+        self.faded(now) * 60.0 / Self::FADES_IN_SECS
+    }
+
+    fn faded(&self, now: Timestamp) -> f64 {
+        let Some(last) = self.last else { return 0.0 };
+        let passed = now.since(last).as_secs_f64();
+        self.count * (-passed / Self::FADES_IN_SECS).exp()
+    }
 }
 
 impl Learned {
@@ -46,6 +85,8 @@ impl Learned {
             trials,
             branches,
             calibration,
+            pace: Pace::default(),
+            refused_until: None,
         }
     }
 

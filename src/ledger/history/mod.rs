@@ -8,7 +8,7 @@ mod learned;
 mod node;
 mod trials;
 
-pub use learned::{Calibration, Learned, Parts};
+pub use learned::{Calibration, Learned, Pace, Parts};
 pub use node::{Entry, Node, Spot};
 pub use trials::{Trial, Trials};
 
@@ -58,6 +58,8 @@ impl Reuse {
     pub const fn within(&self, ttl: Ttl) -> f64 {
         match ttl {
             Ttl::FiveMinutes => self.five_minutes,
+            // Gaps are counted by the two classes around it.
+            Ttl::HalfHour => f64::midpoint(self.five_minutes, self.one_hour),
             Ttl::OneHour => self.one_hour,
         }
     }

@@ -51,7 +51,7 @@ fn place(body: &[u8], block: &Block, ttl: Ttl, edits: &mut Vec<Edit>) {
 
 const fn value(ttl: Ttl) -> &'static [u8] {
     match ttl {
-        Ttl::FiveMinutes => br#"{"type":"ephemeral"}"#,
+        Ttl::FiveMinutes | Ttl::HalfHour => br#"{"type":"ephemeral"}"#,
         Ttl::OneHour => br#"{"type":"ephemeral","ttl":"1h"}"#,
     }
 }
@@ -60,14 +60,14 @@ const fn value(ttl: Ttl) -> &'static [u8] {
 /// tool's name), so a comma is due.
 const fn member(ttl: Ttl) -> &'static [u8] {
     match ttl {
-        Ttl::FiveMinutes => br#","cache_control":{"type":"ephemeral"}"#,
+        Ttl::FiveMinutes | Ttl::HalfHour => br#","cache_control":{"type":"ephemeral"}"#,
         Ttl::OneHour => br#","cache_control":{"type":"ephemeral","ttl":"1h"}"#,
     }
 }
 
 const fn bare_tail(ttl: Ttl) -> &'static [u8] {
     match ttl {
-        Ttl::FiveMinutes => br#","cache_control":{"type":"ephemeral"}}]"#,
+        Ttl::FiveMinutes | Ttl::HalfHour => br#","cache_control":{"type":"ephemeral"}}]"#,
         Ttl::OneHour => br#","cache_control":{"type":"ephemeral","ttl":"1h"}}]"#,
     }
 }

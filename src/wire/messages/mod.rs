@@ -6,11 +6,13 @@ mod message;
 mod opening;
 mod parameters;
 mod read;
+mod response;
+mod usage;
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Dialect, Edit, Reading, Recall};
+use super::{Dialect, Edit, Reading, Recall, Seen};
 use crate::model::{
     Block, BlockKind, Fingerprint, Keyring, Plan, Prompt, Role, Section, Skip, Span,
 };
@@ -42,6 +44,18 @@ impl Dialect for Messages {
             Section::System => format!("/system/{}", block.outer),
             Section::Messages => format!("/messages/{}/content/{}", block.outer, block.inner),
         }
+    }
+
+    fn may_matter(&self, data: &[u8]) -> bool {
+        response::may_matter(data)
+    }
+
+    fn event(&self, seen: &mut Seen, _: &str, data: &[u8]) {
+        response::event(seen, data);
+    }
+
+    fn document(&self, seen: &mut Seen, body: &[u8]) {
+        response::document(seen, body);
     }
 }
 

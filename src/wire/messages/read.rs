@@ -346,6 +346,7 @@ impl<'a> Reader<'a> {
         let mut prompt = Prompt {
             model: model.into(),
             auto_marker: parameters.auto_marker(),
+            implicit: None,
             // What invalidates what: platform.claude.com prompt-caching, 2026-08-22. Web search
             // and citations stand in blocks.
             system_salt: parameters.salt(&["speed"]),

@@ -88,8 +88,10 @@ impl Counts {
             plain: self.input_tokens,
             read: self.cache_read_input_tokens,
             write_5m: split.ephemeral_5m_input_tokens,
+            write_30m: None,
             write_1h: split.ephemeral_1h_input_tokens,
             output: self.output_tokens,
+            cost: None,
         };
         grown(before, own, self.cache_creation_input_tokens)
     }
@@ -123,8 +125,10 @@ fn each(left: Usage, right: Usage, join: fn(Option<u64>, Option<u64>) -> Option<
         plain: join(left.plain, right.plain),
         read: join(left.read, right.read),
         write_5m: join(left.write_5m, right.write_5m),
+        write_30m: join(left.write_30m, right.write_30m),
         write_1h: join(left.write_1h, right.write_1h),
         output: join(left.output, right.output),
+        cost: left.cost.max(right.cost),
     }
 }
 

@@ -1,0 +1,84 @@
+//! Edits of the body's own members, alike in every dialect.
+
+use super::scan::{Scanner, name, offset};
+use super::{Edit, Remembered};
+use crate::model::{Member, Skip, Span};
+
+/// Edits that add these members behind the last one, each unless the body has one of its name.
+#[must_use]
+pub fn add_members(body: &Remembered, members: &[Member]) -> Vec<Edit> {
+    let known = &body.index().members;
+    let Some(last) = known.iter().map(|member| member.value.end).max() else {
+        return Vec::new();
+    };
+    let missing = members.iter().filter(|wanted| {
+        let mut known = known.iter();
+        !known.any(|member| name(member.key.of(&body.body)) == *wanted.name)
+    });
+    missing
+        .map(|member| Edit::insert(last, format!(",\"{}\":{}", member.name, member.value)))
+        .collect()
+}
+
+/// The body with `messages` as its last member, as Vertex AI wants it; `None` when it is.
+///
+/// # Errors
+/// The reason for which the body is not understood.
+pub fn messages_last(body: &[u8]) -> Result<Option<Vec<u8>>, Skip> {
+    let mut scan = Scanner::new(body);
+    scan.check_text(body.len())?;
+    scan.open(b'{')?;
+    let mut members: Vec<(Span, Span)> = Vec::new();
+    while let Some(key) = scan.next_key()? {
+        let value = scan.value()?;
+        members.push((key, Span::new(key.start, value.end)));
+    }
+    scan.finish()?;
+    let is_messages = |key: &Span| name(key.of(body)) == "messages";
+    let Some(at) = members.iter().position(|(key, _)| is_messages(key)) else {
+        return Ok(None);
+    };
+    let (Some((_, messages)), Some((_, last))) = (members.get(at), members.last()) else {
+        return Ok(None);
+    };
+    if messages == last {
+        return Ok(None);
+    }
+    // What stands behind it moves before it; the bytes of each member and of every gap stay.
+    let Some((_, next)) = members.get(at + 1) else {
+        return Ok(None);
+    };
+    let gap = Span::new(messages.end, next.start);
+    let behind = Span::new(next.start, last.end);
+    let mut out = Vec::with_capacity(body.len());
+    for span in [
+        Span::new(0, messages.start),
+        behind,
+        gap,
+        *messages,
+        Span::new(last.end, offset(body.len())),
+    ] {
+        out.extend_from_slice(span.of(body));
+    }
+    Ok(Some(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_move_behind_all_others() {
+        let moved = |body: &str| {
+            let moved = messages_last(body.as_bytes()).expect("understood");
+            moved.map(|body| String::from_utf8(body).expect("UTF-8"))
+        };
+        assert_eq!(
+            moved(r#"{ "a":1, "messages":[{}] , "system":"s","b":2 }"#).as_deref(),
+            Some(r#"{ "a":1, "system":"s","b":2 , "messages":[{}] }"#)
+        );
+        assert_eq!(moved(r#"{"a":1,"messages":[]}"#), None);
+        assert_eq!(moved(r#"{"a":1}"#), None);
+        assert_eq!(messages_last(b"{\"a\":"), Err(Skip::NotJson));
+    }
+}
