@@ -5,3 +5,6 @@ pub(crate) mod body;
 pub(crate) mod marked;
 #[cfg(feature = "tower")]
 pub(crate) mod origin;
+#[cfg(feature = "replay")]
+#[expect(dead_code, reason = "subjects use what they need")]
+pub(crate) mod recordings;
