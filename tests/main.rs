@@ -26,6 +26,9 @@ mod readme;
 // Every recorded request: what is sent, and what it costs.
 #[cfg(feature = "replay")]
 mod recorded;
+// What the provider refuses of ours.
+#[cfg(feature = "reqwest")]
+mod refusal;
 // What is really sent in a replay is the recorded body with markers and nothing else.
 #[cfg(feature = "replay")]
 mod replay;
@@ -42,6 +45,9 @@ mod sim;
 // A stored history: what goes on, and what is refused.
 #[cfg(feature = "replay")]
 mod snapshot;
+// What a provider's row adds beside markers.
+#[cfg(feature = "state")]
+mod steer;
 // What several subjects share.
 mod support;
 // Readers of recorded traffic, over the real recordings and over broken files.

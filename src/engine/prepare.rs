@@ -7,20 +7,20 @@ use bytes::Bytes;
 use super::chain::{Before, chain};
 use super::estimate::{Estimate, Uncounted};
 use super::exchange::{Expected, Mark};
-use super::steer::{Steering, model_id};
+use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, survey};
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared};
 use crate::canon;
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Change, Digest, Markers, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Thinking,
+    Change, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Thinking,
     Timestamp, Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
 use crate::wire::{
-    Dialect, Edit, Reading, Remembered, add_members, messages_last, splice, splice_into,
-    spliced_len,
+    Dialect, Edit, Reading, Remembered, add_members, messages_last, ordered_markers, splice,
+    splice_into, spliced_len,
 };
 
 pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &Bytes) -> Prepared {
@@ -79,7 +79,8 @@ impl<'a> Draft<'a> {
             Mode::Observe | Mode::Place => (body.clone(), Vec::new()),
         };
         let read = recall_and_read(engine, endpoint.dialect, account, &body)?;
-        let (reading, earlier, conversation) = read;
+        let (mut reading, earlier, conversation) = read;
+        reading.prompt.reserved = ordered_markers(&body, &reading);
         let id = model_id(&reading.prompt, meta);
         let model = engine.catalog.model(meta.provider, id);
         let keyring = &engine.settings.keyring;
@@ -112,7 +113,10 @@ impl<'a> Draft<'a> {
         let outlook = self.survey(keys, &rates, estimate.prefix_tokens);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);
-        edits.extend(add_members(&self.turn.remembered, &plan.members));
+        edits.extend(add_members(&self.turn.remembered, &mut plan.members));
+        // The caller may have said otherwise.
+        let ordered = |member: &Member| &*member.name == steer::OPTIONS;
+        plan.explicit_only &= plan.members.iter().any(ordered);
         let body = if edits.is_empty() {
             Some(self.body().clone()).filter(|body| body != original)
         } else {

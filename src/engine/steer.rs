@@ -6,6 +6,9 @@ use crate::model::{Digest, Keyring, Member, Plan, Prompt, Regime, Timestamp};
 use crate::provider::{Affinity, AffinityPer, Endpoint, Model};
 use crate::wire::MarkerStyle;
 
+/// The member that tells where the provider writes.
+pub(super) const OPTIONS: &str = "prompt_cache_options";
+
 /// One request as far as steering it goes.
 pub(super) struct Steering<'a> {
     pub(super) settings: &'a Settings,
@@ -39,8 +42,7 @@ impl Steering<'_> {
         }
         if plan.explicit_only && self.endpoint.marker == MarkerStyle::PromptCacheBreakpoint {
             let option = r#"{"mode":"explicit"}"#;
-            plan.members
-                .push(Member::new("prompt_cache_options", option));
+            plan.members.push(Member::new(OPTIONS, option));
         }
         if self.settings.day_retention && self.model.day_retention {
             plan.members

@@ -197,6 +197,8 @@ pub struct Prompt {
     /// The block on which the provider itself will write an entry, where it does so beside the
     /// markers and the caller has not told it otherwise.
     pub implicit: Option<usize>,
+    /// Markers that a gateway was told to add by itself on the way.
+    pub reserved: usize,
     /// Fingerprint of the parameters whose change invalidates system and messages.
     pub system_salt: Fingerprint,
     /// Fingerprint of the parameters whose change invalidates messages only.
@@ -210,7 +212,7 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// Markers the caller already placed, the automatic one included.
+    /// Markers the caller already placed or ordered, the automatic one included.
     #[must_use]
     pub fn own_markers(&self) -> usize {
         self.blocks
@@ -218,6 +220,7 @@ impl Prompt {
             .filter(|block| block.marker.is_some())
             .count()
             + usize::from(self.auto_marker.is_some())
+            + self.reserved
     }
 
     /// The last of the first `end` blocks that can carry a marker.

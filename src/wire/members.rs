@@ -1,23 +1,63 @@
 //! Edits of the body's own members, alike in every dialect.
 
 use super::scan::{Scanner, name, offset};
-use super::{Edit, Remembered};
+use super::{Edit, Reading, Remembered};
 use crate::model::{Member, Skip, Span};
 
-/// Edits that add these members behind the last one, each unless the body has one of its name.
+/// Members that must not stand in one body: both together are refused
+/// (developers.openai.com prompt-caching, 2026-09-23).
+const EXCLUDE: [[&str; 2]; 1] = [["prompt_cache_options", "prompt_cache_retention"]];
+
+/// Edits that add these members behind the last one. Those whose name the body has already are
+/// taken out of the list: the caller's own stand.
 #[must_use]
-pub fn add_members(body: &Remembered, members: &[Member]) -> Vec<Edit> {
+pub fn add_members(body: &Remembered, members: &mut Vec<Member>) -> Vec<Edit> {
     let known = &body.index().members;
+    let has = |wanted: &str| {
+        let mut known = known.iter();
+        known.any(|member| name(member.key.of(&body.body)) == wanted)
+    };
+    members.retain(|wanted| {
+        let excluded = EXCLUDE.iter().any(|pair| match pair {
+            [one, other] if **one == *wanted.name => has(other),
+            [one, other] if **other == *wanted.name => has(one),
+            _ => false,
+        });
+        !excluded && !has(&wanted.name)
+    });
     let Some(last) = known.iter().map(|member| member.value.end).max() else {
+        members.clear();
         return Vec::new();
     };
-    let missing = members.iter().filter(|wanted| {
-        let mut known = known.iter();
-        !known.any(|member| name(member.key.of(&body.body)) == *wanted.name)
-    });
-    missing
+    members
+        .iter()
         .map(|member| Edit::insert(last, format!(",\"{}\":{}", member.name, member.value)))
         .collect()
+}
+
+/// Markers that the body orders a gateway to add: one by Vercel's `providerOptions.gateway.caching`
+/// (vercel.com/docs/ai-gateway automatic-caching, 2026-07-28).
+#[must_use]
+pub fn ordered_markers(body: &[u8], reading: &Reading) -> usize {
+    let value = |object: &[u8], wanted: &str| -> Option<Span> {
+        let mut scan = Scanner::new(object);
+        scan.open(b'{').ok()?;
+        while let Some(key) = scan.next_key().ok()? {
+            let value = scan.value().ok()?;
+            if name(key.of(object)) == wanted {
+                return Some(value);
+            }
+        }
+        None
+    };
+    let mut members = reading.index.members.iter();
+    let options = members.find(|member| name(member.key.of(body)) == "providerOptions");
+    let caching = options.and_then(|member| {
+        let options = member.value.of(body);
+        let gateway = value(options, "gateway")?.of(options);
+        Some(value(gateway, "caching")?.of(gateway))
+    });
+    usize::from(caching == Some(br#""auto""#))
 }
 
 /// The body with `messages` as its last member, as Vertex AI wants it; `None` when it is.

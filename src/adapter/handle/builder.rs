@@ -121,6 +121,22 @@ impl Builder {
         self
     }
 
+    /// Asks streamed chats for their usage, which the provider then sends in one more chunk without
+    /// choices. Off by default: a caller that looks into `choices[0]` unasked would break.
+    #[must_use]
+    pub const fn stream_usage(mut self, ask: bool) -> Self {
+        self.settings.stream_usage = ask;
+        self
+    }
+
+    /// Asks models that can for entries that last a day. Off by default: it changes how long the
+    /// provider keeps data.
+    #[must_use]
+    pub const fn day_retention(mut self, ask: bool) -> Self {
+        self.settings.day_retention = ask;
+        self
+    }
+
     /// Called once per finished exchange, on the task that finished it: keep it short.
     #[must_use]
     pub fn on_record(mut self, callback: impl Fn(&Record) + Send + Sync + 'static) -> Self {
@@ -129,7 +145,7 @@ impl Builder {
     }
 
     /// Settings from a TOML text: `mode`, `markers`, `ttl`, `rules`, `reshaped_from_first_turn`,
-    /// `max_body`, `tenant`, `route`, `assume`.
+    /// `max_body`, `stream_usage`, `day_retention`, `tenant`, `route`, `assume`.
     /// `file` is the name that errors carry.
     ///
     /// # Errors

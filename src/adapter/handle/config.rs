@@ -18,6 +18,8 @@ pub(super) struct Config {
     rules: Option<Vec<RuleName>>,
     reshaped_from_first_turn: Option<bool>,
     max_body: Option<usize>,
+    stream_usage: Option<bool>,
+    day_retention: Option<bool>,
     pub(super) tenant: Option<Box<str>>,
     pub(super) route: Option<Box<str>>,
     pub(super) assume: Option<Box<str>>,
@@ -38,6 +40,8 @@ impl Config {
             rules,
             reshaped_from_first_turn,
             max_body,
+            stream_usage,
+            day_retention,
             tenant: _,
             route: _,
             assume: _,
@@ -46,6 +50,8 @@ impl Config {
         settings.markers = markers.map_or(settings.markers, Into::into);
         settings.ttl = ttl.map(Into::into).or(settings.ttl);
         settings.max_body = max_body.unwrap_or(settings.max_body);
+        settings.stream_usage = stream_usage.unwrap_or(settings.stream_usage);
+        settings.day_retention = day_retention.unwrap_or(settings.day_retention);
         if let Some(rules) = rules {
             settings.rules = rules.iter().map(|name| name.0).collect();
         }

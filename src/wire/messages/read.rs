@@ -347,6 +347,7 @@ impl<'a> Reader<'a> {
             model: model.into(),
             auto_marker: parameters.auto_marker(),
             implicit: None,
+            reserved: 0,
             // What invalidates what: platform.claude.com prompt-caching, 2026-08-22. Web search
             // and citations stand in blocks.
             system_salt: parameters.salt(&["speed"]),
