@@ -5,23 +5,43 @@
 
 mod fields;
 mod ids;
+mod models;
 mod paths;
 mod rows;
 
 use std::sync::OnceLock;
 
 use crate::error::Error;
-use crate::model::{Limits, Prices, Regime, Ttl};
+use crate::model::{Limits, Money, Prices, Regime, Ttl};
 use crate::wire::{Dialect, MarkerStyle};
 use fields::File;
-use rows::ModelRow;
+use models::ModelRow;
 
 /// The prior for a model of which nothing is known: about 2.7 bytes per token (recorded traffic
 /// of Claude models up to 2026-03 on code, 2.6 to 2.75).
 const DEFAULT_BYTES_PER_KTOK: u32 = 2700;
 
-/// The files of built-in rows.
-const BUILTIN: [(&str, &str); 1] = [("anthropic.toml", include_str!("anthropic.toml"))];
+/// The files of built-in rows; a file comes behind those that its rows refer to.
+const BUILTIN: [(&str, &str); 18] = [
+    ("anthropic.toml", include_str!("anthropic.toml")),
+    ("openai.toml", include_str!("openai.toml")),
+    ("gemini.toml", include_str!("gemini.toml")),
+    ("bedrock.toml", include_str!("bedrock.toml")),
+    ("vertex.toml", include_str!("vertex.toml")),
+    ("foundry.toml", include_str!("foundry.toml")),
+    ("azure.toml", include_str!("azure.toml")),
+    ("xai.toml", include_str!("xai.toml")),
+    ("deepseek.toml", include_str!("deepseek.toml")),
+    ("mistral.toml", include_str!("mistral.toml")),
+    ("groq.toml", include_str!("groq.toml")),
+    ("cerebras.toml", include_str!("cerebras.toml")),
+    ("fireworks.toml", include_str!("fireworks.toml")),
+    ("moonshot.toml", include_str!("moonshot.toml")),
+    ("qwen.toml", include_str!("qwen.toml")),
+    ("zai.toml", include_str!("zai.toml")),
+    ("openrouter.toml", include_str!("openrouter.toml")),
+    ("vercel.toml", include_str!("vercel.toml")),
+];
 
 /// One provider.
 #[derive(Clone, Debug)]
@@ -36,6 +56,8 @@ pub struct Provider {
     /// Hosts that serve it, a star standing for a region or a resource; without a port unless only
     /// that port does.
     pub hosts: Vec<Box<str>>,
+    /// Hosts of regional endpoints, where the host says so rather than the path.
+    pub regional_hosts: Vec<Box<str>>,
     /// The dialects it speaks, and where.
     pub endpoints: Vec<Endpoint>,
     /// Lifetime classes on sale, the default first; empty where the provider names none.
@@ -52,8 +74,6 @@ pub struct Provider {
     pub known_models_only: bool,
     /// Whether `messages` must be the body's last member for the cache to be found again.
     pub messages_last: bool,
-    /// What steers equal prefixes to one machine, if anything does.
-    pub affinity: Option<Affinity>,
     /// Providers whose models it serves under the same rules and prices.
     pub models_from: Vec<Box<str>>,
     /// By how many percent a regional endpoint is dearer than the global one.
@@ -76,6 +96,18 @@ pub struct Endpoint {
     pub marker: MarkerStyle,
     /// Paths of calls that carry a prompt, such as `/model/{model}/converse`.
     pub paths: Vec<Box<str>>,
+    /// What steers equal prefixes to one machine, if anything does.
+    pub affinity: Option<Affinity>,
+}
+
+/// Where a provider's usage counts tokens that were read from the cache or written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third place")]
+pub enum Accounting {
+    /// Beside the input tokens, which are the plain ones.
+    Beside,
+    /// Within the input tokens, which are all of them.
+    Within,
 }
 
 /// What steers requests with one prefix to the machine that holds it.
@@ -135,6 +167,8 @@ pub struct Model {
     pub limits: Limits,
     /// What it costs; `None` where no row has prices.
     pub prices: Option<Prices>,
+    /// What keeping a token in a cache of the caller's own making costs per hour, if it costs.
+    pub storage_hour: Option<Money>,
     /// Bytes of prompt per thousand tokens: the prior of the estimator, and the simulator's ruler.
     pub bytes_per_ktok: u32,
     /// Cached counts are multiples of this many tokens.
@@ -153,6 +187,8 @@ pub struct Model {
     pub system_messages: bool,
     /// Whether entries can be kept for a day without a fee.
     pub day_retention: bool,
+    /// By how many percent it is dearer at a regional endpoint of the provider asked for.
+    pub regional_percent: u32,
     /// Where the row's facts were read; empty where no row matched.
     pub source: Box<str>,
     /// The date of that source, `YYYY-MM-DD`; empty where no row matched.
@@ -203,13 +239,39 @@ impl Provider {
     /// Puts this provider's limits around what a model's row says.
     fn limit(&self, model: &mut Model) {
         let limits = &mut model.limits;
-        let markable =
-            limits.regime != Regime::Automatic && (limits.known || !self.known_models_only);
-        limits.max_breakpoints = if markable { self.max_breakpoints } else { 0 };
+        let mut endpoints = self.endpoints.iter();
+        let marked = endpoints.any(|endpoint| endpoint.marker != MarkerStyle::None);
+        if !limits.known && (self.known_models_only || !marked) {
+            limits.regime = Regime::Automatic;
+        }
+        let automatic = limits.regime == Regime::Automatic;
+        limits.max_breakpoints = if automatic { 0 } else { self.max_breakpoints };
         limits.lookback = self.lookback;
         limits.collapse_runs = self.collapse_runs && limits.known;
         limits.one_hour &= self.ttls.contains(&Ttl::OneHour);
-        limits.ttl = self.ttls.first().copied().unwrap_or_default();
+        if !self.ttls.contains(&limits.ttl) {
+            limits.ttl = self.ttls.first().copied().unwrap_or_default();
+        }
+    }
+}
+
+impl Endpoint {
+    /// How usage counts what was read from the cache and written to it.
+    #[must_use]
+    pub fn accounting(&self) -> Accounting {
+        match self.name {
+            "messages" | "converse" => Accounting::Beside,
+            _ => Accounting::Within,
+        }
+    }
+
+    /// `model` as it is here: where no marker can be written, it has none.
+    #[must_use]
+    pub fn limit(&self, mut model: Model) -> Model {
+        if self.marker == MarkerStyle::None {
+            model.limits.max_breakpoints = 0;
+        }
+        model
     }
 }
 
@@ -220,6 +282,7 @@ impl Model {
             name: id.into(),
             limits: Limits::CONSERVATIVE,
             prices: None,
+            storage_hour: None,
             bytes_per_ktok: DEFAULT_BYTES_PER_KTOK,
             granularity: 1,
             residual: (3, 1),
@@ -228,6 +291,7 @@ impl Model {
             keeps_thinking: true,
             system_messages: true,
             day_retention: false,
+            regional_percent: 0,
             source: "".into(),
             as_of: "".into(),
         }
@@ -270,11 +334,17 @@ impl Catalog {
     #[must_use]
     pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let mut serving = self.providers.iter().filter(|row| {
-            let mut hosts = row.hosts.iter();
+        let is_one_of = |hosts: &[Box<str>]| {
+            let mut hosts = hosts.iter();
             hosts.any(|pattern| paths::is_host(pattern, &host))
-        });
-        serving.find_map(|row| row.at(path))
+        };
+        self.providers.iter().find_map(|row| {
+            let regional = is_one_of(&row.regional_hosts);
+            let serves = regional || is_one_of(&row.hosts);
+            let mut found = serves.then(|| row.at(path)).flatten()?;
+            found.regional |= regional;
+            Some(found)
+        })
     }
 
     /// The provider of this name.
@@ -292,10 +362,14 @@ impl Catalog {
         let Some(owner) = self.provider(provider) else {
             return Model::unknown(id);
         };
-        let mut model = self
-            .known(owner, &id.trim().to_ascii_lowercase())
-            .or_else(|| self.known(owner, &ids::key(id)?))
-            .map_or_else(|| Model::unknown(id), |row| row.model.clone());
+        let id = id.trim();
+        let row = self.lookup(owner, id);
+        let mut model = row.map_or_else(|| Model::unknown(id), |row| row.model.clone());
+        if ids::is_free(id) {
+            model.prices = None;
+        }
+        let own = row.and_then(|row| row.regional_percent);
+        model.regional_percent = own.unwrap_or(owner.regional_percent);
         owner.limit(&mut model);
         model
     }
@@ -308,9 +382,29 @@ impl Catalog {
             .map(|row| &row.model)
     }
 
+    /// All models that a provider serves, as [`Catalog::model`] describes them there: its own and
+    /// those of others.
+    pub fn served<'a>(&'a self, provider: &'a Provider) -> impl Iterator<Item = Model> + 'a {
+        let own = std::iter::once(&provider.name);
+        let rows = own
+            .chain(&provider.models_from)
+            .flat_map(|owner| self.models.iter().filter(move |row| row.provider == *owner));
+        // A row that another one stands before describes nothing here.
+        rows.filter(|row| {
+            let found = self.lookup(provider, &row.model.name);
+            found.is_some_and(|found| std::ptr::eq(found, *row))
+        })
+        .map(|row| self.model(&provider.name, &row.model.name))
+    }
+
     /// All providers, in the order of their rows.
     pub fn providers(&self) -> impl Iterator<Item = &Provider> {
         self.providers.iter()
+    }
+
+    fn lookup(&self, owner: &Provider, id: &str) -> Option<&ModelRow> {
+        self.known(owner, &id.to_ascii_lowercase())
+            .or_else(|| self.known(owner, &ids::key(id)?))
     }
 
     fn known(&self, owner: &Provider, key: &str) -> Option<&ModelRow> {
@@ -337,10 +431,12 @@ mod tests {
 
     #[test]
     fn every_builtin_file_is_read() {
-        for (name, text) in BUILTIN {
-            let rows = Catalog::default().with_toml(name, text);
-            assert!(rows.is_ok(), "{:?}", rows.err());
-        }
+        BUILTIN
+            .iter()
+            .try_fold(Catalog::default(), |rows, (name, text)| {
+                rows.with_toml(name, text)
+            })
+            .expect("every file is valid");
         assert!(Catalog::builtin().models("anthropic").count() >= 24);
     }
 
@@ -350,9 +446,10 @@ mod tests {
         let mut names = BTreeSet::new();
         let mut keys = BTreeSet::new();
         for row in &rows.models {
-            assert!(names.insert(&row.model.name), "{}", row.model.name);
+            let name = (&row.provider, &row.model.name);
+            assert!(names.insert(name), "{name:?}");
             for key in &row.keys {
-                assert!(keys.insert(key), "{key} has two rows");
+                assert!(keys.insert((&row.provider, key)), "{key} has two rows");
             }
             assert!(!row.model.source.is_empty());
             let prices = row.model.prices.iter();
