@@ -3,45 +3,21 @@
 //! A row says where a provider is reached, which dialect it speaks, and what each of its models
 //! allows and costs, with source and date. Nothing outside this room matches on a provider's name.
 
+mod catalog;
 mod fields;
 mod ids;
 mod models;
 mod paths;
 mod rows;
 
-use std::sync::OnceLock;
-
-use crate::error::Error;
 use crate::model::{Limits, Money, Prices, Regime, Ttl};
 use crate::wire::{Dialect, MarkerStyle};
-use fields::File;
-use models::ModelRow;
+
+pub use catalog::Catalog;
 
 /// The prior for a model of which nothing is known: about 2.7 bytes per token (recorded traffic
 /// of Claude models up to 2026-03 on code, 2.6 to 2.75).
 const DEFAULT_BYTES_PER_KTOK: u32 = 2700;
-
-/// The files of built-in rows; a file comes behind those that its rows refer to.
-const BUILTIN: [(&str, &str); 18] = [
-    ("anthropic.toml", include_str!("anthropic.toml")),
-    ("openai.toml", include_str!("openai.toml")),
-    ("gemini.toml", include_str!("gemini.toml")),
-    ("bedrock.toml", include_str!("bedrock.toml")),
-    ("vertex.toml", include_str!("vertex.toml")),
-    ("foundry.toml", include_str!("foundry.toml")),
-    ("azure.toml", include_str!("azure.toml")),
-    ("xai.toml", include_str!("xai.toml")),
-    ("deepseek.toml", include_str!("deepseek.toml")),
-    ("mistral.toml", include_str!("mistral.toml")),
-    ("groq.toml", include_str!("groq.toml")),
-    ("cerebras.toml", include_str!("cerebras.toml")),
-    ("fireworks.toml", include_str!("fireworks.toml")),
-    ("moonshot.toml", include_str!("moonshot.toml")),
-    ("qwen.toml", include_str!("qwen.toml")),
-    ("zai.toml", include_str!("zai.toml")),
-    ("openrouter.toml", include_str!("openrouter.toml")),
-    ("vercel.toml", include_str!("vercel.toml")),
-];
 
 /// One provider.
 #[derive(Clone, Debug)]
@@ -244,8 +220,8 @@ impl Provider {
         if !limits.known && (self.known_models_only || !marked) {
             limits.regime = Regime::Automatic;
         }
-        let automatic = limits.regime == Regime::Automatic;
-        limits.max_breakpoints = if automatic { 0 } else { self.max_breakpoints };
+        let is_marked = marked && limits.regime != Regime::Automatic;
+        limits.max_breakpoints = if is_marked { self.max_breakpoints } else { 0 };
         limits.lookback = self.lookback;
         limits.collapse_runs = self.collapse_runs && limits.known;
         limits.one_hour &= self.ttls.contains(&Ttl::OneHour);
@@ -298,134 +274,11 @@ impl Model {
     }
 }
 
-/// All rows: the built-in ones and the user's.
-#[derive(Clone, Debug, Default)]
-pub struct Catalog {
-    providers: Vec<Provider>,
-    models: Vec<ModelRow>,
-}
-
-impl Catalog {
-    /// The rows this crate ships with.
-    #[must_use]
-    pub fn builtin() -> Self {
-        static ROWS: OnceLock<Catalog> = OnceLock::new();
-        // A test reads every built-in file, so that none can fail here.
-        let read = || {
-            BUILTIN.iter().fold(Self::default(), |rows, (name, text)| {
-                rows.clone().with_toml(name, text).unwrap_or(rows)
-            })
-        };
-        ROWS.get_or_init(read).clone()
-    }
-
-    /// These rows with the user's added; a row of the same name replaces the built-in one.
-    ///
-    /// # Errors
-    /// Names the file, the line and the fix when `text` is not what a row file should be.
-    pub fn with_toml(mut self, file: &str, text: &str) -> Result<Self, Error> {
-        let file = File { name: file, text };
-        rows::add(file, &mut self.providers, &mut self.models)?;
-        Ok(self)
-    }
-
-    /// The endpoint at `host` and `path`, if a row says so. The query and a trailing slash do not
-    /// matter; a port matters only to a row that names one.
-    #[must_use]
-    pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let is_one_of = |hosts: &[Box<str>]| {
-            let mut hosts = hosts.iter();
-            hosts.any(|pattern| paths::is_host(pattern, &host))
-        };
-        self.providers.iter().find_map(|row| {
-            let regional = is_one_of(&row.regional_hosts);
-            let serves = regional || is_one_of(&row.hosts);
-            let mut found = serves.then(|| row.at(path)).flatten()?;
-            found.regional |= regional;
-            Some(found)
-        })
-    }
-
-    /// The provider of this name.
-    #[must_use]
-    pub fn provider(&self, name: &str) -> Option<&Provider> {
-        self.providers.iter().find(|row| row.name.as_ref() == name)
-    }
-
-    /// The model with this id at this provider: ids are normalised (dates, dots and dashes, region
-    /// and vendor prefixes, ARNs). Where the provider has no row of its own for it, those whose
-    /// models it serves are asked. An unknown one gets conservative limits, no prices, and
-    /// `limits.known == false`.
-    #[must_use]
-    pub fn model(&self, provider: &str, id: &str) -> Model {
-        let Some(owner) = self.provider(provider) else {
-            return Model::unknown(id);
-        };
-        let id = id.trim();
-        let row = self.lookup(owner, id);
-        let mut model = row.map_or_else(|| Model::unknown(id), |row| row.model.clone());
-        if ids::is_free(id) {
-            model.prices = None;
-        }
-        let own = row.and_then(|row| row.regional_percent);
-        model.regional_percent = own.unwrap_or(owner.regional_percent);
-        owner.limit(&mut model);
-        model
-    }
-
-    /// All models of one provider, in the order of their rows.
-    pub fn models<'a>(&'a self, provider: &'a str) -> impl Iterator<Item = &'a Model> {
-        self.models
-            .iter()
-            .filter(move |row| row.provider.as_ref() == provider)
-            .map(|row| &row.model)
-    }
-
-    /// All models that a provider serves, as [`Catalog::model`] describes them there: its own and
-    /// those of others.
-    pub fn served<'a>(&'a self, provider: &'a Provider) -> impl Iterator<Item = Model> + 'a {
-        let own = std::iter::once(&provider.name);
-        let rows = own
-            .chain(&provider.models_from)
-            .flat_map(|owner| self.models.iter().filter(move |row| row.provider == *owner));
-        // A row that another one stands before describes nothing here.
-        rows.filter(|row| {
-            let found = self.lookup(provider, &row.model.name);
-            found.is_some_and(|found| std::ptr::eq(found, *row))
-        })
-        .map(|row| self.model(&provider.name, &row.model.name))
-    }
-
-    /// All providers, in the order of their rows.
-    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
-        self.providers.iter()
-    }
-
-    fn lookup(&self, owner: &Provider, id: &str) -> Option<&ModelRow> {
-        self.known(owner, &id.to_ascii_lowercase())
-            .or_else(|| self.known(owner, &ids::key(id)?))
-    }
-
-    fn known(&self, owner: &Provider, key: &str) -> Option<&ModelRow> {
-        let others = owner.models_from.iter().map(AsRef::as_ref);
-        std::iter::once(&*owner.name)
-            .chain(others)
-            .find_map(|provider: &str| self.row(provider, key))
-    }
-
-    fn row(&self, provider: &str, key: &str) -> Option<&ModelRow> {
-        self.models
-            .iter()
-            .filter(|row| row.provider.as_ref() == provider)
-            .find(|row| row.keys.iter().any(|known| known == key))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::catalog::BUILTIN;
     use super::*;
     use crate::model::{Money, PriceTier};
 
