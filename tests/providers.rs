@@ -171,6 +171,7 @@ fn every_documented_id_has_its_row() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn documented_addresses_find_their_dialect() {
     const CLAUDE: &str = "publishers/anthropic/models/claude-opus-4-8";
     const GEMINI: &str = "publishers/google/models/gemini-2.5-flash";
@@ -346,6 +347,7 @@ fn documented_addresses_find_their_dialect() {
 
 /// Where two providers serve one model, each has its own rules for it.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn limits_are_those_of_the_provider_asked() {
     use Regime::{Automatic, Breakpoints, Exact};
     use Ttl::{FiveMinutes, HalfHour};
