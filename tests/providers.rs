@@ -637,3 +637,45 @@ fn every_recorded_request_has_its_provider_and_model() {
     );
     assert!(counts.values().sum::<usize>() > 250, "{counts:?}");
 }
+
+/// xAI says with each response what it cost, in ten-billionths of a dollar: our prices come to it.
+#[test]
+fn prices_come_to_what_was_billed() {
+    let Some(all) = recorded_exchanges() else {
+        return;
+    };
+    let rows = Catalog::builtin();
+    let mut checked = 0;
+    for one in all {
+        let Ok(response) = serde_json::from_slice::<Value>(&one.response) else {
+            continue;
+        };
+        let usage = &response["usage"];
+        let number = |pointer: &str| usage.pointer(pointer).and_then(Value::as_u64);
+        let (Some(id), Some(ticks), Some(input), Some(output)) = (
+            response["model"]
+                .as_str()
+                .filter(|_| one.place().0 == "api.x.ai"),
+            number("/cost_in_usd_ticks"),
+            number("/input_tokens"),
+            number("/output_tokens"),
+        ) else {
+            continue;
+        };
+        if !usage["num_server_side_tools_used"]
+            .as_u64()
+            .is_none_or(|used| used == 0)
+        {
+            // Tools on the server have a fee of their own.
+            continue;
+        }
+        let read = number("/input_tokens_details/cached_tokens").unwrap_or(0);
+        let prices = rows.model("xai", id).prices.expect(id);
+        let tier = prices.tier(input);
+        let cost =
+            tier.input.times(input - read) + tier.read.times(read) + tier.output.times(output);
+        assert_eq!(cost.as_pico(), i128::from(ticks) * 100, "{}", one.name);
+        checked += 1;
+    }
+    assert!(checked >= 20, "{checked}");
+}
