@@ -63,11 +63,11 @@ impl Caller {
 
 impl Head<'_> {
     /// The verdict for a request to an endpoint that a row names, or to an unknown one.
-    pub(crate) fn verdict(&self, known: bool) -> Verdict {
+    pub(crate) fn verdict(&self, provider: Option<&str>) -> Verdict {
         let json = self.declares_json();
         if self.method != Method::POST || self.path.ends_with(COUNTING) {
             Verdict::Forward
-        } else if !known {
+        } else if provider.is_none() {
             // What is not even JSON is not a prompt; what is JSON may be one to a provider that
             // nobody described, and the report says so.
             if json {
@@ -177,7 +177,7 @@ mod tests {
             path,
             headers: &headers,
         };
-        head.verdict(true)
+        head.verdict(Some("anthropic"))
     }
 
     #[test]

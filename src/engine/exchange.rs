@@ -69,6 +69,7 @@ pub(super) struct Expected {
 /// One request and its response, from being sent to being accounted for.
 ///
 /// The adapter calls `on_response` once, `on_bytes` per chunk, and `finish` exactly once.
+#[expect(clippy::struct_excessive_bools, reason = "two independent facts")]
 pub struct Exchange {
     memory: Arc<dyn Memory>,
     catalog: Arc<Catalog>,

@@ -7,6 +7,7 @@ use crate::model::{CountTokens, Keyring, Markers, Mode, Ttl};
 /// What the user asked for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent wishes")]
 pub struct Settings {
     /// How far a request may be changed.
     pub mode: Mode,

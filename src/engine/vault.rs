@@ -241,8 +241,10 @@ pub(super) fn done(
         ErrandKind::Create => errand.tokens,
         ErrandKind::Extend(_) => 0,
     };
-    let mut usage = Usage::default();
-    usage.plain = Some(created);
+    let usage = Usage {
+        plain: Some(created),
+        ..Usage::default()
+    };
     let cost = tier.zip(errand.rent);
     let cost = cost.map(|(tier, rent)| tier.input.times(created) + rent);
     Some(Record {

@@ -124,16 +124,16 @@ impl Builder {
     /// Asks streamed chats for their usage, which the provider then sends in one more chunk without
     /// choices. Off by default: a caller that looks into `choices[0]` unasked would break.
     #[must_use]
-    pub const fn stream_usage(mut self, ask: bool) -> Self {
-        self.settings.stream_usage = ask;
+    pub const fn with_stream_usage(mut self) -> Self {
+        self.settings.stream_usage = true;
         self
     }
 
     /// Asks models that can for entries that last a day. Off by default: it changes how long the
     /// provider keeps data.
     #[must_use]
-    pub const fn day_retention(mut self, ask: bool) -> Self {
-        self.settings.day_retention = ask;
+    pub const fn with_day_retention(mut self) -> Self {
+        self.settings.day_retention = true;
         self
     }
 

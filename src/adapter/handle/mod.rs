@@ -160,7 +160,7 @@ impl Cachewright {
         route: Option<Box<str>>,
     ) -> (Caller, Verdict) {
         let found = self.endpoint(head);
-        let verdict = head.verdict(found.is_some());
+        let verdict = head.verdict(found.as_ref().map(|found| &*found.provider.name));
         if verdict == Verdict::Forward {
             return (Caller::default(), verdict);
         }

@@ -107,7 +107,7 @@ where
                 }
                 StateProj::Call { sent, running, own } => {
                     let result = ready!(sent.poll(cx));
-                    match answered(result, running.take(), own.is_some()) {
+                    match answered(result, running.take(), own.as_ref()) {
                         Answer::Final(result) => return Poll::Ready(result),
                         Answer::Refused(running) => {
                             let (own, running) = (own.take(), Some(running));
@@ -220,16 +220,20 @@ fn joined(mut taken: Vec<Bytes>) -> Bytes {
 }
 
 /// What becomes of an answer.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for a moment, once per response"
+)]
 enum Answer<T, E> {
     Final(Result<T, E>),
     Refused(Running),
 }
 
 /// Shows the head of the response to the exchange, or that there is none.
-fn answered<R, E>(
+fn answered<S, R, E>(
     result: Result<Response<R>, E>,
     running: Option<Running>,
-    again: bool,
+    own: Option<&Own<S>>,
 ) -> Answer<Response<ResponseBody<R>>, E>
 where
     R: Body,
@@ -240,7 +244,7 @@ where
     Answer::Final(match result {
         Ok(response) => {
             let verdict = running.on_response(response.status(), response.headers());
-            if verdict == Verdict::Resend && again {
+            if verdict == Verdict::Resend && own.is_some() {
                 return Answer::Refused(running);
             }
             Ok(response.map(|body| ResponseBody::watched(body, running)))
