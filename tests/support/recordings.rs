@@ -66,6 +66,10 @@ impl From<Line> for Recording {
                 (stream.into(), Framing::Sse)
             }
             (_, Some(text), _) if kind.contains("event-stream") => (text.into(), Framing::Sse),
+            // Some recorders took documents with non-ASCII text for binary.
+            (_, Some(text), _) if kind.contains("json") && text.starts_with("eyJ") => {
+                (decoded(&text).into(), Framing::Json)
+            }
             (_, Some(text), _) => (text.into(), Framing::Json),
             (.., Some(base64)) => (decoded(&base64).into(), Framing::EventStream),
             (None, None, None) => (Bytes::new(), Framing::Opaque),
