@@ -57,7 +57,7 @@ fn shown(body: &str, block: &Block) -> String {
         Role::User => " user",
         Role::Assistant => " assistant",
         Role::System => " system",
-        _ => " other",
+        Role::Other | _ => " other",
     };
     let mark = if block.markable { "+" } else { "-" };
     let text = String::from_utf8_lossy(block.span.of(body.as_bytes()));
@@ -293,6 +293,9 @@ fn the_callers_markers_are_known_and_never_part_of_the_fingerprint() {
             }
         }
     }
+    let automatic = r#"{"messages":[],"cache_control":{"type":"ephemeral"}}"#;
+    assert_eq!(prompt(chat(CONTROL), automatic).own_markers(), 1);
+    assert_eq!(prompt(chat(BREAKPOINT), automatic).own_markers(), 0);
     for odd in [
         r#""type":"text","text":"x","cache_control":"y""#,
         r#""type":"text","text":"x","cache\u005fcontrol":{"type":"ephemeral"}"#,
@@ -1016,20 +1019,17 @@ mod recorded {
     fn dialects(recording: &Recording) -> Vec<&'static dyn Dialect> {
         let (_, path) = recording.place();
         let text = String::from_utf8_lossy(&recording.response);
-        let chats = || vec![chat(NONE), chat(CONTROL), chat(BREAKPOINT)];
         let of_response = recording.url.is_empty() && recording.provider != "anthropic";
-        if path.ends_with("/chat/completions") || path.ends_with("/v2/chat") {
-            chats()
-        } else if path.ends_with("/responses") {
-            vec![responses(NONE), responses(BREAKPOINT)]
-        } else if of_response
-            && (text.contains("\"response.created\"") || text.contains("\"object\":\"response\""))
+        let says = |words: &[&str]| of_response && words.iter().any(|word| text.contains(word));
+        if path.ends_with("/chat/completions")
+            || path.ends_with("/v2/chat")
+            || says(&["\"chat.completion", "\"message-end\"", "\"billed_units\""])
+        {
+            vec![chat(NONE), chat(CONTROL), chat(BREAKPOINT)]
+        } else if path.ends_with("/responses")
+            || says(&["\"response.created\"", "\"object\":\"response\""])
         {
             vec![responses(NONE), responses(BREAKPOINT)]
-        } else if of_response
-            && (text.contains("\"chat.completion") || recording.provider == "cohere")
-        {
-            chats()
         } else {
             Vec::new()
         }
@@ -1078,19 +1078,19 @@ mod recorded {
     /// What a provider's counters mean, computed from the tree: last report of the response.
     fn expected(recording: &Recording) -> Option<[Option<u64>; 4]> {
         let text = std::str::from_utf8(&recording.response).unwrap();
-        let documents: Vec<Value> = match recording.framing {
-            Framing::Json => vec![serde_json::from_str(text).unwrap()],
-            _ => text
-                .lines()
-                .filter_map(|line| serde_json::from_str(line.strip_prefix("data:")?.trim()).ok())
-                .collect(),
+        let documents: Vec<Value> = if recording.framing == Framing::Json {
+            vec![serde_json::from_str(text).unwrap()]
+        } else {
+            let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
+            data.filter_map(|data| serde_json::from_str(data).ok())
+                .collect()
         };
         let places = ["/usage", "/response/usage", "/delta/usage"];
-        let reports = documents.iter().filter_map(|document| {
+        let mut reports = documents.iter().rev().filter_map(|document| {
             let mut found = places.iter().filter_map(|place| document.pointer(place));
             found.find(|usage| usage.is_object())
         });
-        let usage = reports.last()?;
+        let usage = reports.next()?;
         let number = |places: &[&str]| {
             places
                 .iter()

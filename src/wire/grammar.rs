@@ -46,8 +46,9 @@ pub(super) trait Grammar: Copy {
         Err(Skip::NotARequest)
     }
 
-    /// What the parameters say; blocks and model are filled in by the reader.
-    fn prompt(self, parameters: &Parameters<'_>, signed: bool) -> Prompt;
+    /// What the parameters say; the reader fills in blocks and model, and knows signed thinking
+    /// when it sees it.
+    fn prompt(self, parameters: &Parameters<'_>) -> Prompt;
 
     /// The block on which the provider itself writes.
     fn implicit(self, _: &Parameters<'_>, _: &Prompt) -> Option<usize> {

@@ -106,9 +106,10 @@ impl Counts {
             cost: self.cost.or_else(|| self.ticks()),
             ..Usage::default()
         };
-        match marker {
-            MarkerStyle::PromptCacheBreakpoint => usage.write_30m = written,
-            _ => usage.write_5m = written,
+        if marker == MarkerStyle::PromptCacheBreakpoint {
+            usage.write_30m = written;
+        } else {
+            usage.write_5m = written;
         }
         (usage != Usage::default()).then_some(usage)
     }
@@ -137,7 +138,7 @@ impl Counts {
 /// A number of tokens; some write one with a fraction of zero.
 fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let raw = <Option<&RawValue>>::deserialize(from)?;
-    let whole = raw.map(|raw| raw.get().strip_suffix(".0").unwrap_or(raw.get()));
+    let whole = raw.map(|raw| raw.get().strip_suffix(".0").unwrap_or_else(|| raw.get()));
     Ok(whole.and_then(|digits| digits.parse().ok()))
 }
 
@@ -183,6 +184,9 @@ struct Named<'a> {
 pub(super) fn named(error: &RawValue) -> Box<str> {
     let named: Named<'_> = serde_json::from_str(error.get()).unwrap_or_default();
     let text = |raw: &RawValue| unescape(raw.get().as_bytes()).map(|text| text.into());
-    let name = named.kind.and_then(text).or(named.code.and_then(text));
+    let name = named
+        .kind
+        .and_then(text)
+        .or_else(|| named.code.and_then(text));
     name.unwrap_or_else(|| "error".into())
 }

@@ -216,10 +216,11 @@ impl Shape {
         let (body, key) = at;
         let bytes = value.of(body);
         if bytes.starts_with(b"{") {
-            self.ttl = Some(match rules.marker {
+            self.ttl = Some(if rules.marker == MarkerStyle::PromptCacheBreakpoint {
                 // The only class there is (developers.openai.com, 2026-11).
-                MarkerStyle::PromptCacheBreakpoint => Ttl::HalfHour,
-                _ => ttl(bytes),
+                Ttl::HalfHour
+            } else {
+                ttl(bytes)
             });
         } else if bytes != b"null" {
             self.strange = true;
@@ -239,7 +240,12 @@ impl Shape {
             && match kind {
                 BlockKind::Thinking | BlockKind::Opaque => false,
                 BlockKind::Text => text.is_some_and(|text| !is_blank(inner(text).of(body))),
-                _ => true,
+                BlockKind::Tool
+                | BlockKind::Image
+                | BlockKind::Document
+                | BlockKind::ToolUse
+                | BlockKind::ToolResult
+                | BlockKind::Other => true,
             };
         // With nothing but a type and a marker around it, a text says what a bare string says.
         if let (Some(text), 0) = (text, self.others) {
@@ -262,7 +268,12 @@ pub(super) fn weight(kind: BlockKind, spelled: u32) -> u32 {
         BlockKind::Document | BlockKind::Other => {
             limit((u64::from(spelled) / PDF_DILUTION).max(u64::from(SMALL)))
         }
-        _ => spelled,
+        BlockKind::Tool
+        | BlockKind::Text
+        | BlockKind::ToolUse
+        | BlockKind::ToolResult
+        | BlockKind::Thinking
+        | BlockKind::Opaque => spelled,
     }
 }
 

@@ -12,7 +12,7 @@ use super::parameters::Parameters;
 use super::prints::{fingerprint, seal};
 use super::scan::{Scanner, name, offset, unescape};
 use super::{Reading, Recall, Remembered};
-use crate::model::{Block, Keyring, Section, Skip, Span};
+use crate::model::{Block, Keyring, Section, Skip, Span, Thinking};
 
 /// See [`Dialect::read`](super::Dialect::read).
 pub(super) fn read<G: Grammar>(
@@ -364,8 +364,10 @@ impl<'a, G: Grammar> Reader<'a, G> {
             .find(|blocks| !in_system(blocks.last()))
             .unwrap_or(&self.history);
         let conversation = fingerprint(self.keyring, opened);
-        let signed = self.index.messages.last().is_some_and(|last| last.signed);
-        let mut prompt = self.grammar.prompt(&parameters, signed);
+        let mut prompt = self.grammar.prompt(&parameters);
+        if self.index.messages.last().is_some_and(|last| last.signed) {
+            prompt.thinking = Thinking::Signed;
+        }
         prompt.model = model.into();
         prompt.blocks = self.tools;
         prompt

@@ -4,6 +4,7 @@ use memchr::memmem;
 
 use super::{Chat, message};
 use crate::model::{Block, Prompt, Section, Skip, Thinking};
+use crate::wire::MarkerStyle;
 use crate::wire::earlier::Message;
 use crate::wire::grammar::{Grammar, Source, Turn};
 use crate::wire::parameters::Parameters;
@@ -57,7 +58,7 @@ impl Grammar for Chat {
         message::message(self.rules(), source, scan, turn, out)
     }
 
-    fn prompt(self, parameters: &Parameters<'_>, signed: bool) -> Prompt {
+    fn prompt(self, parameters: &Parameters<'_>) -> Prompt {
         let asked = |name: &str| {
             parameters.value(name).is_some_and(|asked| {
                 !matches!(asked, b"null" | b"false" | b"\"none\"")
@@ -71,11 +72,15 @@ impl Grammar for Chat {
             "enable_thinking",
         ];
         Prompt {
+            // OpenRouter hands the automatic marker on to Claude (openrouter.ai, 2026-11).
+            auto_marker: Some(self.marker)
+                .filter(|marker| *marker == MarkerStyle::CacheControl)
+                .and_then(|_| parameters.auto_marker()),
             system_salt: parameters.salt(&PREFIX),
-            thinking: match signed {
-                true => Thinking::Signed,
-                false if thinks.into_iter().any(asked) => Thinking::Asked,
-                false => Thinking::Off,
+            thinking: if thinks.into_iter().any(asked) {
+                Thinking::Asked
+            } else {
+                Thinking::Off
             },
             stream: parameters.stream(),
             max_tokens: parameters

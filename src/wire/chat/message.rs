@@ -148,10 +148,9 @@ impl Members<'_> {
             (Role::System, true) => Section::System,
             _ => Section::Messages,
         };
-        blocks.sort_by_key(|block| match block.kind {
-            BlockKind::Thinking => 0,
-            BlockKind::ToolUse => 2,
-            _ => 1,
+        blocks.sort_by_key(|block| {
+            let is_call = block.kind == BlockKind::ToolUse;
+            (is_call, block.kind != BlockKind::Thinking)
         });
         let answers = matches!(name.as_ref(), "tool" | "function");
         for block in blocks {

@@ -1,7 +1,7 @@
 //! What bodies of the Messages dialect consist of.
 
 use super::{Messages, blocks, message};
-use crate::model::{Block, Prompt, Section, Skip, Thinking};
+use crate::model::{Block, Prompt, Section, Skip};
 use crate::wire::earlier::Message;
 use crate::wire::grammar::{Grammar, Source, Turn};
 use crate::wire::parameters::Parameters;
@@ -37,17 +37,14 @@ impl Grammar for Messages {
         message::message(scan, source.body, source.keyring, turn.outer, out)
     }
 
-    fn prompt(self, parameters: &Parameters<'_>, signed: bool) -> Prompt {
+    fn prompt(self, parameters: &Parameters<'_>) -> Prompt {
         Prompt {
             auto_marker: parameters.auto_marker(),
             // What invalidates what: platform.claude.com prompt-caching, 2026-08-22. Web search
             // and citations stand in blocks.
             system_salt: parameters.salt(&["speed"]),
             messages_salt: parameters.salt(&["tool_choice", "thinking", "output_config"]),
-            thinking: match signed {
-                true => Thinking::Signed,
-                false => parameters.thinking(),
-            },
+            thinking: parameters.thinking(),
             stream: parameters.stream(),
             max_tokens: parameters.count("max_tokens"),
             ..Prompt::default()

@@ -70,13 +70,12 @@ impl Grammar for Responses {
         Ok(block)
     }
 
-    fn prompt(self, parameters: &Parameters<'_>, signed: bool) -> Prompt {
+    fn prompt(self, parameters: &Parameters<'_>) -> Prompt {
         let asked = |asked: &[u8]| asked != b"null" && memmem::find(asked, b"\"none\"").is_none();
         Prompt {
             system_salt: parameters.salt(&PREFIX),
             messages_salt: parameters.salt(&HELD),
             thinking: match parameters.value("reasoning") {
-                _ if signed => Thinking::Signed,
                 Some(reasoning) if asked(reasoning) => Thinking::Asked,
                 _ => Thinking::Off,
             },

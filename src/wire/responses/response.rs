@@ -108,8 +108,8 @@ fn note(seen: &mut Seen, body: Body, marker: MarkerStyle) {
         seen.model = body.model;
     }
     let reason = body.incomplete_details.and_then(|details| details.reason);
-    if let Some(reason) = reason.or(body.status.filter(|_| seen.ended())) {
-        seen.stop_reason = Some(reason);
+    if seen.ended() && (reason.is_some() || body.status.is_some()) {
+        seen.stop_reason = reason.or(body.status);
     }
     if let Some(error) = body.error {
         seen.error = Some(named(&error));
