@@ -92,8 +92,9 @@ impl Counts {
             .prompt_tokens
             .or(self.input_tokens)
             .or(cohere.input_tokens);
-        // OpenRouter reported 2,161 read and the same 2,161 written of 2,168 (Gemini, recorded
-        // 2026): nothing is plain there.
+        // OpenRouter reported 2,161 read and the same 2,161 written of 2,168 (Gemini), Azure 161
+        // read of a prompt of 7 (Grok, whose hidden prefix is counted; both recorded 2026): what
+        // was read or written stays as it was said, and nothing is plain.
         let plain = total.map(|total| {
             total
                 .saturating_sub(read.unwrap_or(0))
