@@ -15,6 +15,8 @@ mod economics;
 mod layer;
 // The Messages dialect: reading, marking, reading on.
 mod messages;
+// The Chat and Responses dialects: reading, marking, usage, over generated and recorded bodies.
+mod openai;
 // What the engine may never do to a request.
 #[cfg(feature = "state")]
 mod plan;

@@ -16,7 +16,7 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 /// How a generated body spells things.
-type Text = BoxedStrategy<String>;
+pub(crate) type Text = BoxedStrategy<String>;
 
 fn space() -> Text {
     prop_oneof![6 => Just(""), 1 => Just(" "), 1 => Just("\n  "), 1 => Just("\t\r\n")]
@@ -24,7 +24,7 @@ fn space() -> Text {
         .boxed()
 }
 
-fn literal() -> Text {
+pub(crate) fn literal() -> Text {
     let pieces = select(vec![
         "",
         "a",
@@ -47,7 +47,7 @@ fn literal() -> Text {
         .boxed()
 }
 
-fn object(members: Vec<String>) -> Text {
+pub(crate) fn object(members: Vec<String>) -> Text {
     let spaces = prop::collection::vec(space(), members.len() + 1);
     (spaces, Just(members))
         .prop_map(|(spaces, members)| {
@@ -61,7 +61,7 @@ fn object(members: Vec<String>) -> Text {
         .boxed()
 }
 
-fn junk() -> Text {
+pub(crate) fn junk() -> Text {
     let leaf = prop_oneof![
         literal(),
         select(vec![
@@ -298,7 +298,7 @@ fn later(parts: &mut Parts, bytes: &mut Vec<u8>, change: Change) {
     *bytes = parts.spell().into_bytes();
 }
 
-fn keyring() -> Keyring {
+pub(crate) fn keyring() -> Keyring {
     Keyring::new(b"a test's secret")
 }
 
@@ -307,7 +307,7 @@ fn read(body: &Bytes, earlier: &[Arc<Remembered>]) -> Result<Reading, Skip> {
 }
 
 /// Everything a reading says apart from where it came from, its private tables included.
-fn spelled(reading: &Result<Reading, Skip>) -> String {
+pub(crate) fn spelled(reading: &Result<Reading, Skip>) -> String {
     match reading {
         Ok(reading) => {
             let mut reading = reading.clone();

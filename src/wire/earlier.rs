@@ -38,15 +38,18 @@ impl Remembered {
             + size_of_val(self.index.messages.as_slice())
     }
 
-    /// The blocks of one section.
-    pub(super) fn section(&self, section: Section) -> &[Block] {
-        let end = self.prompt.end_of(section);
-        let start = match section {
-            Section::Tools => 0,
-            Section::System => self.prompt.end_of(Section::Tools),
-            Section::Messages => self.prompt.end_of(Section::System),
-        };
-        self.prompt.blocks.get(start..end).unwrap_or_default()
+    /// The blocks of `tools`, of the system prompt's own member, and of the history.
+    pub(super) fn parts(&self) -> (&[Block], &[Block], &[Block]) {
+        let blocks = self.prompt.blocks.as_slice();
+        let tools = self.prompt.end_of(Section::Tools);
+        let history = self.index.messages.last();
+        let history = history.map_or(0, |last| last.blocks as usize);
+        let history = blocks.len().saturating_sub(history);
+        (
+            blocks.get(..tools).unwrap_or_default(),
+            blocks.get(tools..history).unwrap_or_default(),
+            blocks.get(history..).unwrap_or_default(),
+        )
     }
 
     pub(super) const fn index(&self) -> &Index {
@@ -107,6 +110,13 @@ pub(super) struct Element {
     /// Blocks in this message and all before it.
     pub(super) blocks: u32,
     /// Whether signed thinking stands in this message or one before it.
+    pub(super) signed: bool,
+}
+
+/// Where a message stands and whether it holds signed thinking.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message {
+    pub(super) span: Span,
     pub(super) signed: bool,
 }
 

@@ -57,7 +57,8 @@ struct Line {
 impl From<Line> for Recording {
     fn from(line: Line) -> Self {
         let kind = line.ctype.unwrap_or_default();
-        let (response, framing) = match (line.response, line.response_text, line.response_b64) {
+        let text = line.response_text.map(unpacked);
+        let (response, framing) = match (line.response, text, line.response_b64) {
             (Some(json), ..) => (json.get().to_owned().into(), Framing::Json),
             (_, Some(text), _) if kind == "sse-chunks" => {
                 // Recorded without the framing: one event's data per line.
@@ -101,6 +102,16 @@ pub(crate) fn recorded_exchanges() -> Option<Vec<Recording>> {
         Recording::from(line)
     });
     Some(read.collect())
+}
+
+/// Some recorders took responses with non-ASCII text for binary and kept them in base64.
+fn unpacked(text: String) -> String {
+    // `{"`, `data: ` and `event:`.
+    let packed = ["eyJ", "ZGF0YTog", "ZXZlbnQ6"];
+    if !packed.into_iter().any(|start| text.starts_with(start)) {
+        return text;
+    }
+    String::from_utf8(decoded(&text)).unwrap_or(text)
 }
 
 /// Standard base64.

@@ -2,16 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{blocks, seal};
+use super::blocks;
 use crate::model::{Block, Fingerprint, Keyring, Role, Section, Skip, Span};
+use crate::wire::earlier::Message;
+use crate::wire::prints::{join, seal};
 use crate::wire::scan::{Scanner, offset, span, unescape};
-
-/// Where a message stands and whether it holds signed thinking.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Message {
-    pub(super) span: Span,
-    pub(super) signed: bool,
-}
 
 /// Reads the message at the scanner; its blocks are added to `out`.
 pub(super) fn message(
@@ -52,22 +47,6 @@ pub(super) fn message(
         span: span(start, scan.position()),
         signed,
     })
-}
-
-/// The fingerprint of a message: that of its blocks.
-pub(super) fn fingerprint(keyring: &Keyring, blocks: &[Block]) -> Fingerprint {
-    blocks.iter().fold(Fingerprint::default(), |before, block| {
-        join(keyring, before, block.fingerprint)
-    })
-}
-
-/// One fingerprint for two in a row.
-pub(super) fn join(keyring: &Keyring, before: Fingerprint, next: Fingerprint) -> Fingerprint {
-    let mut pair = [0; 32];
-    let (left, right) = pair.split_at_mut(16);
-    left.copy_from_slice(&before.0.to_le_bytes());
-    right.copy_from_slice(&next.0.to_le_bytes());
-    keyring.fingerprint(&pair)
 }
 
 /// Reads `content` and says whether signed thinking stands in it.

@@ -1,20 +1,22 @@
 //! The Anthropic Messages dialect, as spoken by the Claude API and by those who copied it.
 
 mod blocks;
-mod mark;
+mod grammar;
 mod message;
-mod opening;
-mod parameters;
-mod read;
 mod response;
 mod usage;
 
 use bytes::Bytes;
-use xxhash_rust::xxh3::Xxh3;
 
-use super::{Dialect, Edit, Reading, Recall, Seen};
-use crate::model::{
-    Block, BlockKind, Fingerprint, Keyring, Plan, Prompt, Role, Section, Skip, Span,
+use super::mark::{self, Spelling, ephemeral};
+use super::{Dialect, Edit, Reading, Recall, Seen, reader};
+use crate::model::{Keyring, Plan, Prompt, Section, Skip};
+
+/// A bare text becomes a block of its own.
+const SPELLING: Spelling = Spelling {
+    key: r#""cache_control""#,
+    value: ephemeral,
+    wrap: |_, _| (r#"[{"type":"text","text":"#, "}]"),
 };
 
 /// The dialect of `POST /v1/messages` (platform.claude.com, 2026-08-22).
@@ -24,11 +26,11 @@ pub struct Messages;
 
 impl Dialect for Messages {
     fn read(&self, body: &Bytes, keyring: &Keyring, recall: Recall<'_>) -> Result<Reading, Skip> {
-        read::read(body, keyring, recall)
+        reader::read(*self, body, keyring, recall)
     }
 
     fn mark(&self, body: &[u8], prompt: &Prompt, plan: &Plan) -> Vec<Edit> {
-        mark::mark(body, prompt, plan)
+        mark::mark(body, prompt, plan, SPELLING)
     }
 
     fn unmark(&self, prompt: &Prompt) -> Vec<Edit> {
@@ -59,76 +61,10 @@ impl Dialect for Messages {
     }
 }
 
-/// The fingerprint of an object's members without the marker among them.
-///
-/// The braces stay outside, so that a marker at either end leaves one piece. A marker in the middle
-/// leaves two, which the streaming hash joins without a copy.
-fn content_fingerprint(keyring: &Keyring, body: &[u8], object: Span, cut: Span) -> Fingerprint {
-    let members = blocks::inner(object);
-    let (left, right) = if cut.is_empty() {
-        (members, Span::default())
-    } else {
-        (
-            Span::new(members.start, cut.start),
-            Span::new(cut.end, members.end),
-        )
-    };
-    let plain = match (left.of(body), right.of(body)) {
-        (left, []) => keyring.fingerprint(left),
-        ([], right) => keyring.fingerprint(right),
-        (left, right) => {
-            let mut hasher = Xxh3::with_seed(keyring.seed());
-            hasher.update(left);
-            hasher.update(right);
-            Fingerprint(hasher.digest128())
-        }
-    };
-    // Never the fingerprint of a text that happens to be spelled like these members.
-    Fingerprint(!plain.0)
-}
-
-/// Completes a block's fingerprint: where it stands, who speaks and what it is belong to it.
-/// `context` are the members of its message that the model is told beside the content.
-fn seal(block: &mut Block, keyring: &Keyring, context: Option<Fingerprint>) {
-    let section = match block.section {
-        Section::Tools => 0_u8,
-        Section::System => 1,
-        Section::Messages => 2,
-    };
-    let role = match block.role {
-        Role::None => 0_u8,
-        Role::User => 1,
-        Role::Assistant => 2,
-        Role::System => 3,
-        Role::Other => 4,
-    };
-    let kind = match block.kind {
-        BlockKind::Tool => 0_u8,
-        BlockKind::Text => 1,
-        BlockKind::Image => 2,
-        BlockKind::Document => 3,
-        BlockKind::ToolUse => 4,
-        BlockKind::ToolResult => 5,
-        BlockKind::Thinking => 6,
-        BlockKind::Other => 7,
-        BlockKind::Opaque => 8,
-    };
-    let tag = [section, role, kind, u8::from(context.is_some())];
-    let mut sealed = [0_u8; 36];
-    let parts = tag
-        .into_iter()
-        .chain(block.fingerprint.0.to_le_bytes())
-        .chain(context.unwrap_or_default().0.to_le_bytes());
-    for (place, byte) in sealed.iter_mut().zip(parts) {
-        *place = byte;
-    }
-    block.fingerprint = keyring.fingerprint(&sealed);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Breakpoint, Form, Thinking, Ttl, Why};
+    use crate::model::{BlockKind, Breakpoint, Form, Role, Thinking, Ttl, Why};
     use crate::wire::splice;
 
     fn read(body: &str) -> Result<Reading, Skip> {

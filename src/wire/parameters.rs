@@ -2,11 +2,11 @@
 
 use memchr::memmem;
 
-use super::blocks;
-use super::message::join;
+use super::earlier::Member;
+use super::prints::join;
+use super::scan::name;
+use super::spelled;
 use crate::model::{Fingerprint, Keyring, Marker, Thinking};
-use crate::wire::earlier::Member;
-use crate::wire::scan::name;
 
 /// The members of a body's object.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,17 @@ impl<'a> Parameters<'a> {
         Some(member.value.of(self.body))
     }
 
+    /// The value of a member that is a plain non-negative integer.
+    pub(super) fn count(&self, wanted: &str) -> Option<u64> {
+        let digits = std::str::from_utf8(self.value(wanted)?).ok()?;
+        digits.parse().ok()
+    }
+
+    /// Whether the response will be streamed.
+    pub(super) fn stream(&self) -> bool {
+        self.value("stream") == Some(b"true")
+    }
+
     /// One fingerprint for parameters in a fixed order. An absent one differs from null.
     pub(super) fn salt(&self, names: &[&str]) -> Fingerprint {
         names.iter().fold(Fingerprint::default(), |salt, name| {
@@ -39,8 +50,8 @@ impl<'a> Parameters<'a> {
         for member in self.members {
             let value = member.value.of(self.body);
             if name(member.key.of(self.body)) == "cache_control" && value.starts_with(b"{") {
-                let cut = blocks::cut(self.body, member.key, member.value, before);
-                return Some(Marker::new(cut, blocks::ttl(value)));
+                let cut = spelled::cut(self.body, member.key, member.value, before);
+                return Some(Marker::new(cut, spelled::ttl(value)));
             }
             before = Some(member.value.end);
         }

@@ -5,24 +5,29 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::message::{self, Message, fingerprint};
+use super::earlier::{Element, Index, Member, Message, closest, moved};
+use super::grammar::{Grammar, Source, Turn, in_system};
 use super::opening::Opening;
 use super::parameters::Parameters;
-use super::{blocks, seal};
-use crate::model::{Block, Keyring, Prompt, Section, Skip, Span, Thinking};
-use crate::wire::earlier::{Element, Index, Member, closest, moved};
-use crate::wire::scan::{Scanner, name, offset, unescape};
-use crate::wire::{Reading, Recall, Remembered};
+use super::prints::{fingerprint, seal};
+use super::scan::{Scanner, name, offset, unescape};
+use super::{Reading, Recall, Remembered};
+use crate::model::{Block, Keyring, Section, Skip, Span, Thinking};
 
-/// See [`Dialect::read`](crate::wire::Dialect::read).
-pub(super) fn read(body: &Bytes, keyring: &Keyring, recall: Recall<'_>) -> Result<Reading, Skip> {
+/// See [`Dialect::read`](super::Dialect::read).
+pub(super) fn read<G: Grammar>(
+    grammar: G,
+    body: &Bytes,
+    keyring: &Keyring,
+    recall: Recall<'_>,
+) -> Result<Reading, Skip> {
     if u32::try_from(body.len()).is_err() {
         return Err(Skip::TooLarge);
     }
-    let mut reader = Reader::new(body, keyring);
-    if let Some(opening) = Opening::find(body, keyring) {
-        let candidates = recall(fingerprint(keyring, &opening.blocks));
-        reader.opening = Some(opening);
+    let mut reader = Reader::new(grammar, Source { body, keyring });
+    if let Some(opening) = Opening::find(grammar, reader.source) {
+        let candidates = recall(fingerprint(keyring, opening.blocks()));
+        reader.opening = opening;
         if let Some((earlier, shared)) = closest(body, candidates, keyring.seed()) {
             reader.resume(earlier, shared)?;
         }
@@ -32,15 +37,17 @@ pub(super) fn read(body: &Bytes, keyring: &Keyring, recall: Recall<'_>) -> Resul
 
 /// What was read so far. Sections are kept apart, since the body's order is not the provider's.
 #[derive(Debug)]
-struct Reader<'a> {
+struct Reader<'a, G> {
+    grammar: G,
     body: &'a [u8],
     keyring: &'a Keyring,
+    source: Source<'a>,
     scan: Scanner<'a>,
     tools: Vec<Block>,
     system: Vec<Block>,
-    messages: Vec<Block>,
+    history: Vec<Block>,
     index: Index,
-    opening: Option<Opening>,
+    opening: Opening,
     earlier: Option<Arc<Remembered>>,
     place: Place,
 }
@@ -52,24 +59,27 @@ enum Place {
     Start,
     /// After a member of the body.
     Members,
-    /// Inside `messages`, whose key and value stand at these bytes.
-    Messages(Span, u32),
+    /// Inside the history, whose key and value stand at these bytes.
+    History(Span, u32),
 }
 
-impl<'a> Reader<'a> {
-    fn new(body: &'a [u8], keyring: &'a Keyring) -> Self {
+impl<'a, G: Grammar> Reader<'a, G> {
+    fn new(grammar: G, source: Source<'a>) -> Self {
+        let Source { body, keyring } = source;
         Self {
+            grammar,
             body,
             keyring,
+            source,
             scan: Scanner::new(body),
             tools: Vec::new(),
             system: Vec::new(),
-            messages: Vec::new(),
+            history: Vec::new(),
             index: Index {
                 seed: keyring.seed(),
                 ..Index::default()
             },
-            opening: None,
+            opening: Opening::default(),
             earlier: None,
             place: Place::Start,
         }
@@ -87,8 +97,11 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let array = member.value.start as usize;
-            if array < shared && is_messages(member.key.of(self.body)) {
-                self.resume_messages(&earlier, *member, shared);
+            if array < shared
+                && member.key.of(self.body) == G::QUOTED
+                && self.body.get(array) == Some(&b'[')
+            {
+                self.resume_history(&earlier, *member, shared);
                 end = None;
             }
             break;
@@ -103,22 +116,22 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn resume_messages(&mut self, earlier: &Remembered, member: Member, shared: usize) {
+    fn resume_history(&mut self, earlier: &Remembered, member: Member, shared: usize) {
         let old = &earlier.index().messages;
         let whole = old.partition_point(|element| element.span.end as usize <= shared);
         let (kept, _) = old.split_at_checked(whole).unwrap_or((old, &[]));
         self.index.messages.reserve(old.len() + 8);
         self.index.messages.extend_from_slice(kept);
         let count = kept.last().map_or(0, |element| element.blocks as usize);
-        let blocks = earlier.section(Section::Messages);
-        self.messages.reserve(blocks.len() + 16);
-        self.messages
+        let (.., blocks) = earlier.parts();
+        self.history.reserve(blocks.len() + 16);
+        self.history
             .extend_from_slice(blocks.get(..count).unwrap_or_default());
         self.scan = match kept.last() {
             Some(last) => Scanner::after(self.body, last.span.end as usize, 2),
             None => Scanner::inside(self.body, member.value.start as usize + 1, 2),
         };
-        self.place = Place::Messages(member.key, member.value.start);
+        self.place = Place::History(member.key, member.value.start);
     }
 
     /// Takes over a member of an earlier body whose bytes stand here too, `from` there being `to`
@@ -140,12 +153,12 @@ impl<'a> Reader<'a> {
             block
         };
         let name = self.begin(key)?;
-        let blocks = |part: Section| earlier.section(part).iter().map(shift);
+        let (tools, system, history) = earlier.parts();
         match name.as_ref() {
-            "tools" => self.tools.extend(blocks(Section::Tools)),
-            "system" => self.system.extend(blocks(Section::System)),
-            "messages" => {
-                self.messages.extend(blocks(Section::Messages));
+            "tools" => self.tools.extend(tools.iter().map(shift)),
+            name if Some(name) == G::SYSTEM => self.system.extend(system.iter().map(shift)),
+            name if name == G::HISTORY => {
+                self.history.extend(history.iter().map(shift));
                 let elements = earlier.index().messages.iter().map(|element| Element {
                     span: moved(element.span, from, to),
                     ..*element
@@ -165,7 +178,7 @@ impl<'a> Reader<'a> {
         match self.place {
             Place::Start => self.open()?,
             Place::Members => {}
-            Place::Messages(key, start) => {
+            Place::History(key, start) => {
                 self.begin(key)?;
                 self.elements(key, start)?;
             }
@@ -174,7 +187,7 @@ impl<'a> Reader<'a> {
             let last = self.index.members.last();
             if let Some((there, here)) = tail
                 && here == self.scan.position()
-                && last.is_some_and(|member| is_messages(member.key.of(self.body)))
+                && last.is_some_and(|member| member.key.of(self.body) == G::QUOTED)
             {
                 self.take_over_tail(there, here)?;
                 break;
@@ -188,15 +201,15 @@ impl<'a> Reader<'a> {
         self.complete()
     }
 
-    /// Where `messages` ended in the earlier body, and where it must end here for everything after
+    /// Where the history ended in the earlier body, and where it must end here for everything after
     /// it to be the same bytes.
     fn shared_tail(&self) -> Option<(usize, usize)> {
         let earlier = self.earlier.as_ref()?;
         let members = &earlier.index().members;
-        let messages = members
+        let history = members
             .iter()
-            .find(|member| is_messages(member.key.of(&earlier.body)))?;
-        let there = messages.value.end as usize;
+            .find(|member| member.key.of(&earlier.body) == G::QUOTED)?;
+        let there = history.value.end as usize;
         let tail = earlier.body.get(there..)?;
         let here = self.body.len().checked_sub(tail.len())?;
         (here >= self.scan.position() && self.body.get(here..) == Some(tail))
@@ -238,15 +251,16 @@ impl<'a> Reader<'a> {
         self.scan.peek();
         let start = offset(self.scan.position());
         match name.as_ref() {
-            "messages" => {
-                if self.scan.peek() != Some(b'[') {
-                    return Err(Skip::NotARequest);
+            name if name == G::HISTORY => match self.scan.peek() {
+                Some(b'[') => {
+                    self.scan.open(b'[')?;
+                    return self.elements(key, start);
                 }
-                self.scan.open(b'[')?;
-                return self.elements(key, start);
-            }
+                Some(b'"') => self.text(key)?,
+                _ => return Err(Skip::NotARequest),
+            },
             "tools" => self.tools = self.section(Section::Tools)?,
-            "system" => self.system = self.section(Section::System)?,
+            name if Some(name) == G::SYSTEM => self.system = self.section(Section::System)?,
             _ => drop(self.scan.value()?),
         }
         self.end(key, start);
@@ -258,19 +272,33 @@ impl<'a> Reader<'a> {
         self.index.members.push(Member { key, value });
     }
 
-    /// The value of `tools` or `system`.
+    /// A history that is a string.
+    fn text(&mut self, key: Span) -> Result<(), Skip> {
+        let mut block = self.grammar.history(self.source, &mut self.scan)?;
+        // A key spelled otherwise would not be found again when the marker is placed.
+        block.markable &= key.of(self.body) == G::QUOTED;
+        seal(&mut block, self.keyring, None);
+        self.index.messages.push(Element {
+            span: block.span,
+            blocks: 1,
+            signed: false,
+        });
+        self.history.push(block);
+        Ok(())
+    }
+
+    /// The value of `tools` or of the system prompt.
     fn section(&mut self, section: Section) -> Result<Vec<Block>, Skip> {
         let mut out = Vec::new();
         match (self.scan.peek(), section) {
             (Some(b'['), _) => {
                 self.scan.open(b'[')?;
                 while self.scan.next_element()? {
-                    let draft = blocks::object(&mut self.scan, self.body, self.keyring, section)?;
-                    out.push(draft.block);
+                    out.push(self.grammar.element(self.source, &mut self.scan, section)?);
                 }
             }
             (Some(b'"'), Section::System) => {
-                out.push(blocks::bare(&mut self.scan, self.body, self.keyring, section)?.block);
+                out.push(self.grammar.system(self.source, &mut self.scan)?);
             }
             _ => {
                 // An explicit null says what absence says; anything else is not understood.
@@ -286,14 +314,14 @@ impl<'a> Reader<'a> {
         Ok(out)
     }
 
-    /// The rest of `messages`, up to its closing bracket.
+    /// The rest of the history, up to its closing bracket.
     fn elements(&mut self, key: Span, start: u32) -> Result<(), Skip> {
         while self.scan.next_element()? {
             let message = self.message()?;
             let before = self.index.messages.last().is_some_and(|last| last.signed);
             self.index.messages.push(Element {
                 span: message.span,
-                blocks: offset(self.messages.len()),
+                blocks: offset(self.history.len()),
                 signed: message.signed || before,
             });
         }
@@ -305,23 +333,17 @@ impl<'a> Reader<'a> {
         let outer = self.index.messages.len();
         self.scan.peek();
         let here = offset(self.scan.position());
-        let opening = self
-            .opening
-            .take_if(|opening| opening.message.span.start == here);
-        match opening {
-            Some(opening) if outer == 0 => {
-                self.messages.extend(opening.blocks);
-                self.scan.jump(opening.message.span.end as usize);
-                Ok(opening.message)
-            }
-            _ => message::message(
-                &mut self.scan,
-                self.body,
-                self.keyring,
-                outer,
-                &mut self.messages,
-            ),
+        if let Some((message, blocks)) = self.opening.at(outer, here) {
+            self.history.extend(blocks);
+            self.scan.jump(message.span.end as usize);
+            return Ok(message);
         }
+        let turn = Turn {
+            outer,
+            opening: in_system(self.history.last()),
+        };
+        let (source, scan) = (self.source, &mut self.scan);
+        self.grammar.message(source, scan, turn, &mut self.history)
     }
 
     fn complete(self) -> Result<Reading, Skip> {
@@ -330,41 +352,30 @@ impl<'a> Reader<'a> {
             keyring: self.keyring,
             members: &self.index.members,
         };
-        parameters.value("messages").ok_or(Skip::NoMessages)?;
+        parameters.value(G::HISTORY).ok_or(Skip::NoMessages)?;
         let model = match parameters.value("model") {
             Some(literal) => unescape(literal).ok_or(Skip::NotARequest)?,
             None => Cow::Borrowed(""),
         };
-        let first = self.index.messages.first();
-        let first = first.map_or(0, |first| first.blocks as usize);
-        let max_tokens = parameters.value("max_tokens").and_then(|digits| {
-            let digits = std::str::from_utf8(digits).ok()?;
-            digits.parse().ok()
-        });
-        let conversation = self.messages.get(..first).unwrap_or_default();
-        let conversation = fingerprint(self.keyring, conversation);
-        let mut prompt = Prompt {
-            model: model.into(),
-            auto_marker: parameters.auto_marker(),
-            implicit: None,
-            reserved: 0,
-            // What invalidates what: platform.claude.com prompt-caching, 2026-08-22. Web search
-            // and citations stand in blocks.
-            system_salt: parameters.salt(&["speed"]),
-            messages_salt: parameters.salt(&["tool_choice", "thinking", "output_config"]),
-            thinking: match self.index.messages.last() {
-                Some(last) if last.signed => Thinking::Signed,
-                _ => parameters.thinking(),
-            },
-            stream: parameters.value("stream") == Some(b"true"),
-            max_tokens,
-            blocks: self.tools,
-        };
+        // Conversations part in their first message behind the system prompt.
+        let conversation = self.index.messages.iter().map(|one| one.blocks as usize);
+        let opened = conversation
+            .map(|end| self.history.get(..end).unwrap_or_default())
+            .find(|blocks| !in_system(blocks.last()))
+            .unwrap_or(&self.history);
+        let conversation = fingerprint(self.keyring, opened);
+        let mut prompt = self.grammar.prompt(&parameters);
+        if self.index.messages.last().is_some_and(|last| last.signed) {
+            prompt.thinking = Thinking::Signed;
+        }
+        prompt.model = model.into();
+        prompt.blocks = self.tools;
         prompt
             .blocks
-            .reserve_exact(self.system.len() + self.messages.len());
+            .reserve_exact(self.system.len() + self.history.len());
         prompt.blocks.extend(self.system);
-        prompt.blocks.extend(self.messages);
+        prompt.blocks.extend(self.history);
+        prompt.implicit = self.grammar.implicit(&parameters, &prompt);
         Ok(Reading {
             prompt,
             conversation,
@@ -372,8 +383,4 @@ impl<'a> Reader<'a> {
             index: self.index,
         })
     }
-}
-
-fn is_messages(key: &[u8]) -> bool {
-    key == br#""messages""#
 }
