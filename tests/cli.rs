@@ -201,6 +201,7 @@ fn an_unusable_command_line_is_exit_code_two() {
         &["replay", &vector(), "--policy", "own", "--state", "x.json"],
         &["nonsense"],
         &["--config", &broken, "models"],
+        &["models", "--provider", "antropic"],
         &["--config", "/nonexistent.toml", "models"],
     ] {
         let output = cachewright(args);
@@ -232,6 +233,28 @@ fn help_shows_examples_and_models_show_their_sources() {
         .find(|row| row["model"] == "claude-sonnet-4.5")
         .unwrap();
     assert_eq!(sonnet["usd_per_million_tokens"]["read"], "0.3");
+}
+
+/// With `--provider`, what it serves for others is there under its own rules.
+#[test]
+fn models_of_one_provider_are_those_that_it_serves() {
+    let output = cachewright(&["models", "--provider", "bedrock", "--json"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = json.as_array().unwrap();
+    assert!(rows.iter().all(|row| row["provider"] == "bedrock"));
+    let minimum = |name: &str| {
+        let mut rows = rows.iter().filter(|row| row["model"] == name);
+        let found = rows.next().map(|row| row["min_tokens"].clone());
+        assert!(rows.next().is_none(), "{name} stands there twice");
+        found
+    };
+    assert_eq!(minimum("claude-opus-4.7"), Some(4096.into()));
+    assert_eq!(minimum("claude-sonnet-4.6"), Some(1024.into()));
+    assert_eq!(minimum("nova-lite"), Some(1024.into()));
+    assert_eq!(minimum("gpt-4o"), None);
+    let table = stdout(&cachewright(&["models", "--provider", "openrouter"]));
+    assert!(table.contains("session_id") && table.contains("grok-4.7"));
+    assert!(!table.contains("bedrock"));
 }
 
 #[test]

@@ -20,6 +20,9 @@ mod messages;
 mod plan;
 // The same bytes with and without `serde_json/preserve_order`.
 mod preserve_order;
+// Every provider's rows: complete, reachable, true of what was recorded.
+#[cfg(feature = "replay")]
+mod providers;
 // The README's claims and configuration examples.
 #[cfg(feature = "cli")]
 mod readme;

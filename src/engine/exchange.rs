@@ -302,13 +302,12 @@ impl Exchange {
     fn price(&mut self) {
         let Some(usage) = self.usage else { return };
         self.record.cost = usage.cost;
-        let Some(mut prices) = self.model.as_ref().and_then(|model| model.prices) else {
+        let Some(model) = &self.model else { return };
+        let Some(mut prices) = model.prices else {
             return;
         };
-        if self.regional
-            && let Some(provider) = self.catalog.provider(&self.record.provider)
-        {
-            prices = prices.dearer_by(provider.regional_percent);
+        if self.regional {
+            prices = prices.dearer_by(model.regional_percent);
         }
         let Some(input) = usage.input() else { return };
         let tier = prices.tier(input);

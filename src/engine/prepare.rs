@@ -82,7 +82,7 @@ impl<'a> Draft<'a> {
         let (mut reading, earlier, conversation) = read;
         reading.prompt.reserved = ordered_markers(&body, &reading);
         let id = model_id(&reading.prompt, meta);
-        let model = engine.catalog.model(meta.provider, id);
+        let model = endpoint.limit(engine.catalog.model(meta.provider, id));
         let keyring = &engine.settings.keyring;
         let root = keyring.scope(&[account.as_bytes(), id.as_bytes()]);
         let prompt = &reading.prompt;
@@ -242,7 +242,7 @@ impl<'a> Draft<'a> {
             prompt: self.prompt(),
             model: &self.model,
             endpoint: self.endpoint,
-            affinity: self.provider.affinity.as_ref(),
+            affinity: self.endpoint.affinity.as_ref(),
             service,
             conversation: self.conversation,
             now: self.now,

@@ -184,6 +184,12 @@ pub(super) enum Flag {
     No,
 }
 
+impl From<bool> for Flag {
+    fn from(flag: bool) -> Self {
+        if flag { Self::Yes } else { Self::No }
+    }
+}
+
 /// The nearest of `known`, or all of them when none is near.
 pub(super) fn suggestion<'a>(name: &str, known: &[&'a str]) -> String {
     let nearest = known

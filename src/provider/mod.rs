@@ -3,25 +3,21 @@
 //! A row says where a provider is reached, which dialect it speaks, and what each of its models
 //! allows and costs, with source and date. Nothing outside this room matches on a provider's name.
 
+mod catalog;
 mod fields;
 mod ids;
+mod models;
 mod paths;
 mod rows;
 
-use std::sync::OnceLock;
-
-use crate::error::Error;
-use crate::model::{Limits, Prices, Regime, Ttl};
+use crate::model::{Limits, Money, Prices, Regime, Ttl};
 use crate::wire::{Dialect, MarkerStyle};
-use fields::File;
-use rows::ModelRow;
+
+pub use catalog::Catalog;
 
 /// The prior for a model of which nothing is known: about 2.7 bytes per token (recorded traffic
 /// of Claude models up to 2026-03 on code, 2.6 to 2.75).
 const DEFAULT_BYTES_PER_KTOK: u32 = 2700;
-
-/// The files of built-in rows.
-const BUILTIN: [(&str, &str); 1] = [("anthropic.toml", include_str!("anthropic.toml"))];
 
 /// One provider.
 #[derive(Clone, Debug)]
@@ -36,6 +32,8 @@ pub struct Provider {
     /// Hosts that serve it, a star standing for a region or a resource; without a port unless only
     /// that port does.
     pub hosts: Vec<Box<str>>,
+    /// Hosts of regional endpoints, where the host says so rather than the path.
+    pub regional_hosts: Vec<Box<str>>,
     /// The dialects it speaks, and where.
     pub endpoints: Vec<Endpoint>,
     /// Lifetime classes on sale, the default first; empty where the provider names none.
@@ -52,8 +50,6 @@ pub struct Provider {
     pub known_models_only: bool,
     /// Whether `messages` must be the body's last member for the cache to be found again.
     pub messages_last: bool,
-    /// What steers equal prefixes to one machine, if anything does.
-    pub affinity: Option<Affinity>,
     /// Providers whose models it serves under the same rules and prices.
     pub models_from: Vec<Box<str>>,
     /// By how many percent a regional endpoint is dearer than the global one.
@@ -76,6 +72,18 @@ pub struct Endpoint {
     pub marker: MarkerStyle,
     /// Paths of calls that carry a prompt, such as `/model/{model}/converse`.
     pub paths: Vec<Box<str>>,
+    /// What steers equal prefixes to one machine, if anything does.
+    pub affinity: Option<Affinity>,
+}
+
+/// Where a provider's usage counts tokens that were read from the cache or written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third place")]
+pub enum Accounting {
+    /// Beside the input tokens, which are the plain ones.
+    Beside,
+    /// Within the input tokens, which are all of them.
+    Within,
 }
 
 /// What steers requests with one prefix to the machine that holds it.
@@ -135,6 +143,8 @@ pub struct Model {
     pub limits: Limits,
     /// What it costs; `None` where no row has prices.
     pub prices: Option<Prices>,
+    /// What keeping a token in a cache of the caller's own making costs per hour, if it costs.
+    pub storage_hour: Option<Money>,
     /// Bytes of prompt per thousand tokens: the prior of the estimator, and the simulator's ruler.
     pub bytes_per_ktok: u32,
     /// Cached counts are multiples of this many tokens.
@@ -153,6 +163,8 @@ pub struct Model {
     pub system_messages: bool,
     /// Whether entries can be kept for a day without a fee.
     pub day_retention: bool,
+    /// By how many percent it is dearer at a regional endpoint of the provider asked for.
+    pub regional_percent: u32,
     /// Where the row's facts were read; empty where no row matched.
     pub source: Box<str>,
     /// The date of that source, `YYYY-MM-DD`; empty where no row matched.
@@ -203,13 +215,39 @@ impl Provider {
     /// Puts this provider's limits around what a model's row says.
     fn limit(&self, model: &mut Model) {
         let limits = &mut model.limits;
-        let markable =
-            limits.regime != Regime::Automatic && (limits.known || !self.known_models_only);
-        limits.max_breakpoints = if markable { self.max_breakpoints } else { 0 };
+        let mut endpoints = self.endpoints.iter();
+        let marked = endpoints.any(|endpoint| endpoint.marker != MarkerStyle::None);
+        if !limits.known && (self.known_models_only || !marked) {
+            limits.regime = Regime::Automatic;
+        }
+        let is_marked = marked && limits.regime != Regime::Automatic;
+        limits.max_breakpoints = if is_marked { self.max_breakpoints } else { 0 };
         limits.lookback = self.lookback;
         limits.collapse_runs = self.collapse_runs && limits.known;
         limits.one_hour &= self.ttls.contains(&Ttl::OneHour);
-        limits.ttl = self.ttls.first().copied().unwrap_or_default();
+        if !self.ttls.contains(&limits.ttl) {
+            limits.ttl = self.ttls.first().copied().unwrap_or_default();
+        }
+    }
+}
+
+impl Endpoint {
+    /// How usage counts what was read from the cache and written to it.
+    #[must_use]
+    pub fn accounting(&self) -> Accounting {
+        match self.name {
+            "messages" | "converse" => Accounting::Beside,
+            _ => Accounting::Within,
+        }
+    }
+
+    /// `model` as it is here: where no marker can be written, it has none.
+    #[must_use]
+    pub fn limit(&self, mut model: Model) -> Model {
+        if self.marker == MarkerStyle::None {
+            model.limits.max_breakpoints = 0;
+        }
+        model
     }
 }
 
@@ -220,6 +258,7 @@ impl Model {
             name: id.into(),
             limits: Limits::CONSERVATIVE,
             prices: None,
+            storage_hour: None,
             bytes_per_ktok: DEFAULT_BYTES_PER_KTOK,
             granularity: 1,
             residual: (3, 1),
@@ -228,103 +267,10 @@ impl Model {
             keeps_thinking: true,
             system_messages: true,
             day_retention: false,
+            regional_percent: 0,
             source: "".into(),
             as_of: "".into(),
         }
-    }
-}
-
-/// All rows: the built-in ones and the user's.
-#[derive(Clone, Debug, Default)]
-pub struct Catalog {
-    providers: Vec<Provider>,
-    models: Vec<ModelRow>,
-}
-
-impl Catalog {
-    /// The rows this crate ships with.
-    #[must_use]
-    pub fn builtin() -> Self {
-        static ROWS: OnceLock<Catalog> = OnceLock::new();
-        // A test reads every built-in file, so that none can fail here.
-        let read = || {
-            BUILTIN.iter().fold(Self::default(), |rows, (name, text)| {
-                rows.clone().with_toml(name, text).unwrap_or(rows)
-            })
-        };
-        ROWS.get_or_init(read).clone()
-    }
-
-    /// These rows with the user's added; a row of the same name replaces the built-in one.
-    ///
-    /// # Errors
-    /// Names the file, the line and the fix when `text` is not what a row file should be.
-    pub fn with_toml(mut self, file: &str, text: &str) -> Result<Self, Error> {
-        let file = File { name: file, text };
-        rows::add(file, &mut self.providers, &mut self.models)?;
-        Ok(self)
-    }
-
-    /// The endpoint at `host` and `path`, if a row says so. The query and a trailing slash do not
-    /// matter; a port matters only to a row that names one.
-    #[must_use]
-    pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let mut serving = self.providers.iter().filter(|row| {
-            let mut hosts = row.hosts.iter();
-            hosts.any(|pattern| paths::is_host(pattern, &host))
-        });
-        serving.find_map(|row| row.at(path))
-    }
-
-    /// The provider of this name.
-    #[must_use]
-    pub fn provider(&self, name: &str) -> Option<&Provider> {
-        self.providers.iter().find(|row| row.name.as_ref() == name)
-    }
-
-    /// The model with this id at this provider: ids are normalised (dates, dots and dashes, region
-    /// and vendor prefixes, ARNs). Where the provider has no row of its own for it, those whose
-    /// models it serves are asked. An unknown one gets conservative limits, no prices, and
-    /// `limits.known == false`.
-    #[must_use]
-    pub fn model(&self, provider: &str, id: &str) -> Model {
-        let Some(owner) = self.provider(provider) else {
-            return Model::unknown(id);
-        };
-        let mut model = self
-            .known(owner, &id.trim().to_ascii_lowercase())
-            .or_else(|| self.known(owner, &ids::key(id)?))
-            .map_or_else(|| Model::unknown(id), |row| row.model.clone());
-        owner.limit(&mut model);
-        model
-    }
-
-    /// All models of one provider, in the order of their rows.
-    pub fn models<'a>(&'a self, provider: &'a str) -> impl Iterator<Item = &'a Model> {
-        self.models
-            .iter()
-            .filter(move |row| row.provider.as_ref() == provider)
-            .map(|row| &row.model)
-    }
-
-    /// All providers, in the order of their rows.
-    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
-        self.providers.iter()
-    }
-
-    fn known(&self, owner: &Provider, key: &str) -> Option<&ModelRow> {
-        let others = owner.models_from.iter().map(AsRef::as_ref);
-        std::iter::once(&*owner.name)
-            .chain(others)
-            .find_map(|provider: &str| self.row(provider, key))
-    }
-
-    fn row(&self, provider: &str, key: &str) -> Option<&ModelRow> {
-        self.models
-            .iter()
-            .filter(|row| row.provider.as_ref() == provider)
-            .find(|row| row.keys.iter().any(|known| known == key))
     }
 }
 
@@ -332,15 +278,18 @@ impl Catalog {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::catalog::BUILTIN;
     use super::*;
     use crate::model::{Money, PriceTier};
 
     #[test]
     fn every_builtin_file_is_read() {
-        for (name, text) in BUILTIN {
-            let rows = Catalog::default().with_toml(name, text);
-            assert!(rows.is_ok(), "{:?}", rows.err());
-        }
+        BUILTIN
+            .iter()
+            .try_fold(Catalog::default(), |rows, (name, text)| {
+                rows.with_toml(name, text)
+            })
+            .expect("every file is valid");
         assert!(Catalog::builtin().models("anthropic").count() >= 24);
     }
 
@@ -350,9 +299,10 @@ mod tests {
         let mut names = BTreeSet::new();
         let mut keys = BTreeSet::new();
         for row in &rows.models {
-            assert!(names.insert(&row.model.name), "{}", row.model.name);
+            let name = (&row.provider, &row.model.name);
+            assert!(names.insert(name), "{name:?}");
             for key in &row.keys {
-                assert!(keys.insert(key), "{key} has two rows");
+                assert!(keys.insert((&row.provider, key)), "{key} has two rows");
             }
             assert!(!row.model.source.is_empty());
             let prices = row.model.prices.iter();

@@ -3,17 +3,19 @@
 use toml::de::DeTable;
 
 use super::fields::{Fields, File, Flag, suggestion};
-use super::{Affinity, AffinityPer, Endpoint, Model, Provider, ids};
+use super::models::{self, ModelRow};
+use super::{Affinity, AffinityPer, Endpoint, Provider};
 use crate::error::Error;
-use crate::model::{Limits, PriceTier, Prices, Regime, Ttl};
+use crate::model::{Limits, Ttl};
 use crate::wire::{self, MarkerStyle};
 
-const PROVIDER: [&str; 19] = [
+const PROVIDER: [&str; 20] = [
     "name",
     "dialect",
     "marker",
     "endpoints",
     "hosts",
+    "regional_hosts",
     "paths",
     "ttls",
     "max_breakpoints",
@@ -29,63 +31,8 @@ const PROVIDER: [&str; 19] = [
     "as_of",
     "note",
 ];
-const ENDPOINT: [&str; 3] = ["dialect", "marker", "paths"];
+const ENDPOINT: [&str; 4] = ["dialect", "marker", "paths", "affinity"];
 const AFFINITY: [&str; 5] = ["field", "header", "per", "per_minute", "automatic_only"];
-const MODEL: [&str; 27] = [
-    "provider",
-    "name",
-    "aliases",
-    "min_tokens",
-    "input",
-    "write_5m",
-    "write_30m",
-    "write_1h",
-    "read",
-    "output",
-    "short",
-    "regime",
-    "granularity",
-    "day_retention",
-    "marks_tools",
-    "marks_results",
-    "bytes_per_ktok",
-    "residual",
-    "tool_instructions",
-    "prefix_check",
-    "keeps_thinking",
-    "system_messages",
-    "one_hour",
-    "match",
-    "source",
-    "as_of",
-    "note",
-];
-const SHORT: [&str; 7] = [
-    "max_prompt",
-    "input",
-    "write_5m",
-    "write_30m",
-    "write_1h",
-    "read",
-    "output",
-];
-const PRICES: [&str; 6] = [
-    "input",
-    "write_5m",
-    "write_30m",
-    "write_1h",
-    "read",
-    "output",
-];
-
-/// One model row: whose it is, the ids it answers to, and what it says.
-#[derive(Clone, Debug)]
-pub(super) struct ModelRow {
-    pub(super) provider: Box<str>,
-    pub(super) keys: Vec<String>,
-    pub(super) model: Model,
-}
-
 /// Adds the rows of one file; a row of the same name replaces the earlier one.
 pub(super) fn add(
     file: File<'_>,
@@ -102,8 +49,8 @@ pub(super) fn add(
         providers.retain(|other| other.name != row.name);
         providers.push(row);
     }
-    for fields in root.tables("model", &MODEL)? {
-        let row = model(&fields, providers)?;
+    for fields in root.tables("model", &models::KEYS)? {
+        let row = models::read(&fields, providers, models)?;
         // A user's alias wins over a built-in one, so that no id has two rows.
         models.retain(|other| other.provider != row.provider || other.model.name != row.model.name);
         for other in models
@@ -129,6 +76,7 @@ fn provider(fields: &Fields<'_>) -> Result<Provider, Error> {
     Ok(Provider {
         name: fields.required("name")?.into(),
         hosts: fields.texts("hosts")?,
+        regional_hosts: fields.texts("regional_hosts")?,
         endpoints: endpoints(fields)?,
         ttls,
         max_breakpoints: size(
@@ -141,7 +89,6 @@ fn provider(fields: &Fields<'_>) -> Result<Provider, Error> {
         automatic_marker: fields.flag("automatic_marker", Flag::No)?,
         known_models_only: fields.flag("known_models_only", Flag::No)?,
         messages_last: fields.flag("messages_last", Flag::No)?,
-        affinity: affinity(fields)?,
         models_from: fields.texts("models_from")?,
         regional_percent: small(fields, "regional_percent")?.unwrap_or(0),
         source: fields.required("source")?.into(),
@@ -153,6 +100,12 @@ fn provider(fields: &Fields<'_>) -> Result<Provider, Error> {
 fn endpoints(fields: &Fields<'_>) -> Result<Vec<Endpoint>, Error> {
     let listed = fields.tables("endpoints", &ENDPOINT)?;
     let mut found: Vec<Endpoint> = listed.iter().map(endpoint).collect::<Result<_, _>>()?;
+    let common = affinity(fields)?;
+    for (endpoint, fields) in found.iter_mut().zip(&listed) {
+        if !fields.has("affinity") {
+            endpoint.affinity.clone_from(&common);
+        }
+    }
     if found.is_empty() || fields.has("dialect") {
         found.insert(0, endpoint(fields)?);
     }
@@ -181,6 +134,7 @@ fn endpoint(fields: &Fields<'_>) -> Result<Endpoint, Error> {
         name,
         marker,
         paths: fields.texts("paths")?,
+        affinity: affinity(fields)?,
     })
 }
 
@@ -196,16 +150,18 @@ fn affinity(fields: &Fields<'_>) -> Result<Option<Affinity>, Error> {
             return Err(fields.error_at("per", fix));
         }
     };
-    Ok(Some(Affinity {
+    let affinity = Affinity {
         field: fields.text("field")?.map(Into::into),
         header: fields.text("header")?.map(Into::into),
         per,
         automatic_only: fields.flag("automatic_only", Flag::No)?,
         per_minute: small(&fields, "per_minute")?,
-    }))
+    };
+    // An empty one says that there is none here.
+    Ok((affinity.field.is_some() || affinity.header.is_some()).then_some(affinity))
 }
 
-fn small(fields: &Fields<'_>, key: &str) -> Result<Option<u32>, Error> {
+pub(super) fn small(fields: &Fields<'_>, key: &str) -> Result<Option<u32>, Error> {
     if !fields.has(key) {
         return Ok(None);
     }
@@ -215,142 +171,13 @@ fn small(fields: &Fields<'_>, key: &str) -> Result<Option<u32>, Error> {
     number.map(Some)
 }
 
-fn model(fields: &Fields<'_>, providers: &[Provider]) -> Result<ModelRow, Error> {
-    let name = fields.required("name")?;
-    let owner = owner(fields, providers)?;
-    let (residual_text, residual_result) = fields.pair("residual", (3, 1))?;
-    let model = Model {
-        name: name.into(),
-        // The provider's own limits are put around these when the model is asked for.
-        limits: Limits {
-            min_tokens: fields.number("min_tokens", Limits::CONSERVATIVE.min_tokens)?,
-            regime: regime(fields)?,
-            one_hour: fields.flag("one_hour", Flag::No)?,
-            marks_tools: fields.flag("marks_tools", Flag::Yes)?,
-            marks_results: fields.flag("marks_results", Flag::Yes)?,
-            known: true,
-            ..Limits::CONSERVATIVE
-        },
-        prices: prices(fields, owner)?,
-        granularity: fields.number("granularity", 1)?.max(1),
-        bytes_per_ktok: bytes_per_ktok(fields)?,
-        residual: (residual_text, residual_result),
-        tool_instructions: fields.number("tool_instructions", 0)?,
-        prefix_check: fields.flag("prefix_check", Flag::Yes)?,
-        keeps_thinking: fields.flag("keeps_thinking", Flag::Yes)?,
-        system_messages: fields.flag("system_messages", Flag::No)?,
-        day_retention: fields.flag("day_retention", Flag::No)?,
-        source: fields.required("source")?.into(),
-        as_of: date(fields)?,
-    };
-    Ok(ModelRow {
-        provider: owner.name.clone(),
-        keys: keys(fields, name)?,
-        model,
-    })
-}
-
-/// Every spelling is folded to its key; `match` is another word for `aliases`.
-fn keys(fields: &Fields<'_>, name: &str) -> Result<Vec<String>, Error> {
-    let mut keys: Vec<String> = fields
-        .texts("aliases")?
-        .iter()
-        .chain(&fields.texts("match")?)
-        .map(AsRef::as_ref)
-        .chain([name])
-        .flat_map(|id: &str| [Some(id.to_ascii_lowercase()), ids::key(id)])
-        .flatten()
-        .collect();
-    keys.sort_unstable();
-    keys.dedup();
-    Ok(keys)
-}
-
-fn owner<'a>(fields: &Fields<'_>, providers: &'a [Provider]) -> Result<&'a Provider, Error> {
-    let wanted = fields.required("provider")?;
-    let found = providers.iter().find(|row| row.name.as_ref() == wanted);
-    found.ok_or_else(|| {
-        let known: Vec<&str> = providers.iter().map(|row| row.name.as_ref()).collect();
-        let fix = suggestion(wanted, &known);
-        let message = format!("there is no provider `{wanted}`; {fix}");
-        fields.error_at("provider", &message)
-    })
-}
-
-/// A row without any price has none; a row with some must have those of input, read and output, and
-/// of the writes that its provider sells. A class that is not on sale costs what plain input costs.
-fn prices(fields: &Fields<'_>, owner: &Provider) -> Result<Option<Prices>, Error> {
-    let short = fields.table("short", &SHORT)?;
-    if short.is_none() && !PRICES.iter().any(|key| fields.has(key)) {
-        return Ok(None);
-    }
-    let sold = match regime(fields)? {
-        Regime::Automatic => &[][..],
-        Regime::Breakpoints | Regime::Exact => &owner.ttls,
-    };
-    let short = short
-        .map(|fields| Ok::<_, Error>((fields.number("max_prompt", 0)?, tier(&fields, sold)?)))
-        .transpose()?;
-    Ok(Some(Prices {
-        standard: tier(fields, sold)?,
-        short,
-    }))
-}
-
-fn tier(fields: &Fields<'_>, sold: &[Ttl]) -> Result<PriceTier, Error> {
-    let input = fields.price("input")?;
-    let write = |ttl: Ttl, key: &str| {
-        if fields.has(key) || sold.contains(&ttl) {
-            fields.price(key)
-        } else {
-            Ok(input)
-        }
-    };
-    let write_5m = write(Ttl::FiveMinutes, "write_5m")?;
-    let write_1h = write(Ttl::OneHour, "write_1h")?;
-    let mut tier = PriceTier::new([
-        input,
-        write_5m,
-        write_1h,
-        fields.price("read")?,
-        fields.price("output")?,
-    ]);
-    if fields.has("write_30m") || sold.contains(&Ttl::HalfHour) {
-        tier.write_30m = fields.price("write_30m")?;
-    }
-    Ok(tier)
-}
-
-fn regime(fields: &Fields<'_>) -> Result<Regime, Error> {
-    match fields.text("regime")? {
-        None | Some("breakpoints") => Ok(Regime::Breakpoints),
-        Some("exact") => Ok(Regime::Exact),
-        Some("automatic") => Ok(Regime::Automatic),
-        Some(_) => {
-            let fix = "`regime` is \"breakpoints\", \"exact\" or \"automatic\"";
-            Err(fields.error_at("regime", fix))
-        }
-    }
-}
-
-fn bytes_per_ktok(fields: &Fields<'_>) -> Result<u32, Error> {
-    let number = fields.number("bytes_per_ktok", super::DEFAULT_BYTES_PER_KTOK.into())?;
-    match u32::try_from(number) {
-        Ok(bytes) if bytes > 0 => Ok(bytes),
-        _ => Err(fields.error_at(
-            "bytes_per_ktok",
-            "`bytes_per_ktok` must be between 1 and 2^32",
-        )),
-    }
-}
-
 fn size(fields: &Fields<'_>, key: &str, absent: usize) -> Result<usize, Error> {
     let number = fields.number(key, absent as u64)?;
     usize::try_from(number).map_err(|_| fields.error_at(key, &format!("`{key}` is too large")))
 }
 
 /// A row without a date cannot be checked against its source, so it is refused.
-fn date(fields: &Fields<'_>) -> Result<Box<str>, Error> {
+pub(super) fn date(fields: &Fields<'_>) -> Result<Box<str>, Error> {
     let text = fields.required("as_of")?;
     let shape: Vec<usize> = text.split('-').map(str::len).collect();
     let digits = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');

@@ -142,6 +142,9 @@ pub(crate) struct Sim {
 /// Print the known models with limits, prices, source and date.
 #[derive(Debug, Args)]
 pub(crate) struct Models {
+    /// Only this provider, with the models of others that it serves.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
