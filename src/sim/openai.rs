@@ -67,7 +67,10 @@ impl Draft<'_> {
         self.table.stream = find(fields, b"stream") == Some(b"true");
         self.options(fields)?;
         let id = |raw: &[u8]| xxh3_128(&compact(raw));
-        let named = self.provider.and_then(|row| row.affinity.as_ref());
+        let spelled = self.table.facts.spelled;
+        let named = self
+            .provider
+            .and_then(|row| super::draft::affinity(row, spelled));
         let named = named.and_then(|affinity| affinity.field.as_deref());
         let key = given(fields, b"prompt_cache_key")
             .or_else(|| given(fields, named?.as_bytes()))
