@@ -43,6 +43,9 @@ mod responses;
 // The simulated provider over HTTP.
 #[cfg(feature = "server")]
 mod server;
+// Every dialect of the simulated providers, over HTTP.
+#[cfg(feature = "server")]
+mod servers;
 // The simulator against recorded counters and the documentation's own examples.
 mod sim;
 // A stored history: what goes on, and what is refused.

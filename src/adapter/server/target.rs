@@ -76,7 +76,7 @@ fn somewhere<'a>(
 
 impl Target {
     fn of(found: &Found<'_>, headers: &HeaderMap) -> Self {
-        let header = found.provider.affinity.as_ref();
+        let header = found.endpoint.affinity.as_ref();
         let header = header.and_then(|affinity| affinity.header.as_deref());
         Self {
             provider: found.provider.name.clone(),
