@@ -171,6 +171,7 @@ fn every_documented_id_has_its_row() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn documented_addresses_find_their_dialect() {
     const CLAUDE: &str = "publishers/anthropic/models/claude-opus-4-8";
     const GEMINI: &str = "publishers/google/models/gemini-2.5-flash";
@@ -346,6 +347,7 @@ fn documented_addresses_find_their_dialect() {
 
 /// Where two providers serve one model, each has its own rules for it.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn limits_are_those_of_the_provider_asked() {
     use Regime::{Automatic, Breakpoints, Exact};
     use Ttl::{FiveMinutes, HalfHour};
@@ -634,4 +636,46 @@ fn every_recorded_request_has_its_provider_and_model() {
         ]
     );
     assert!(counts.values().sum::<usize>() > 250, "{counts:?}");
+}
+
+/// xAI says with each response what it cost, in ten-billionths of a dollar: our prices come to it.
+#[test]
+fn prices_come_to_what_was_billed() {
+    let Some(all) = recorded_exchanges() else {
+        return;
+    };
+    let rows = Catalog::builtin();
+    let mut checked = 0;
+    for one in all {
+        let Ok(response) = serde_json::from_slice::<Value>(&one.response) else {
+            continue;
+        };
+        let usage = &response["usage"];
+        let number = |pointer: &str| usage.pointer(pointer).and_then(Value::as_u64);
+        let (Some(id), Some(ticks), Some(input), Some(output)) = (
+            response["model"]
+                .as_str()
+                .filter(|_| one.place().0 == "api.x.ai"),
+            number("/cost_in_usd_ticks"),
+            number("/input_tokens"),
+            number("/output_tokens"),
+        ) else {
+            continue;
+        };
+        if !usage["num_server_side_tools_used"]
+            .as_u64()
+            .is_none_or(|used| used == 0)
+        {
+            // Tools on the server have a fee of their own.
+            continue;
+        }
+        let read = number("/input_tokens_details/cached_tokens").unwrap_or(0);
+        let prices = rows.model("xai", id).prices.expect(id);
+        let tier = prices.tier(input);
+        let cost =
+            tier.input.times(input - read) + tier.read.times(read) + tier.output.times(output);
+        assert_eq!(cost.as_pico(), i128::from(ticks) * 100, "{}", one.name);
+        checked += 1;
+    }
+    assert!(checked >= 20, "{checked}");
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::estimate::Uncounted;
+use super::vault::Rented;
 use super::{Conversation, Engine, Memory, Meta};
 use crate::ledger::Record;
-use crate::ledger::history::{Entry, Node, Spot};
+use crate::ledger::history::{Entry, Learned, Node, Spot};
 use crate::model::{Digest, Skip, Timestamp, Ttl, Usage};
 use crate::provider::{Catalog, Model};
 use crate::wire::{Dialect, Framing, Watcher};
@@ -61,6 +62,8 @@ pub(super) struct Expected {
     pub(super) placed: usize,
     /// Whether the body that is sent is not the caller's.
     pub(super) changed: bool,
+    /// The prefix that the provider could keep for rent, or does.
+    pub(super) rented: Option<Rented>,
 }
 
 /// One request and its response, from being sent to being accounted for.
@@ -170,7 +173,13 @@ impl Exchange {
             return;
         };
         expected.marks.clear();
-        let [scope, _] = expected.keys;
+        let [scope, service] = expected.keys;
+        if expected.rented.is_some_and(|rented| rented.used) {
+            // The rented prefix is gone; nothing else was refused.
+            let forget = &mut |learned: &mut Learned| learned.held = None;
+            self.memory.learn(service, forget);
+            return;
+        }
         self.memory.learn(scope, &mut |learned| {
             learned.refused_until = Some(now.plus(REFUSED_FOR));
         });
@@ -261,6 +270,7 @@ impl Exchange {
         }
     }
 
+    #[expect(clippy::float_arithmetic, reason = "a share, never money")]
     fn settle(&mut self, usage: &Usage) {
         let Some(expected) = &self.expected else {
             return;
@@ -278,6 +288,12 @@ impl Exchange {
                 .iter()
                 .map(|mark| (mark.prefix, mark.ttl, mark.tokens))
                 .collect();
+        }
+        if let Some(rented) = expected.rented.filter(|rented| !rented.used) {
+            let [_, service] = expected.keys;
+            let share = to_f64(usage.read.unwrap_or(0)) / to_f64(rented.tokens.max(1));
+            self.memory
+                .learn(service, &mut |learned| learned.implicit.observe(share));
         }
         if let Some(reported) = usage.input() {
             let [scope, _] = expected.keys;

@@ -8,15 +8,19 @@ mod prepare;
 mod settings;
 mod steer;
 mod survey;
+mod vault;
 
 pub use exchange::{End, Exchange, Verdict};
 pub use memory::{Conversation, Forgetful, Memory};
 pub use settings::{Meta, Settings};
+pub use vault::{Errand, ErrandKind, RENT};
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::ledger::Record;
+pub use crate::ledger::history::Held;
 use crate::model::{Change, Plan, Skip, Timestamp, Ttl, Why};
 use crate::provider::Catalog;
 use crate::wire::Dialect;
@@ -66,6 +70,19 @@ impl Engine {
         prepare::prepare(self, now, meta, body)
     }
 
+    /// Takes in what came of an errand: the name of what is kept and until when, or nothing where it
+    /// failed. Returns the row that books its cost.
+    #[must_use]
+    pub fn errand_done(
+        &self,
+        now: Timestamp,
+        meta: &Meta<'_>,
+        errand: &Errand,
+        held: Option<Held>,
+    ) -> Option<Record> {
+        vault::done(self, now, meta, errand, held)
+    }
+
     /// What the body of such a request is written in.
     fn dialect(&self, meta: &Meta<'_>) -> Option<&'static dyn Dialect> {
         let provider = self.catalog.provider(meta.provider)?;
@@ -92,6 +109,8 @@ pub struct Prepared {
     pub exchange: Exchange,
     /// Headers to add, each only where the caller has none of its name.
     pub headers: Vec<(Box<str>, Box<str>)>,
+    /// What is worth asking of the provider beside this call; see [`Engine::errand_done`].
+    pub errand: Option<Errand>,
     pub(crate) placed: Option<Placed>,
     pub(crate) changes: Vec<Change>,
 }

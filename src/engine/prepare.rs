@@ -9,6 +9,7 @@ use super::estimate::{Estimate, Uncounted};
 use super::exchange::{Expected, Mark};
 use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, survey};
+use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared};
 use crate::canon;
 use crate::ledger::history::Calibration;
@@ -31,6 +32,7 @@ pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &B
             skip: Some(why),
             exchange: Exchange::skipped(engine, now, meta, why),
             headers: Vec::new(),
+            errand: None,
             placed: None,
             changes: Vec::new(),
         },
@@ -113,6 +115,11 @@ impl<'a> Draft<'a> {
         let outlook = self.survey(keys, &rates, estimate.prefix_tokens);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);
+        let vault = self.vault(keys, &outlook);
+        let rented = vault
+            .as_ref()
+            .map(|vault| vault.open(&mut plan, &mut edits));
+        let errand = vault.and_then(|vault| vault.errand());
         edits.extend(add_members(&self.turn.remembered, &mut plan.members));
         // The caller may have said otherwise.
         let ordered = |member: &Member| &*member.name == steer::OPTIONS;
@@ -132,12 +139,14 @@ impl<'a> Draft<'a> {
             turn: (self.conversation, Arc::clone(&self.turn)),
             placed: plan.breakpoints.len(),
             changed: body.is_some(),
+            rented,
         };
         Prepared {
             body,
             skip: None,
             exchange: Exchange::sent(self.engine, self.now, self.meta, self.model, expected),
             headers,
+            errand,
             placed: Some(Placed {
                 turn: self.turn,
                 plan,
@@ -248,6 +257,17 @@ impl<'a> Draft<'a> {
             now: self.now,
         };
         steering.apply(plan)
+    }
+
+    fn vault(&self, keys: [Digest; 2], outlook: &Outlook) -> Option<Vault<'_>> {
+        if self.endpoint.name != "generate" || self.is_observed(keys) {
+            return None;
+        }
+        let [_, service] = keys;
+        let end = self.prompt().end_of(Section::System).checked_sub(1)?;
+        let prefix = (service, outlook.tokens_to(end));
+        let body = &self.turn.remembered;
+        Vault::of(self.engine, body, &self.model, prefix, self.now)
     }
 
     fn place(&self, keys: [Digest; 2], rates: &Rates, outlook: &Outlook) -> (Plan, Vec<Edit>) {

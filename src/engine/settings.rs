@@ -27,6 +27,9 @@ pub struct Settings {
     /// Whether models that can keep entries for a day without a fee are asked to. It changes how
     /// long the provider keeps data, so the user decides.
     pub day_retention: bool,
+    /// Whether prefixes are rented from providers that keep them for a fee, where that pays. It asks
+    /// things of the provider that no call asked for, so the user decides.
+    pub explicit_caches: bool,
     /// Bodies longer than this many bytes go through untouched (32 MiB, Anthropic's own limit for
     /// the Messages API, platform.claude.com errors page, 2026-08).
     pub max_body: usize,
@@ -45,6 +48,7 @@ impl Default for Settings {
             counter: None,
             stream_usage: false,
             day_retention: false,
+            explicit_caches: false,
             max_body: 32 << 20,
             keyring: Keyring::new(b"cachewright"),
         }

@@ -39,6 +39,9 @@ pub struct Record {
     pub breakpoints_placed: u32,
     /// Whether the provider refused what was added, and the caller's own body was sent after it.
     pub resent: bool,
+    /// Whether it was an errand on the user's behalf, such as renting an explicit cache, and no call
+    /// of the user's.
+    pub errand: bool,
     /// Why the body was passed on untouched.
     pub skip: Option<Skip>,
     /// The warm prefix that was read, as far as it was foreseen.

@@ -1,8 +1,9 @@
 //! Edits of the body's own members, alike in every dialect.
 
+use super::earlier::Member;
 use super::scan::{Scanner, name, offset};
 use super::{Edit, Reading, Remembered};
-use crate::model::{Member, Skip, Span};
+use crate::model::{self, Skip, Span};
 
 /// Members that must not stand in one body: both together are refused
 /// (developers.openai.com prompt-caching, 2026-09-23).
@@ -11,7 +12,7 @@ const EXCLUDE: [[&str; 2]; 1] = [["prompt_cache_options", "prompt_cache_retentio
 /// Edits that add these members behind the last one. Those whose name the body has already are
 /// taken out of the list: the caller's own stand.
 #[must_use]
-pub fn add_members(body: &Remembered, members: &mut Vec<Member>) -> Vec<Edit> {
+pub fn add_members(body: &Remembered, members: &mut Vec<model::Member>) -> Vec<Edit> {
     let known = &body.index().members;
     let has = |wanted: &str| {
         let mut known = known.iter();
@@ -33,6 +34,39 @@ pub fn add_members(body: &Remembered, members: &mut Vec<Member>) -> Vec<Edit> {
         .iter()
         .map(|member| Edit::insert(last, format!(",\"{}\":{}", member.name, member.value)))
         .collect()
+}
+
+/// The bytes of a member's value.
+#[must_use]
+pub fn member_value<'a>(body: &'a Remembered, wanted: &str) -> Option<&'a [u8]> {
+    let mut known = body.index().members.iter();
+    let found = known.find(|member| name(member.key.of(&body.body)) == wanted)?;
+    Some(found.value.of(&body.body))
+}
+
+/// Edits that take these members out, each with one comma.
+#[must_use]
+pub fn remove_members(body: &Remembered, unwanted: &[&str]) -> Vec<Edit> {
+    let known = body.index().members.as_slice();
+    let goes = |member: &Member| unwanted.contains(&name(member.key.of(&body.body)).as_ref());
+    let leading = known.iter().take_while(|member| goes(member)).count();
+    let mut edits = Vec::new();
+    if let (Some(first), true) = (known.first(), leading > 0) {
+        let end = match known.get(leading) {
+            Some(next) => next.key.start,
+            None => known.last().map_or(0, |last| last.value.end),
+        };
+        edits.push(Edit::new(Span::new(first.key.start, end), ""));
+    }
+    // Any other goes with the comma before it.
+    for pair in known.windows(2).skip(leading.saturating_sub(1)) {
+        if let [before, member] = pair
+            && goes(member)
+        {
+            edits.push(Edit::new(Span::new(before.value.end, member.value.end), ""));
+        }
+    }
+    edits
 }
 
 /// Markers that the body orders a gateway to add: one by Vercel's `providerOptions.gateway.caching`

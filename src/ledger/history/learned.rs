@@ -34,6 +34,57 @@ pub struct Learned {
     pub pace: Pace,
     /// Until when nothing is added to requests, because the provider refused what was.
     pub refused_until: Option<Timestamp>,
+    /// Which part of this prefix the provider read from its own cache, unasked.
+    pub implicit: Share,
+    /// The name under which the provider keeps this prefix.
+    pub held: Option<Held>,
+    /// Until when an errand for this prefix is taken to be under way.
+    pub errand_until: Option<Timestamp>,
+}
+
+/// A prefix that the provider keeps under a name of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Held {
+    /// The name, such as `cachedContents/abc`.
+    pub name: Box<str>,
+    /// When it is gone.
+    pub until: Timestamp,
+}
+
+impl Held {
+    /// A prefix kept as `name` until then.
+    #[must_use]
+    pub fn new(name: impl Into<Box<str>>, until: Timestamp) -> Self {
+        Self {
+            name: name.into(),
+            until,
+        }
+    }
+}
+
+/// A faded mean of shares.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Share {
+    mean: f64,
+    samples: u32,
+}
+
+#[expect(clippy::float_arithmetic, reason = "an expectation, never money")]
+impl Share {
+    /// Takes in one more, between 0 and 1.
+    pub fn observe(&mut self, share: f64) {
+        self.samples = self.samples.saturating_add(1);
+        let rate = (1.0 / f64::from(self.samples)).max(0.1);
+        self.mean += (share.clamp(0.0, 1.0) - self.mean) * rate;
+    }
+
+    /// The mean; zero when nothing was seen.
+    #[must_use]
+    pub const fn share(&self) -> f64 {
+        self.mean
+    }
 }
 
 /// Requests per minute, faded over a few minutes.
@@ -87,6 +138,9 @@ impl Learned {
             calibration,
             pace: Pace::default(),
             refused_until: None,
+            implicit: Share::default(),
+            held: None,
+            errand_until: None,
         }
     }
 

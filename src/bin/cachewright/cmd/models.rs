@@ -85,18 +85,22 @@ pub(crate) fn run(args: &Models, catalog: &Catalog) -> Result<(), Failure> {
 
 /// The provider's line.
 fn line(provider: &Provider) -> Vec<String> {
-    let each = |describe: fn(&Endpoint) -> String| -> String {
-        let mut said: Vec<String> = provider.endpoints.iter().map(describe).collect();
-        said.dedup();
+    let each = |describe: fn(&Endpoint) -> &str| {
+        let mut said: Vec<&str> = Vec::new();
+        for text in provider.endpoints.iter().map(describe) {
+            if !text.is_empty() && !said.contains(&text) {
+                said.push(text);
+            }
+        }
         said.join(", ")
     };
     let ttls: Vec<&str> = provider.ttls.iter().map(|ttl| ttl.as_str()).collect();
     vec![
         provider.name.to_string(),
-        each(|endpoint| endpoint.name.to_owned()),
-        each(|endpoint| endpoint.marker.as_str().to_owned()),
+        each(|endpoint| endpoint.name),
+        each(|endpoint| endpoint.marker.as_str()),
         ttls.join(", "),
-        each(|endpoint| steering(endpoint).unwrap_or("").to_owned()),
+        each(|endpoint| steering(endpoint).unwrap_or_default()),
         provider.as_of.to_string(),
         provider.source.to_string(),
     ]
