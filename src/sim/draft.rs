@@ -68,10 +68,6 @@ impl<'a> Draft<'a> {
         let mut table = Table::new(model);
         table.facts = Facts::new(spelled, habits::of(provider, &model.name));
         let provider = catalog.provider(provider);
-        let affinity = provider.and_then(|row| row.affinity.as_ref());
-        if let Some(limit) = affinity.and_then(|affinity| affinity.per_minute) {
-            table.facts.per_minute = Some(limit);
-        }
         Self {
             provider,
             model,
