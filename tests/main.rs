@@ -48,6 +48,8 @@ mod server;
 mod servers;
 // The simulator against recorded counters and the documentation's own examples.
 mod sim;
+// The caches of the other providers: recorded counters, documented rules, refusals.
+mod sims;
 // A stored history: what goes on, and what is refused.
 #[cfg(feature = "replay")]
 mod snapshot;

@@ -17,7 +17,8 @@ use crate::model::{Timestamp, Ttl, Usage};
 
 /// Steps where the row names none.
 const STEP: u64 = 64;
-/// Tokens at the start of a prompt by which it is sent to a machine (about 256 at `OpenAI`).
+/// Tokens at the start of a prompt by which it is sent to a machine (about 256 at `OpenAI`); no more
+/// than the shortest prompt that is cached.
 const ROUTED_BY: u64 = 256;
 /// How long requests to one machine are counted together.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -90,7 +91,8 @@ impl Machines {
     /// there is no key, and to another one when there are too many.
     fn route(&mut self, scope: u128, at: Timestamp, table: &Table, steps: &[Step]) -> u128 {
         let facts = &table.facts;
-        let first = steps.iter().take_while(|step| step.tokens <= ROUTED_BY);
+        let by = ROUTED_BY.min(table.limits.min_tokens);
+        let first = steps.iter().take_while(|step| step.tokens <= by);
         let first = first
             .last()
             .or_else(|| steps.first())
@@ -286,6 +288,8 @@ fn steps(table: &Table) -> Vec<Step> {
         };
         hasher.update(text.get(from..to).unwrap_or_default());
         from = to;
+        // A token may end where the one before it did.
+        hasher.update(&tokens.to_le_bytes());
         let hash = hasher.digest128();
         steps.push(Step { tokens, hash });
     }

@@ -11,7 +11,7 @@ use super::rejection::{Rejection, Unmarkable};
 use super::request::{Request, Section, Table};
 use super::scan::compact;
 use crate::model::{Regime, Ttl};
-use crate::provider::{Affinity, Catalog, Model, Provider};
+use crate::provider::{Catalog, Model, Provider};
 
 pub(super) type Member<'a> = (&'a [u8], &'a [u8]);
 pub(super) type Members<'a> = [Member<'a>];
@@ -58,13 +58,6 @@ pub(super) fn model(catalog: &Catalog, provider: &str, (id, spelled): (&str, Spe
     model
 }
 
-/// What steers requests at the endpoint that speaks this format.
-pub(super) fn affinity(provider: &Provider, spelled: Spelled) -> Option<&Affinity> {
-    let mut endpoints = provider.endpoints.iter();
-    let endpoint = endpoints.find(|endpoint| Spelled::parse(endpoint.name) == Some(spelled));
-    endpoint?.affinity.as_ref()
-}
-
 impl<'a> Draft<'a> {
     pub(super) fn new(
         catalog: &'a Catalog,
@@ -75,10 +68,6 @@ impl<'a> Draft<'a> {
         let mut table = Table::new(model);
         table.facts = Facts::new(spelled, habits::of(provider, &model.name));
         let provider = catalog.provider(provider);
-        let affinity = provider.and_then(|row| affinity(row, spelled));
-        if let Some(limit) = affinity.and_then(|affinity| affinity.per_minute) {
-            table.facts.per_minute = Some(limit);
-        }
         Self {
             provider,
             model,

@@ -64,6 +64,8 @@ pub(super) struct Habit {
     /// Whether the last `cache_control` makes an explicit cache of five minutes, never refreshed
     /// (`OpenRouter` for Gemini, openrouter.ai prompt-caching, 2026-09-12).
     pub(super) last_marker: bool,
+    /// Whether the `user` field steers requests where no key does.
+    pub(super) by_user: bool,
 }
 
 const MINUTE: u64 = 60;
@@ -81,6 +83,7 @@ const PLAIN: Habit = Habit {
     silent: false,
     writes: false,
     last_marker: false,
+    by_user: false,
 };
 
 /// Before GPT-5.6: 5 to 10 minutes idle, an hour at most, about 15 requests a minute
@@ -165,8 +168,14 @@ const QWEN: Habit = Habit {
     ..PLAIN
 };
 
+/// The `user` field steers (docs.fireworks.ai prompt-caching, 2026).
+const FIREWORKS: Habit = Habit {
+    by_user: true,
+    ..PLAIN
+};
+
 /// By provider. Gateways and clouds that resell models are found by the model instead.
-const PROVIDERS: [(&str, &Habit); 10] = [
+const PROVIDERS: [(&str, &Habit); 11] = [
     ("openai", &OPENAI),
     ("azure", &OPENAI),
     ("deepseek", &DEEPSEEK),
@@ -177,6 +186,7 @@ const PROVIDERS: [(&str, &Habit); 10] = [
     ("vertex", &GEMINI),
     ("moonshot", &MOONSHOT),
     ("qwen", &QWEN),
+    ("fireworks", &FIREWORKS),
 ];
 
 /// By how a model's name begins, wherever it is served.

@@ -67,13 +67,13 @@ impl Draft<'_> {
         self.table.stream = find(fields, b"stream") == Some(b"true");
         self.options(fields)?;
         let id = |raw: &[u8]| xxh3_128(&compact(raw));
-        let spelled = self.table.facts.spelled;
-        let named = self
-            .provider
-            .and_then(|row| super::draft::affinity(row, spelled));
-        let named = named.and_then(|affinity| affinity.field.as_deref());
+        let user = if self.table.facts.habit.by_user {
+            given(fields, b"user")
+        } else {
+            None
+        };
         let key = given(fields, b"prompt_cache_key")
-            .or_else(|| given(fields, named?.as_bytes()))
+            .or(user)
             .map(id)
             .or_else(|| Some(xxh3_128(affinity?.as_bytes())));
         if self.regime() == Regime::Exact {
