@@ -23,7 +23,7 @@ use super::wish::Wish;
 use super::world::World;
 use super::{admin, manners, respond, sigv4, text, when};
 use crate::model::{Timestamp, Usage};
-use crate::sim::Rejection;
+use crate::sim::{Ask, Rejection};
 
 /// What a path ends with that only counts.
 const COUNT: &str = "/count_tokens";
@@ -182,8 +182,13 @@ async fn answer(world: &World, call: &Call, target: &Target) -> Response {
 
 /// The answer, and how it is to travel as far as the body says.
 fn served(world: &World, call: &Call, target: &Target) -> Result<(Answer, Delivery), Rejection> {
-    let (request, usage) = world.serve(target, &call.workspace, call.at, &call.body)?;
-    let mut wish = Wish::read(&call.body);
+    let mut wish = Wish::read(&call.body, target.key.as_deref());
+    let ask = Ask {
+        model: &target.model,
+        affinity: target.affinity.as_deref().or(wish.affinity.as_deref()),
+        ..Ask::new(target.dialect, &call.body)
+    };
+    let (request, usage) = world.serve(&target.provider, &call.workspace, call.at, &ask)?;
     if !target.model.is_empty() {
         wish.model = Some(target.model.clone());
     }

@@ -28,8 +28,10 @@ pub(super) struct Target {
     pub(super) model: String,
     /// Project and location, where the path names them.
     pub(super) place: String,
-    /// The key that the provider's affinity header carries, if one was sent.
+    /// The key that the endpoint's affinity header carries, if one was sent.
     pub(super) affinity: Option<String>,
+    /// The body's member that carries it otherwise.
+    pub(super) key: Option<Box<str>>,
 }
 
 /// The host with its port: HTTP/2 has it in the address, HTTP/1.1 in a header.
@@ -76,14 +78,15 @@ fn somewhere<'a>(
 
 impl Target {
     fn of(found: &Found<'_>, headers: &HeaderMap) -> Self {
-        let header = found.endpoint.affinity.as_ref();
-        let header = header.and_then(|affinity| affinity.header.as_deref());
+        let affinity = found.endpoint.affinity.as_ref();
+        let header = affinity.and_then(|affinity| affinity.header.as_deref());
         Self {
             provider: found.provider.name.clone(),
             dialect: found.endpoint.name,
             model: found.model.clone().unwrap_or_default(),
             place: found.place.clone(),
             affinity: header.and_then(|name| text(headers, name)).map(Into::into),
+            key: affinity.and_then(|affinity| affinity.field.clone()),
         }
     }
 }

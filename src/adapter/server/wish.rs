@@ -29,6 +29,8 @@ pub(super) struct Wish {
     pub(super) limit: Option<u64>,
     /// The tool to be called.
     pub(super) tool: Option<Tool>,
+    /// The key that steers equal prefixes together, where a member of the body carries it.
+    pub(super) affinity: Option<String>,
 }
 
 /// A tool as it is called: its name, and arguments that its schema takes.
@@ -39,8 +41,8 @@ pub(super) struct Tool {
 }
 
 impl Wish {
-    /// Reads a body; one that is no JSON asks for nothing.
-    pub(super) fn read(body: &[u8]) -> Self {
+    /// Reads a body, and the member `key` as what steers it; one that is no JSON asks for nothing.
+    pub(super) fn read(body: &[u8], key: Option<&str>) -> Self {
         let Ok(body) = serde_json::from_slice::<Value>(body) else {
             return Self::default();
         };
@@ -55,6 +57,7 @@ impl Wish {
             },
             usage: says("/stream_options/include_usage"),
             limit: limits.filter_map(|at| body.pointer(at)?.as_u64()).next(),
+            affinity: key.and_then(|key| Some(body.get(key)?.as_str()?.into())),
             tool: if is_asked(&body) { tool(&body) } else { None },
         }
     }
@@ -152,7 +155,15 @@ mod tests {
     use super::*;
 
     fn called(body: &Value) -> Option<Tool> {
-        Wish::read(body.to_string().as_bytes()).tool
+        Wish::read(body.to_string().as_bytes(), None).tool
+    }
+
+    #[test]
+    fn the_member_that_steers_is_the_rows() {
+        let body = br#"{"session_id": "s", "user": 1}"#;
+        let key = |name| Wish::read(body, name).affinity;
+        assert_eq!(key(Some("session_id")).as_deref(), Some("s"));
+        assert_eq!((key(Some("user")), key(None)), (None, None));
     }
 
     #[test]

@@ -13,7 +13,6 @@ use super::constant::Constant;
 use super::faults::Fault;
 use super::form::Form;
 use super::keep::Keep;
-use super::target::Target;
 use crate::model::{Timestamp, Usage};
 use crate::sim::{Ask, Rejection, Request, Sim};
 
@@ -64,20 +63,17 @@ impl World {
         act(state.sims.entry(provider.into()).or_insert_with(new))
     }
 
-    /// Reads and serves one body.
+    /// Reads and serves one call.
     pub(super) fn serve(
         &self,
-        target: &Target,
+        provider: &str,
         workspace: &str,
         at: Timestamp,
-        body: &[u8],
+        ask: &Ask<'_>,
     ) -> Result<(Request, Usage), Rejection> {
-        let mut ask = Ask::new(target.dialect, body);
-        ask.model = &target.model;
-        ask.affinity = target.affinity.as_deref();
         let first_byte = at.plus(self.options.first_byte);
-        self.with(&target.provider, |sim| {
-            let request = sim.ask(&ask)?;
+        self.with(provider, |sim| {
+            let request = sim.ask(ask)?;
             let usage = sim.serve(workspace, at, first_byte, &request)?;
             Ok((request, usage))
         })
