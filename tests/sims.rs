@@ -101,7 +101,8 @@ fn replay(case: &Value) {
         assert_eq!(request.block_count(), counts.len(), "{}", text("name"));
         let request = request.with_counts(&counts);
         let kinds = ["plain", "read", "write_5m", "write_30m", "write_1h"];
-        let expected: Counters = kinds.map(|kind| step["usage"][kind].as_u64());
+        let usage = &step["usage"];
+        let expected: Counters = kinds.map(|kind| usage.get(kind).and_then(Value::as_u64));
         let at = step["at"].as_f64().unwrap();
         let found = serve(&mut sim, at, &request);
         assert_eq!(found, expected, "{} step {index}", text("name"));
@@ -170,8 +171,8 @@ fn an_explicit_cache_is_made_used_prolonged_and_deleted() {
     assert!((5760..=5780).contains(&made.tokens), "{}", made.tokens);
     assert_eq!(made.expires, secs(600.0));
 
-    let mut call = json!({"cachedContent": &*made.name,
-                          "contents": [{"role": "user", "parts": [{"text": "asked"}]}]});
+    let call = json!({"cachedContent": &*made.name,
+                      "contents": [{"role": "user", "parts": [{"text": "asked"}]}]});
     let at = ("generate", "gemini-2.5-flash");
     let request = ask(&mut sim, at, &call).unwrap().with_counts(&[17]);
     assert_eq!(
@@ -197,7 +198,22 @@ fn an_explicit_cache_is_made_used_prolonged_and_deleted() {
         .unwrap();
     assert_eq!((longer.expires, longer.updated), (secs(3600.0), secs(10.0)));
     assert!(sim.serve("w", secs(3599.0), secs(3600.0), &request).is_ok());
-    // It is bound to its model, and what it holds cannot be repeated.
+    sim.delete_cache("w", secs(30.0), &made.name).unwrap();
+    missing(sim.cache("w", secs(30.0), &made.name).unwrap_err());
+    missing(sim.delete_cache("w", secs(30.0), &made.name).unwrap_err());
+}
+
+#[test]
+fn an_explicit_cache_is_bound_to_its_model_and_cannot_be_added_to() {
+    let mut sim = sim("gemini");
+    let text = "word ".repeat(1000);
+    let body = json!({"model": "models/gemini-2.5-flash",
+                      "contents": [{"role": "user", "parts": [{"text": text}]}]});
+    let made = sim.create_cache("w", secs(0.0), body.to_string().as_bytes());
+    let made = made.unwrap();
+    assert_eq!(made.expires, secs(3600.0));
+    let mut call = json!({"cachedContent": &*made.name,
+                          "contents": [{"role": "user", "parts": [{"text": "asked"}]}]});
     let other = ask(&mut sim, ("generate", "gemini-3.8-flash"), &call).unwrap();
     assert_eq!(
         sim.serve("w", secs(20.0), secs(21.0), &other)
@@ -206,15 +222,12 @@ fn an_explicit_cache_is_made_used_prolonged_and_deleted() {
         400
     );
     call["systemInstruction"] = json!({"parts": [{"text": "s"}]});
-    let refused = ask(&mut sim, at, &call).unwrap_err();
+    let refused = ask(&mut sim, ("generate", "gemini-2.5-flash"), &call).unwrap_err();
     assert!(
         refused
             .message
             .starts_with("CachedContent can not be used with GenerateContent")
     );
-    sim.delete_cache("w", secs(30.0), &made.name).unwrap();
-    missing(sim.cache("w", secs(30.0), &made.name).unwrap_err());
-    missing(sim.delete_cache("w", secs(30.0), &made.name).unwrap_err());
 }
 
 fn converse(content: &Value) -> Value {
@@ -344,10 +357,9 @@ fn on_vertex_messages_must_be_the_last_member() {
 /// an exclamation mark.
 fn exact(texts: &[&str], options: &Value) -> Value {
     let messages = texts.iter().map(|text| {
-        let mut part = json!({"type": "text", "text": text});
-        if text.starts_with('!') {
-            part["prompt_cache_breakpoint"] = json!({"mode": "explicit"});
-        }
+        // A null member is an absent one.
+        let marker = text.starts_with('!').then(|| json!({"mode": "explicit"}));
+        let part = json!({"type": "text", "text": text, "prompt_cache_breakpoint": marker});
         json!({"role": "user", "content": [part]})
     });
     let messages: Vec<Value> = messages.collect();
@@ -591,6 +603,27 @@ fn an_explicit_entry_of_qwen_waits_for_the_end_of_the_answer() {
     assert_eq!(read(&mut sim, 0.0, &request), 0);
     assert_eq!(read(&mut sim, 3.0, &request), 0);
     assert_eq!(read(&mut sim, 7.0, &request), 2000);
+}
+
+/// A cache that decides by itself has no use for markers, whatever the dialect.
+#[test]
+fn messages_meet_a_cache_that_decides_by_itself_too() {
+    let mut sim = sim("moonshot");
+    let mut turn = |at, text: &str, next: &str| {
+        let marker = json!({"type": "ephemeral"});
+        let content = json!([{"type": "text", "text": next, "cache_control": marker}]);
+        let body = json!({"model": "kimi-k3.1-pro", "max_tokens": 9, "system": text,
+                          "messages": [{"role": "user", "content": content}]});
+        let request = ask(&mut sim, ("messages", ""), &body).unwrap();
+        let usage = sim.serve("w", secs(at), secs(at), &request).unwrap();
+        assert_eq!(usage.input(), Some(request.input_tokens()));
+        usage.read.unwrap()
+    };
+    let (one, other) = ("one ".repeat(3000), "other ".repeat(2000));
+    assert_eq!(turn(0.0, &one, "x"), 0);
+    assert_eq!(turn(1.0, &other, "x"), 0);
+    let read = turn(2.0, &one, "y");
+    assert!(read > 4000 && read % 64 == 0, "{read}");
 }
 
 /// The dialect and model that a recorded call went to.

@@ -9,12 +9,13 @@ use super::Ask;
 use super::block::{self, find};
 use super::draft::{self, Member, Members};
 use super::facts::{Facts, Spelled};
+use super::habits;
 use super::piece::{Part, Piece, Pieces, Speaker};
 use super::recall::Recall;
 use super::rejection::Rejection;
 use super::request::{Request, Section, Table};
 use super::scan::{compact, each_member, members};
-use crate::model::Ttl;
+use crate::model::{Regime, Ttl};
 use crate::provider::{Catalog, Model};
 
 type Parts<'a> = (Vec<Member<'a>>, Vec<Arc<Piece>>);
@@ -46,6 +47,7 @@ pub(super) fn request(
     let model = draft::model(catalog, provider, (&id, Spelled::Messages));
     let automatic = block::marker(find(&fields, b"cache_control"))?;
     let mut draft = Draft::new(&model);
+    draft.table.facts = Facts::new(Spelled::Messages, habits::of(provider, &model.name));
     draft.table.model = id.into();
     draft.table.stream = find(&fields, b"stream") == Some(b"true");
     draft.table.max_tokens = number(&fields, "max_tokens")?;
@@ -180,6 +182,7 @@ impl<'a> Draft<'a> {
             }
             if !lost {
                 self.tokens += tokens(block, self.model);
+                self.render(role, block);
             }
             if let Some(ttl) = block.marker {
                 self.markers.push((self.table.len(), ttl));
@@ -188,6 +191,21 @@ impl<'a> Draft<'a> {
             self.table
                 .push(block, section, (outer, inner), (self.chain, self.tokens));
         }
+    }
+
+    /// The prompt for caches that match it token by token: the identity of each block in its length,
+    /// so that what differs in a block differs from its start.
+    fn render(&mut self, role: [u8; 2], block: &block::Block) {
+        if self.model.limits.regime != Regime::Automatic {
+            return;
+        }
+        let ruler = u64::from(self.model.bytes_per_ktok.max(1));
+        let length = tokens(block, self.model) * ruler / 1000;
+        let text = &mut self.table.facts.text.0;
+        text.extend_from_slice(&role);
+        let identity = block.digest.to_le_bytes().into_iter().cycle();
+        text.extend(identity.take(usize::try_from(length).unwrap_or(0)));
+        self.tokens = (text.len() as u64 * 1000).div_ceil(ruler);
     }
 
     /// The message before which thinking is dropped: where a model does not keep it, everything
