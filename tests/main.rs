@@ -45,8 +45,13 @@ mod responses;
 // The simulated provider over HTTP.
 #[cfg(feature = "server")]
 mod server;
+// Every dialect of the simulated providers, over HTTP.
+#[cfg(feature = "server")]
+mod servers;
 // The simulator against recorded counters and the documentation's own examples.
 mod sim;
+// The caches of the other providers: recorded counters, documented rules, refusals.
+mod sims;
 // A stored history: what goes on, and what is refused.
 #[cfg(feature = "replay")]
 mod snapshot;

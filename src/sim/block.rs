@@ -146,7 +146,7 @@ fn sorted(raw: &[u8]) -> Result<Vec<Member<'_>>, Rejection> {
     Ok(members)
 }
 
-fn identify(members: &[Member<'_>]) -> Block {
+pub(super) fn identify(members: &[Member<'_>]) -> Block {
     let mut hasher = Xxh3::new();
     let mut bytes = 2_u64;
     for (key, value) in members {

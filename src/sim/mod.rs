@@ -1,7 +1,8 @@
-//! Anthropic's prompt cache as a pure state machine: the judge of the planner.
+//! A provider's prompt cache as a pure state machine: the judge of the planner.
 //!
 //! Built from provider rows only; it shares no code with `plan`, `ledger`, `wire` or `engine`, and
-//! reads bodies with a reader of its own.
+//! reads bodies with readers of its own. The regime of the model's row chooses the machine:
+//! `breakpoints`, `exact` or `automatic`.
 //!
 //! Where the documentation is silent, the simulator takes the answer that saves less: a marker
 //! below a hit writes nothing, a read refreshes the entry it found and those under the request's
@@ -9,26 +10,105 @@
 //! headers are not part of the key, signatures of thinking are not verified, and what a server tool
 //! adds to the prompt by itself is not counted.
 
+mod automatic;
 mod block;
+mod breakpoints;
+mod cached;
+mod chat;
+mod converse;
+mod draft;
+mod exact;
+mod facts;
+mod generate;
+mod habits;
+mod openai;
 mod piece;
 mod read;
 mod recall;
 mod rejection;
 mod request;
+mod responses;
+mod ruler;
 mod scan;
 mod store;
 
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::model::{Timestamp, Ttl, Usage};
+use crate::model::{Regime, Timestamp, Ttl, Usage};
 use crate::provider::Catalog;
+use automatic::Machines;
+use breakpoints::Visit;
+pub use cached::CachedContent;
+use cached::Caches;
+use draft::Member;
+use facts::{Facts, Spelled};
 use read::Memory;
 pub use rejection::Rejection;
 pub use request::Request;
 use request::Table;
-use store::{Key, Store};
+use store::Store;
+
+/// One call as it reaches the provider.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Ask<'a> {
+    /// The dialect's name in rows: `messages`, `chat`, `responses`, `converse` or `generate`.
+    pub dialect: &'a str,
+    /// The model that the path names; empty where the body does.
+    pub model: &'a str,
+    /// The value of a routing header such as `x-grok-conv-id`.
+    pub affinity: Option<&'a str>,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl<'a> Ask<'a> {
+    /// A call without a model in its path and without a routing header.
+    #[must_use]
+    pub const fn new(dialect: &'a str, body: &'a [u8]) -> Self {
+        Self {
+            dialect,
+            model: "",
+            affinity: None,
+            body,
+        }
+    }
+}
+
+/// Prompt text stays out of debug output.
+impl std::fmt::Debug for Ask<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ask")
+            .field("dialect", &self.dialect)
+            .field("model", &self.model)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A body taken apart, and the rows it is read by.
+struct Body<'a> {
+    catalog: &'a Catalog,
+    provider: &'a str,
+    fields: Vec<Member<'a>>,
+}
+
+/// When a request arrives and when its response begins.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    at: Timestamp,
+    first_byte: Timestamp,
+}
+
+impl Moment {
+    /// From when on what it writes can be read.
+    fn readable(self, table: &Table) -> Timestamp {
+        self.first_byte.max(self.at).plus(table.facts.habit.build)
+    }
+}
 
 /// The cache of one provider.
 #[derive(Clone, Debug)]
@@ -37,6 +117,8 @@ pub struct Sim {
     provider: Box<str>,
     memory: Memory,
     store: Store,
+    machines: Machines,
+    caches: Caches,
 }
 
 impl Sim {
@@ -54,17 +136,30 @@ impl Sim {
             provider: provider.into(),
             memory: Memory::default(),
             store: Store::default(),
+            machines: Machines::default(),
+            caches: Caches::default(),
         }
     }
 
-    /// Reads and validates a body.
+    /// Reads and validates a call in any dialect.
+    ///
+    /// # Errors
+    /// The provider's refusal, word for word where it was recorded; a 404 for a dialect that does
+    /// not exist.
+    pub fn ask(&mut self, ask: &Ask<'_>) -> Result<Request, Rejection> {
+        let spelled = Spelled::parse(ask.dialect).ok_or_else(Rejection::no_such_dialect)?;
+        let refused = |refused: Rejection| refused.of_kind(Facts::kind(spelled, ask.body));
+        let request = self.parse(spelled, ask).map_err(refused)?;
+        self.check(&request)?;
+        Ok(request)
+    }
+
+    /// Reads and validates a body of Messages.
     ///
     /// # Errors
     /// The provider's refusal, word for word where it was recorded.
     pub fn read(&mut self, body: &[u8]) -> Result<Request, Rejection> {
-        let request = self.parse(body)?;
-        self.check(&request)?;
-        Ok(request)
+        self.ask(&Ask::new("messages", body))
     }
 
     /// Counts the input tokens of a body, as the endpoint for counting does: markers are accepted
@@ -73,7 +168,8 @@ impl Sim {
     /// # Errors
     /// The provider's refusal.
     pub fn count_tokens(&mut self, body: &[u8]) -> Result<u64, Rejection> {
-        self.parse(body).map(|request| request.input_tokens())
+        let request = self.parse(Spelled::Messages, &Ask::new("messages", body));
+        request.map(|request| request.input_tokens())
     }
 
     /// Validates what may have been edited since the body was read.
@@ -81,10 +177,12 @@ impl Sim {
     /// # Errors
     /// The provider's refusal, word for word where it was recorded.
     pub fn check(&self, request: &Request) -> Result<(), Rejection> {
-        if request.max_tokens().is_none() {
-            return Err(Rejection::missing("max_tokens"));
+        let facts = &request.table().facts;
+        let refused = |refused: Rejection| refused.of_kind(facts.kind);
+        if facts.spelled == Spelled::Messages && request.max_tokens().is_none() {
+            return Err(refused(Rejection::missing("max_tokens")));
         }
-        request.effective().map(drop)
+        request.effective().map(drop).map_err(refused)
     }
 
     /// Serves a request that arrives at `at` in `workspace` and whose response begins at
@@ -101,123 +199,93 @@ impl Sim {
     ) -> Result<Usage, Rejection> {
         self.check(request)?;
         self.store.sweep(at);
+        let when = Moment { at, first_byte };
         let table = request.table();
-        let visit = Visit {
-            scope: scope(workspace, &table.row),
-            table,
-            markers: cacheable(request.effective()?, table),
-            at,
-        };
-        let hit = visit.hit(&self.store);
-        visit.refresh(&mut self.store, hit);
-        visit.write(&mut self.store, hit, first_byte);
-        Ok(visit.usage(hit))
+        if let Some(name) = &table.facts.cached {
+            let row = |model: &str| self.catalog.model(&self.provider, model).name;
+            return self.caches.serve((workspace, at), (name, row), table);
+        }
+        match table.limits.regime {
+            Regime::Breakpoints => {
+                let markers = request.effective()?;
+                Ok(Visit::new(table, markers, workspace, when).serve(&mut self.store))
+            }
+            Regime::Exact => exact::serve(&mut self.store, workspace, when, request),
+            Regime::Automatic => match request.markers.last() {
+                Some((block, _)) if table.facts.habit.last_marker => {
+                    Ok(self.by_last_marker(workspace, when, (table, *block)))
+                }
+                _ => Ok(self.machines.serve(workspace, when, table)),
+            },
+        }
     }
 
-    /// How many entries are kept, those included that expired in the last two minutes.
+    /// The last marker makes an explicit cache of five minutes that no read prolongs.
+    fn by_last_marker(
+        &mut self,
+        workspace: &str,
+        when: Moment,
+        (table, block): (&Table, usize),
+    ) -> Usage {
+        let slot = table.slot(block).copied();
+        let slot = slot.filter(|slot| slot.tokens >= table.limits.min_tokens);
+        let total = table.total();
+        let Some(slot) = slot else {
+            return Usage {
+                output: None,
+                ..Usage::reported(total, 0, 0, 0, 0)
+            };
+        };
+        let key = (scope(workspace, &table.row), slot.prefix);
+        let held = self.store.holds(key, when.at);
+        if !held {
+            let readable = when.readable(table);
+            self.store.write(key, Ttl::FiveMinutes, when.at, readable);
+        }
+        let (read, written) = if held {
+            (slot.tokens, 0)
+        } else {
+            (0, slot.tokens)
+        };
+        Usage {
+            output: None,
+            ..Usage::reported(total - slot.tokens, read, written, 0, 0)
+        }
+    }
+
+    /// How many entries are kept, those included that expired in the last two minutes, and
+    /// explicit caches until they are deleted.
     #[must_use]
     pub fn entries(&self) -> usize {
-        self.store.len()
+        self.store.len() + self.machines.len() + self.caches.len()
     }
 
     /// Forgets every entry.
     pub fn clear(&mut self) {
         self.store = Store::default();
+        self.machines = Machines::default();
+        self.caches = Caches::default();
     }
 
-    fn parse(&mut self, body: &[u8]) -> Result<Request, Rejection> {
-        read::request(&mut self.memory, &self.catalog, &self.provider, body)
+    fn parse(&mut self, spelled: Spelled, ask: &Ask<'_>) -> Result<Request, Rejection> {
+        if spelled == Spelled::Messages {
+            return read::request(&mut self.memory, &self.catalog, &self.provider, ask);
+        }
+        serde_json::from_slice::<IgnoredAny>(ask.body).map_err(|_| Rejection::not_json())?;
+        let body = Body {
+            catalog: &self.catalog,
+            provider: &self.provider,
+            fields: scan::members(ask.body).ok_or_else(Rejection::not_json)?,
+        };
+        match spelled {
+            Spelled::Chat => chat::request(&body, ask),
+            Spelled::Responses => responses::request(&body, ask),
+            Spelled::Converse => converse::request(&body, ask),
+            Spelled::Generate | Spelled::Messages => generate::request(&body, ask),
+        }
     }
 }
 
 fn scope(workspace: &str, model: &str) -> u128 {
     xxh3_128(format!("{}:{workspace}{model}", workspace.len()).as_bytes())
-}
-
-/// Markers whose prefix is long enough; a shorter one is silently not cached.
-fn cacheable(mut markers: Vec<(usize, Ttl)>, table: &Table) -> Vec<(usize, Ttl)> {
-    let min = table.limits.min_tokens;
-    markers.retain(|(block, _)| table.slot(*block).is_some_and(|slot| slot.tokens >= min));
-    markers
-}
-
-/// One request at the cache.
-struct Visit<'a> {
-    scope: u128,
-    table: &'a Table,
-    markers: Vec<(usize, Ttl)>,
-    at: Timestamp,
-}
-
-impl Visit<'_> {
-    /// The deepest block whose prefix is found: from the last marker 20 positions back, then from
-    /// the marker before it, and so on.
-    fn hit(&self, store: &Store) -> Option<usize> {
-        let markers = self.markers.iter().rev();
-        markers
-            .filter_map(|(block, _)| self.look_back(store, *block))
-            .next()
-    }
-
-    fn look_back(&self, store: &Store, from: usize) -> Option<usize> {
-        let start = self.table.slot(from)?.position;
-        (0..=from)
-            .rev()
-            .map_while(|block| Some((block, self.table.slot(block)?)))
-            .take_while(|(_, slot)| start - slot.position < self.table.limits.lookback)
-            .find(|(_, slot)| store.holds((self.scope, slot.prefix), self.at))
-            .map(|(block, _)| block)
-    }
-
-    fn refresh(&self, store: &mut Store, hit: Option<usize>) {
-        let Some(hit) = hit else { return };
-        let own = self.markers.iter().map(|(block, _)| *block);
-        for key in own
-            .filter(|block| *block < hit)
-            .chain([hit])
-            .filter_map(|b| self.key(b))
-        {
-            if store.holds(key, self.at) {
-                store.refresh(key, self.at);
-            }
-        }
-    }
-
-    fn write(&self, store: &mut Store, hit: Option<usize>, first_byte: Timestamp) {
-        for (block, ttl) in self.beyond(hit) {
-            if let Some(key) = self.key(block) {
-                store.write(key, ttl, self.at, first_byte);
-            }
-        }
-    }
-
-    /// Read up to A, the hit; written for an hour up to B, the last such marker beyond; written
-    /// for five minutes up to C, the last marker (prompt caching, "Mixing different TTLs").
-    fn usage(&self, hit: Option<usize>) -> Usage {
-        let tokens = |block: usize| self.table.slot(block).map_or(0, |slot| slot.tokens);
-        let read = hit.map_or(0, tokens);
-        let hour = self
-            .beyond(hit)
-            .filter(|(_, ttl)| *ttl == Ttl::OneHour)
-            .last()
-            .map_or(read, |(block, _)| tokens(block));
-        let last = self
-            .beyond(hit)
-            .last()
-            .map_or(read, |(block, _)| tokens(block));
-        let plain = self.table.total() - last;
-        Usage {
-            output: None,
-            ..Usage::reported(plain, read, last - hour, hour - read, 0)
-        }
-    }
-
-    fn beyond(&self, hit: Option<usize>) -> impl Iterator<Item = (usize, Ttl)> {
-        let markers = self.markers.iter().copied();
-        markers.filter(move |(block, _)| hit.is_none_or(|hit| *block > hit))
-    }
-
-    fn key(&self, block: usize) -> Option<Key> {
-        self.table.slot(block).map(|slot| (self.scope, slot.prefix))
-    }
 }

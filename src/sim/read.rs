@@ -5,23 +5,25 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+use super::Ask;
 use super::block::{self, find};
+use super::draft::{self, Member, Members};
+use super::facts::{Facts, Spelled};
+use super::habits;
 use super::piece::{Part, Piece, Pieces, Speaker};
 use super::recall::Recall;
 use super::rejection::Rejection;
 use super::request::{Request, Section, Table};
 use super::scan::{compact, each_member, members};
-use crate::model::Ttl;
+use crate::model::{Regime, Ttl};
 use crate::provider::{Catalog, Model};
 
-type Member<'a> = (&'a [u8], &'a [u8]);
-type Members<'a> = [Member<'a>];
 type Parts<'a> = (Vec<Member<'a>>, Vec<Arc<Piece>>);
 
 /// Images, and documents that come as files, count this many tokens. The provider bills about
 /// width × height / 750, at most about 1,600, and the pixels are not looked at here
 /// (platform.claude.com vision, 2026-08).
-const IMAGE_TOKENS: u64 = 1600;
+pub(super) const IMAGE_TOKENS: u64 = 1600;
 
 /// What is remembered of earlier bodies, to read the next one faster.
 #[derive(Clone, Debug, Default)]
@@ -30,25 +32,31 @@ pub(super) struct Memory {
     recall: Recall,
 }
 
-/// Reads `body` by the rows of `provider`.
+/// Reads a call by the rows of `provider`. In the envelopes of clouds the path names the model.
 pub(super) fn request(
     memory: &mut Memory,
     catalog: &Catalog,
     provider: &str,
-    body: &[u8],
+    ask: &Ask<'_>,
 ) -> Result<Request, Rejection> {
-    let (fields, messages) = split(memory, body)?;
+    let (fields, messages) = split(memory, ask.body)?;
     scalars(&fields)?;
-    let id = string(&fields, "model")?.ok_or_else(|| Rejection::missing("model"))?;
-    let model = catalog.model(provider, &id);
+    let named = (!ask.model.is_empty()).then(|| ask.model.to_owned());
+    let id = named.or(string(&fields, "model")?);
+    let id = id.ok_or_else(|| Rejection::missing("model"))?;
+    let model = draft::model(catalog, provider, (&id, Spelled::Messages));
     let automatic = block::marker(find(&fields, b"cache_control"))?;
     let mut draft = Draft::new(&model);
+    draft.table.facts = Facts::new(Spelled::Messages, habits::of(provider, &model.name));
     draft.table.model = id.into();
     draft.table.stream = find(&fields, b"stream") == Some(b"true");
-    draft.table.max_tokens = max_tokens(&fields)?;
-    draft.table.automatic = catalog
-        .provider(provider)
-        .is_none_or(|row| row.automatic_marker);
+    draft.table.max_tokens = number(&fields, "max_tokens")?;
+    let row = catalog.provider(provider);
+    draft.table.automatic = row.is_none_or(|row| row.automatic_marker);
+    // A coin flip where it was measured (maximhq/bifrost#6406, 2026-08-21); here it falls badly.
+    draft.table.facts.cold =
+        row.is_some_and(|row| row.messages_last) && messages.len() > 1 && !messages_last(ask.body);
+    draft.table.facts.kind = Facts::kind(Spelled::Messages, ask.body);
     prewarm(&fields, draft.table.max_tokens)?;
     draft.read(&mut memory.pieces, &fields, &messages)?;
     Ok(draft.finish(automatic))
@@ -174,6 +182,7 @@ impl<'a> Draft<'a> {
             }
             if !lost {
                 self.tokens += tokens(block, self.model);
+                self.render(role, block);
             }
             if let Some(ttl) = block.marker {
                 self.markers.push((self.table.len(), ttl));
@@ -182,6 +191,21 @@ impl<'a> Draft<'a> {
             self.table
                 .push(block, section, (outer, inner), (self.chain, self.tokens));
         }
+    }
+
+    /// The prompt for caches that match it token by token: the identity of each block in its length,
+    /// so that what differs in a block differs from its start.
+    fn render(&mut self, role: [u8; 2], block: &block::Block) {
+        if self.model.limits.regime != Regime::Automatic {
+            return;
+        }
+        let ruler = u64::from(self.model.bytes_per_ktok.max(1));
+        let length = tokens(block, self.model) * ruler / 1000;
+        let text = &mut self.table.facts.text.0;
+        text.extend_from_slice(&role);
+        let identity = block.digest.to_le_bytes().into_iter().cycle();
+        text.extend(identity.take(usize::try_from(length).unwrap_or(0)));
+        self.tokens = (text.len() as u64 * 1000).div_ceil(ruler);
     }
 
     /// The message before which thinking is dropped: where a model does not keep it, everything
@@ -251,6 +275,16 @@ fn split<'a>(memory: &mut Memory, body: &'a [u8]) -> Result<Parts<'a>, Rejection
     }
 }
 
+/// Whether `messages` is the body's last member.
+fn messages_last(body: &[u8]) -> bool {
+    let mut last = None;
+    let _read = each_member(body, |key, scanner| {
+        last = Some(key);
+        scanner.value().map(drop).ok_or(())
+    });
+    last == Some(b"messages")
+}
+
 /// Checks the members that are not read piece by piece.
 fn scalars(fields: &Members<'_>) -> Result<(), Rejection> {
     fields
@@ -260,7 +294,7 @@ fn scalars(fields: &Members<'_>) -> Result<(), Rejection> {
         .map_err(|_| Rejection::not_json())
 }
 
-fn string(fields: &Members<'_>, name: &str) -> Result<Option<String>, Rejection> {
+pub(super) fn string(fields: &Members<'_>, name: &str) -> Result<Option<String>, Rejection> {
     find(fields, name.as_bytes())
         .map(|raw| {
             let fix = |_| Rejection::invalid(format!("{name}: Input should be a valid string"));
@@ -269,9 +303,11 @@ fn string(fields: &Members<'_>, name: &str) -> Result<Option<String>, Rejection>
         .transpose()
 }
 
-fn max_tokens(fields: &Members<'_>) -> Result<Option<u64>, Rejection> {
-    let fix = |_| Rejection::invalid("max_tokens: Input should be a valid integer");
-    find(fields, b"max_tokens")
+/// The member with this name as a whole number; null is none.
+pub(super) fn number(fields: &Members<'_>, name: &str) -> Result<Option<u64>, Rejection> {
+    let fix = |_| Rejection::invalid(format!("{name}: Input should be a valid integer"));
+    find(fields, name.as_bytes())
+        .filter(|raw| *raw != b"null")
         .map(|raw| serde_json::from_slice(raw).map_err(fix))
         .transpose()
 }
@@ -325,7 +361,7 @@ fn tokens(block: &block::Block, model: &Model) -> u64 {
 }
 
 /// The hash of a prefix that goes on with one block.
-fn extend(before: u128, [section, speaker]: [u8; 2], block: u128) -> u128 {
+pub(super) fn extend(before: u128, [section, speaker]: [u8; 2], block: u128) -> u128 {
     let mut link = [0; 34];
     let (ends, role) = link.split_at_mut(32);
     let (left, right) = ends.split_at_mut(16);
@@ -336,7 +372,7 @@ fn extend(before: u128, [section, speaker]: [u8; 2], block: u128) -> u128 {
 }
 
 /// The hash of a prefix that goes on with `parts`, each preceded by its length.
-fn link(before: u128, parts: &[&[u8]]) -> u128 {
+pub(super) fn link(before: u128, parts: &[&[u8]]) -> u128 {
     let mut hasher = Xxh3::new();
     hasher.update(&before.to_le_bytes());
     for part in parts {

@@ -24,6 +24,47 @@ impl Rejection {
         }
     }
 
+    /// The same refusal under the provider's word for one; others keep theirs.
+    pub(super) fn of_kind(mut self, kind: &'static str) -> Self {
+        if self.kind == "invalid_request_error" {
+            self.kind = kind;
+        }
+        self
+    }
+
+    pub(super) fn no_such_dialect() -> Self {
+        Self {
+            status: 404,
+            kind: "not_found_error",
+            message: "there is no such dialect".into(),
+        }
+    }
+
+    /// How `OpenAI` refuses a member that it does not know.
+    pub(super) fn unknown_parameter(path: &str) -> Self {
+        Self::invalid(format!("Unknown parameter: '{path}'."))
+    }
+
+    /// Recorded (litellm#39210, strands#1807; 2026).
+    pub(super) fn no_caching() -> Self {
+        Self {
+            status: 403,
+            kind: "AccessDeniedException",
+            message:
+                "You invoked an unsupported model or your request did not allow prompt caching"
+                    .into(),
+        }
+    }
+
+    /// Recorded for unknown, expired and deleted caches alike (rig @b75850e, 2026-08).
+    pub(super) fn no_such_cache() -> Self {
+        Self {
+            status: 403,
+            kind: "PERMISSION_DENIED",
+            message: "CachedContent not found (or permission denied)".into(),
+        }
+    }
+
     /// The same refusal, said of something inside `path`.
     pub(super) fn within(mut self, path: &str) -> Self {
         self.message = format!("{path}.{}", self.message);
@@ -78,6 +119,16 @@ pub(super) enum Unmarkable {
     DeferredTool,
     /// A system message with `clear_at`.
     Transient,
+    /// Converse: behind a `reasoningContent` block.
+    Reasoning,
+    /// Converse: behind a document that Bedrock turns into text.
+    TextDocument,
+    /// Nova: behind this entry of the tools.
+    ToolOfNova(usize),
+    /// Nova: behind a tool result.
+    ResultOfNova,
+    /// `OpenAI`: instructions, tools and what the model said.
+    NoInput,
 }
 
 impl Unmarkable {
@@ -102,6 +153,25 @@ impl Unmarkable {
             // The page says 400 and does not give the words (mid-conversation system messages,
             // 2026-08-22).
             Self::Transient => format!("{path}.cache_control: cannot be used with clear_at"),
+            // Recorded (opencode#36517, 2026-07-12).
+            Self::Reasoning => "Cache point cannot be inserted after reasoning block. Please \
+                                remove the invalid cache point and try again."
+                .into(),
+            // Recorded (aws-sdk-java-v2#6277, 2026-08-05).
+            Self::TextDocument => format!("{path}.type: Field required"),
+            // Recorded (hermes#97281, LibreChat#13838; 2026).
+            Self::ToolOfNova(index) => format!(
+                "Malformed input request: #/toolConfig/tools/{}: extraneous key [cachePoint] is \
+                 not permitted, please reformat your input and try again.",
+                index + 1
+            ),
+            // The refusal was seen (pi#2053, zeroclaw#8943; 2026), its words were not recorded.
+            Self::ResultOfNova => {
+                "Malformed input request: cachePoint is not permitted after toolResult, please \
+                 reformat your input and try again."
+                    .into()
+            }
+            Self::NoInput => format!("Unknown parameter: '{path}.prompt_cache_breakpoint'."),
         })
     }
 }

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use super::block::{Block, Kind};
+use super::facts::{Facts, Spelled};
+use super::habits;
 use super::rejection::{Rejection, Unmarkable};
-use crate::model::{Limits, Ttl};
+use super::ruler::Ruler;
+use crate::model::{Limits, Regime, Ttl};
 use crate::provider::Model;
 
 /// A request as the simulator reads it. Clones share everything but the markers.
@@ -42,6 +45,11 @@ pub(super) struct Table {
     pub(super) max_tokens: Option<u64>,
     /// Whether the provider knows the marker at the top of the body.
     pub(super) automatic: bool,
+    /// Everything that is neither block nor marker.
+    pub(super) facts: Facts,
+    /// Cached counts are multiples of this many tokens.
+    granularity: u64,
+    pub(super) bytes_per_ktok: u32,
     slots: Vec<Slot>,
     /// Tokens that the provider adds in front of the first message.
     pub(super) instructions: u64,
@@ -58,6 +66,8 @@ pub(super) struct Slot {
     pub(super) tokens: u64,
     /// Position for the lookback: blocks of one run share theirs.
     pub(super) position: usize,
+    /// Where it ends in the prompt as it is rendered.
+    pub(super) text_end: u64,
     kind: Kind,
     section: Section,
     outer: usize,
@@ -74,6 +84,9 @@ impl Table {
             stream: false,
             max_tokens: None,
             automatic: false,
+            facts: Facts::new(Spelled::Messages, habits::of("", "")),
+            granularity: model.granularity,
+            bytes_per_ktok: model.bytes_per_ktok,
             slots: Vec::new(),
             instructions: 0,
             residual: 0,
@@ -107,6 +120,7 @@ impl Table {
             prefix,
             tokens,
             position,
+            text_end: self.facts.text.0.len() as u64,
             kind: block.kind,
             section,
             outer,
@@ -115,12 +129,33 @@ impl Table {
         });
     }
 
-    /// Closes the table: a few tokens always stand behind the last block.
+    /// Says why the block added last can carry no marker.
+    pub(super) fn forbid(&mut self, reason: Unmarkable) {
+        if let Some(slot) = self.slots.last_mut() {
+            slot.unmarkable.get_or_insert(reason);
+        }
+    }
+
+    /// The steps in which prefixes are matched, or this where the row names none.
+    pub(super) const fn step(&self, unnamed: u64) -> u64 {
+        if self.granularity > 1 {
+            self.granularity
+        } else {
+            unnamed
+        }
+    }
+
+    pub(super) const fn ruler(&self) -> Ruler<'_> {
+        Ruler::new(self)
+    }
+
+    /// Closes the table: where markers decide, a few tokens always stand behind the last block.
     pub(super) fn finish(&mut self, model: &Model) {
         let last = self.slots.last().map(|slot| (slot.kind, slot.tokens));
         let (text, result) = model.residual;
-        self.residual = match last {
-            Some((Kind::ToolResult, _)) => result,
+        self.residual = match (self.limits.regime, last) {
+            (Regime::Automatic, _) => 0,
+            (_, Some((Kind::ToolResult, _))) => result,
             _ => text,
         };
         self.total = last.map_or(0, |(_, tokens)| tokens) + self.residual;
@@ -213,6 +248,7 @@ impl Request {
             slot.tokens = sum;
         }
         table.total = sum + table.residual;
+        table.facts.counted = true;
         Self::new(self.markers.clone(), self.automatic, Arc::new(table))
     }
 
@@ -262,11 +298,18 @@ impl Request {
 
     /// All markers in block order, the automatic one in its place.
     pub(super) fn effective(&self) -> Result<Vec<(usize, Ttl)>, Rejection> {
+        let regime = self.table.limits.regime;
+        if regime == Regime::Automatic {
+            return Ok(self.markers.clone());
+        }
         let mut markers = self.markers.clone();
         markers.sort_unstable_by_key(|(block, _)| *block);
         markers.dedup_by_key(|(block, _)| *block);
         for (block, _) in &markers {
             self.markable(*block)?;
+        }
+        if regime == Regime::Exact {
+            return Ok(markers);
         }
         self.place_automatic(&mut markers)?;
         let allowed = self.table.limits.max_breakpoints;

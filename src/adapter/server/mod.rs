@@ -1,30 +1,54 @@
-//! The simulated provider over HTTP, for tests, demonstrations and clients in any language.
+//! Simulated providers over HTTP, for tests, demonstrations and clients in any language.
 //!
-//! It speaks the Messages API (`POST /v1/messages` as JSON or as events, and
-//! `POST /v1/messages/count_tokens`), refuses as the real one does, and bills as the real one does.
-//! Time is real time plus an offset, so that an hour can pass between two requests:
+//! They speak every dialect (Messages, Chat Completions, Responses, Converse and `InvokeModel`,
+//! `generateContent`), as documents and as streams, refuse as the real ones do, and bill as the real
+//! ones do. Which provider a request means is told by, in this order: its host, where a row knows
+//! it; the header `x-sim-provider`; a prefix of the path, as in
+//! `/openrouter/api/v1/chat/completions`; the path alone.
+//!
+//! A user who says "use the tool" gets a call of the first tool, so that a client's tool loop can be
+//! driven. A signature of AWS (SigV4) is recomputed over what arrived, and refused when it does not
+//! hold. Time is real time plus an offset, so that an hour can pass between two requests:
 //!
 //! | request | effect |
 //! |---|---|
+//! | header `x-sim-provider: name` | the provider, where the host does not tell |
 //! | header `x-sim-time: 12.5` | this request happens at that second |
 //! | header `x-sim-workspace: name` | the workspace, otherwise told by the API key |
 //! | header `x-sim-output-tokens: 20` | the length of this answer |
 //! | header `x-sim-fault: 429`, `500`, `529`, `stall` or `cut` | this answer goes wrong |
 //! | `POST /admin/clock` with `{"now": 0}` or `{"advance": 300}` | moves the clock |
 //! | `POST /admin/faults` with `{"status": 529, "count": 2}`, `{"stall_ms": 500}` or `{"cut_after_bytes": 99}` | the next answers go wrong |
-//! | `POST /admin/reset` | forgets entries, faults and the offset |
+//! | `GET /admin/requests` | the last requests as they arrived, if any are kept |
+//! | `POST /admin/reset` | forgets entries, faults, kept requests and the offset |
 //! | `GET /healthz` | `ok` |
 
-mod answer;
+mod admin;
+mod answers;
+mod caches;
+mod constant;
 mod faults;
+mod form;
+mod frames;
+mod keep;
+mod manners;
+mod refuse;
 mod routes;
+mod sigv4;
 mod stream;
+mod target;
+mod when;
+mod wish;
 mod world;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -34,13 +58,13 @@ use crate::error::Error;
 use crate::provider::Catalog;
 use world::World;
 
-/// How the simulated provider behaves.
+/// How the simulated providers behave.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SimOptions {
-    /// The rows it follows.
+    /// The rows they follow.
     pub catalog: Arc<Catalog>,
-    /// The provider whose rows count.
+    /// The provider that is meant where several serve a path and the request names none.
     pub provider: Box<str>,
     /// The clock to which the offset is added.
     pub clock: Arc<dyn Clock>,
@@ -52,6 +76,41 @@ pub struct SimOptions {
     pub stall: Duration,
     /// The longest body that is read, in bytes.
     pub max_body: usize,
+    /// How many of the last requests `GET /admin/requests` returns.
+    pub keep_requests: usize,
+    /// Whether every answer is the same small one, without any cache: for measuring what stands
+    /// before the provider.
+    pub constant: bool,
+    /// The credentials that AWS signatures are checked with.
+    pub aws_keys: AwsKeys,
+}
+
+/// Credentials of an AWS account; the defaults are those of AWS's published examples.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct AwsKeys {
+    /// The access key's id.
+    pub access_key: Box<str>,
+    /// The secret.
+    pub secret_key: Box<str>,
+}
+
+impl Default for AwsKeys {
+    fn default() -> Self {
+        Self {
+            access_key: "AKIDEXAMPLE".into(),
+            secret_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".into(),
+        }
+    }
+}
+
+/// Secrets stay out of debug output.
+impl std::fmt::Debug for AwsKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AwsKeys")
+            .field("access_key", &self.access_key)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for SimOptions {
@@ -63,8 +122,12 @@ impl Default for SimOptions {
             first_byte: Duration::ZERO,
             between_chunks: Duration::ZERO,
             stall: Duration::from_secs(30),
-            // The Messages API takes 32 MB (platform.claude.com api/errors, 2026-08).
-            max_body: 32 << 20,
+            // Twice what the Messages API takes (platform.claude.com api/errors, 2026-08): others
+            // take more than it does.
+            max_body: 64 << 20,
+            keep_requests: 0,
+            constant: false,
+            aws_keys: AwsKeys::default(),
         }
     }
 }
@@ -154,4 +217,18 @@ impl SimHandle {
             Err(error) => Err(Error::io("the simulator stopped").caused_by(error)),
         }
     }
+}
+
+fn respond(status: u16, value: &Value) -> Response {
+    let mut response = Response::new(Body::from(value.to_string()));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// A header's value, where it is text.
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }

@@ -1,149 +1,251 @@
-//! The paths of the simulated provider.
+//! One request on its way to an answer.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::response::Response;
 use axum::routing::{get, post};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::answer::Answer;
-use super::faults::{Fault, Order};
+use super::answers::{Answer, Rendered};
+use super::caches;
+use super::constant;
+use super::faults::Fault;
+use super::form::{Delivery, Form, Wrap};
+use super::refuse::Shape;
 use super::stream::{self, Pace};
+use super::target::{self, Target};
+use super::wish::Wish;
 use super::world::World;
-use crate::model::Timestamp;
-use crate::sim::Rejection;
+use super::{admin, manners, respond, sigv4, text, when};
+use crate::model::{Timestamp, Usage};
+use crate::sim::{Ask, Rejection};
 
-type Shared = State<Arc<World>>;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+/// What a path ends with that only counts.
+const COUNT: &str = "/count_tokens";
 
 pub(super) fn router(world: Arc<World>) -> Router {
     Router::new()
-        .route("/v1/messages", post(messages))
-        .route("/v1/messages/count_tokens", post(count_tokens))
         .route("/healthz", get(async || "ok"))
-        .route("/admin/clock", post(set_clock).get(clock))
-        .route("/admin/faults", post(add_faults))
-        .route("/admin/reset", post(reset))
-        .fallback(async || Call::default().error(404, "not_found_error", "Not Found"))
+        .route("/admin/clock", post(admin::set_clock).get(admin::clock))
+        .route("/admin/faults", post(admin::add_faults))
+        .route("/admin/requests", get(admin::requests))
+        .route("/admin/reset", post(admin::reset))
+        .fallback(receive)
         .with_state(world)
 }
 
-/// One request on its way to a response: what every response repeats.
-#[derive(Debug, Default)]
-struct Call {
-    id: String,
-    workspace: String,
+/// One request, its body read.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) id: String,
+    pub(super) workspace: String,
+    pub(super) shape: Shape,
+    pub(super) parts: Parts,
+    pub(super) body: Bytes,
+    pub(super) at: Timestamp,
 }
 
 impl Call {
-    fn new(world: &World, headers: &HeaderMap) -> Self {
-        Self {
-            id: format!("{:016x}", world.number()),
-            workspace: workspace(headers),
-        }
+    pub(super) fn error(&self, status: u16, message: &str) -> Response {
+        self.shape.error(&self.id, status, "", message)
     }
 
-    fn respond(&self, status: u16, kind: HeaderValue, body: Body) -> Response {
-        let mut response = Response::new(body);
-        *response.status_mut() =
-            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, kind);
-        for (name, value) in [
-            ("request-id", format!("req_sim_{}", self.id)),
-            (
-                "anthropic-workspace-id",
-                format!("wrkspc_{}", self.workspace),
-            ),
-        ] {
+    pub(super) fn rejected(&self, rejection: &Rejection) -> Response {
+        let (status, kind) = (rejection.status, rejection.kind);
+        self.shape.error(&self.id, status, kind, &rejection.message)
+    }
+
+    /// Adds the headers that every response of this provider has.
+    fn sign(&self, mut response: Response) -> Response {
+        let headers: [(&'static str, String); 2] = match self.shape {
+            Shape::Anthropic => [
+                ("request-id", format!("req_sim_{}", self.id)),
+                (
+                    "anthropic-workspace-id",
+                    format!("wrkspc_{}", self.workspace),
+                ),
+            ],
+            Shape::OpenAi => [
+                ("x-request-id", format!("req_sim_{}", self.id)),
+                ("openai-processing-ms", "1".into()),
+            ],
+            Shape::Aws => [
+                ("x-amzn-requestid", format!("sim-{}", self.id)),
+                ("x-amzn-bedrock-invocation-latency", "1".into()),
+            ],
+            Shape::Google => [
+                ("server-timing", "gfet4t7; dur=1".into()),
+                ("x-frame-options", "SAMEORIGIN".into()),
+            ],
+        };
+        for (name, value) in headers {
             if let Ok(value) = HeaderValue::try_from(value) {
-                headers.insert(HeaderName::from_static(name), value);
+                response.headers_mut().insert(name, value);
             }
         }
         response
     }
-
-    fn json(&self, status: u16, value: &Value) -> Response {
-        self.respond(status, JSON, Body::from(value.to_string()))
-    }
-
-    /// The shape of all errors (platform.claude.com api/errors, 2026-08).
-    fn error(&self, status: u16, kind: &str, message: &str) -> Response {
-        let error = json!({
-            "type": "error",
-            "error": {"type": kind, "message": message},
-            "request_id": format!("req_sim_{}", self.id),
-        });
-        let mut response = self.json(status, &error);
-        if status == 429 {
-            let later = HeaderValue::from_static("1");
-            response.headers_mut().insert(header::RETRY_AFTER, later);
-        }
-        response
-    }
-
-    fn rejected(&self, rejection: &Rejection) -> Response {
-        self.error(rejection.status, rejection.kind, &rejection.message)
-    }
-
-    fn failed(&self, status: u16) -> Response {
-        let (kind, message) = match status {
-            401 => ("authentication_error", "invalid x-api-key"),
-            429 => (
-                "rate_limit_error",
-                "This request would exceed your account's rate limit. Please try again later.",
-            ),
-            529 => ("overloaded_error", "Overloaded"),
-            400..500 => ("invalid_request_error", "simulated fault"),
-            _ => ("api_error", "Internal server error"),
-        };
-        self.error(status, kind, message)
-    }
 }
 
-async fn messages(State(world): Shared, headers: HeaderMap, body: Body) -> Response {
-    let call = Call::new(&world, &headers);
-    let body = match read(&world, &call, body).await {
-        Ok(body) => body,
-        Err(response) => return response,
+async fn receive(State(world): State<Arc<World>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    let catalog = &world.options.catalog;
+    let find = |path: &str| {
+        let place = (&parts.uri, &parts.headers);
+        target::find(catalog, &world.options.provider, place, path)
     };
-    let own = text(&headers, "x-sim-fault");
-    let fault = own
+    let cache = caches::Path::parse(path, find);
+    let counted = path.strip_suffix(COUNT);
+    let target = match &cache {
+        Some(cache) => Some(cache.target.clone()),
+        None => find(counted.unwrap_or(path)),
+    };
+    let form = target.as_ref().map(|target| {
+        let query = parts.uri.query().unwrap_or_default();
+        Form::of(target.dialect, path, query, Delivery::Document)
+    });
+    let shape = form.map_or_else(Shape::default, |form| Shape::of(form.dialect, form.wrap));
+    let id = format!("{:016x}", world.number());
+    let Ok(body) = axum::body::to_bytes(body, world.options.max_body).await else {
+        let message = "Request exceeds the maximum allowed number of bytes.";
+        return shape.error(&id, 413, "", message);
+    };
+    world.keep(&parts, &body);
+    if world.options.constant {
+        return constant(&world, target.as_ref(), &parts, &body);
+    }
+    let headers = &parts.headers;
+    let at = text(headers, "x-sim-time")
+        .and_then(|seconds| seconds.parse().ok())
+        .map_or_else(|| world.now(), Timestamp::from_secs_f64);
+    let place = target.as_ref().map_or("", |target| target.place.as_str());
+    let call = Call {
+        workspace: workspace(headers, &parts.uri, place),
+        id,
+        shape,
+        at,
+        parts,
+        body,
+    };
+    let response = match (&target, &cache) {
+        (None, _) => call.error(404, "Not Found"),
+        (Some(_), Some(cache)) => caches::answer(&world, &call, cache),
+        (Some(_), None) if call.parts.method != Method::POST => {
+            call.error(405, "Method Not Allowed")
+        }
+        (Some(target), None) if call.parts.uri.path().ends_with(COUNT) => {
+            count(&world, &call, target)
+        }
+        (Some(target), None) => answer(&world, &call, target).await,
+    };
+    call.sign(response)
+}
+
+/// Serves a prompt, or lets it fail as ordered.
+async fn answer(world: &World, call: &Call, target: &Target) -> Response {
+    let headers = &call.parts.headers;
+    if let Some(refused) = refusal(world, call) {
+        return refused;
+    }
+    let fault = text(headers, "x-sim-fault")
         .and_then(|text| Fault::parse(text, world.options.stall))
         .or_else(|| world.next_fault());
     if let Some(Fault::Status(status)) = fault {
-        return call.failed(status);
+        return call.shape.failed(&call.id, status);
     }
-    let at = text(&headers, "x-sim-time")
-        .and_then(|seconds| seconds.parse().ok())
-        .map_or_else(|| world.now(), Timestamp::from_secs_f64);
-    let (request, usage) = match world.serve(&call.workspace, at, &body) {
+    let (mut answer, asked) = match served(world, call, target) {
         Ok(served) => served,
         Err(rejection) => return call.rejected(&rejection),
     };
-    let asked = text(&headers, "x-sim-output-tokens").and_then(|count| count.parse().ok());
-    let answer = Answer::new(format!("msg_sim_{}", call.id), &request, usage, asked);
+    answer.created = when::seconds(call.at);
+    let uri = &call.parts.uri;
+    let query = uri.query().unwrap_or_default();
+    let form = Form::of(target.dialect, uri.path(), query, asked);
+    let rendered = answer.render(form);
     tokio::time::sleep(world.options.first_byte).await;
     let pace = Pace {
         between: world.options.between_chunks,
         fault,
     };
-    if request.is_stream() {
-        call.respond(200, EVENTS, stream::body(answer.events(), pace))
-    } else {
-        call.respond(200, JSON, document(answer.document(), pace))
+    let mut response = deliver(rendered, form, pace);
+    if form.wrap == Wrap::Invoke && form.delivery == Delivery::Document {
+        count_in_headers(response.headers_mut(), &answer.usage);
     }
+    response
+}
+
+/// The answer, and how it is to travel as far as the body says.
+fn served(world: &World, call: &Call, target: &Target) -> Result<(Answer, Delivery), Rejection> {
+    let mut wish = Wish::read(&call.body, target.key.as_deref());
+    let ask = Ask {
+        model: &target.model,
+        affinity: target.affinity.as_deref().or(wish.affinity.as_deref()),
+        ..Ask::new(target.dialect, &call.body)
+    };
+    let (request, usage) = world.serve(&target.provider, &call.workspace, call.at, &ask)?;
+    if !target.model.is_empty() {
+        wish.model = Some(target.model.clone());
+    }
+    let delivery = wish.delivery;
+    let asked = text(&call.parts.headers, "x-sim-output-tokens");
+    let asked = asked.and_then(|count| count.parse().ok());
+    let seed = request.prefixes().last().unwrap_or(0);
+    let mut answer = Answer::new(call.id.clone(), wish, seed, asked);
+    answer.usage = Usage {
+        output: answer.usage.output,
+        ..usage
+    };
+    answer.manners = manners::of(&target.provider);
+    if answer.usage.cost.is_none() {
+        let model = world
+            .options
+            .catalog
+            .model(&target.provider, request.model());
+        let tier = model.prices.map(|prices| *prices.tier(answer.input()));
+        answer.usage.cost = tier.map(|tier| tier.cost(&answer.usage));
+    }
+    Ok((answer, delivery))
+}
+
+/// Checks a signature where there is one; other keys are taken as they are.
+fn refusal(world: &World, call: &Call) -> Option<Response> {
+    let (headers, uri) = (&call.parts.headers, &call.parts.uri);
+    if !sigv4::is_signed(headers) {
+        return None;
+    }
+    let signed = sigv4::Signed {
+        method: call.parts.method.as_str(),
+        path: uri.path(),
+        query: uri.query().unwrap_or_default(),
+        host: target::host(uri, headers),
+        headers,
+        body: &call.body,
+    };
+    let keys = &world.options.aws_keys;
+    let verified = sigv4::verify(&signed, (&keys.access_key, &keys.secret_key));
+    let sigv4::Refused(kind, message) = verified.err()?;
+    Some(call.shape.error(&call.id, 403, kind, message))
+}
+
+fn deliver(rendered: Rendered, form: Form, pace: Pace) -> Response {
+    let body = match (form.delivery, rendered.pieces.as_slice()) {
+        (Delivery::Document, [document]) => whole(document.clone(), pace),
+        _ => stream::body(rendered.pieces, pace),
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, rendered.kind);
+    response
 }
 
 /// One document in one piece, unless something is to go wrong inside it.
-fn document(document: Bytes, pace: Pace) -> Body {
+fn whole(document: Bytes, pace: Pace) -> Body {
     let Some(_) = pace.fault else {
         return Body::from(document);
     };
@@ -152,100 +254,63 @@ fn document(document: Bytes, pace: Pace) -> Body {
     stream::body(vec![head, tail], pace)
 }
 
-async fn count_tokens(State(world): Shared, headers: HeaderMap, body: Body) -> Response {
-    let call = Call::new(&world, &headers);
-    let body = match read(&world, &call, body).await {
-        Ok(body) => body,
-        Err(response) => return response,
-    };
-    match world.count_tokens(&body) {
-        Ok(tokens) => call.json(200, &json!({"input_tokens": tokens})),
+fn count(world: &World, call: &Call, target: &Target) -> Response {
+    match world.count_tokens(&target.provider, &call.body) {
+        Ok(tokens) => respond(200, &json!({"input_tokens": tokens})),
         Err(rejection) => call.rejected(&rejection),
     }
 }
 
-/// The body of `POST /admin/clock`, in seconds.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Move {
-    now: Option<f64>,
-    advance: Option<f64>,
-}
-
-async fn set_clock(State(world): Shared, headers: HeaderMap, body: Bytes) -> Response {
-    let call = Call::new(&world, &headers);
-    let target = match serde_json::from_slice(&body) {
-        Ok(Move {
-            now: Some(now),
-            advance: None,
-        }) => Timestamp::from_secs_f64(now),
-        Ok(Move {
-            now: None,
-            advance: Some(by),
-        }) => {
-            let by = Timestamp::from_secs_f64(by).as_micros();
-            Timestamp::from_micros(world.now().as_micros().saturating_add(by))
-        }
-        _ => {
-            let fix = "send {\"now\": seconds} or {\"advance\": seconds}";
-            return call.error(400, "invalid_request_error", fix);
-        }
+fn constant(world: &World, target: Option<&Target>, parts: &Parts, body: &[u8]) -> Response {
+    let Some(target) = target else {
+        return Shape::Anthropic.error("constant", 404, "", "Not Found");
     };
-    world.set_now(target);
-    call.json(200, &json!({"now": world.now().as_secs_f64()}))
+    let query = parts.uri.query().unwrap_or_default();
+    let answer = world.constant(constant::form(target, parts.uri.path(), query, body));
+    let mut response = Response::new(Body::from(answer.body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, answer.kind);
+    response
 }
 
-async fn clock(State(world): Shared, headers: HeaderMap) -> Response {
-    let call = Call::new(&world, &headers);
-    call.json(200, &json!({"now": world.now().as_secs_f64()}))
-}
-
-async fn add_faults(State(world): Shared, headers: HeaderMap, body: Bytes) -> Response {
-    let call = Call::new(&world, &headers);
-    let faults = serde_json::from_slice::<Order>(&body)
-        .ok()
-        .and_then(Order::faults);
-    let Some(faults) = faults else {
-        let fix = "send one of {\"status\": 529}, {\"stall_ms\": 500} and \
-                   {\"cut_after_bytes\": 99}, with a \"count\" if it is to happen more than once";
-        return call.error(400, "invalid_request_error", fix);
-    };
-    let count = faults.len();
-    world.add_faults(faults);
-    call.json(200, &json!({"queued": count}))
-}
-
-async fn reset(State(world): Shared, headers: HeaderMap) -> Response {
-    world.reset();
-    Call::new(&world, &headers).json(200, &json!({}))
-}
-
-async fn read(world: &World, call: &Call, body: Body) -> Result<Bytes, Response> {
-    let body = axum::body::to_bytes(body, world.options.max_body).await;
-    body.map_err(|_| {
-        call.error(
-            413,
-            "request_too_large",
-            "Request exceeds the maximum allowed number of bytes.",
-        )
-    })
-}
-
-/// The workspace by its name, or by the key: the key itself is never kept.
-fn workspace(headers: &HeaderMap) -> String {
-    if let Some(name) = text(headers, "x-sim-workspace") {
-        return name.into();
+/// `InvokeModel` repeats the counts in headers.
+fn count_in_headers(headers: &mut HeaderMap, usage: &Usage) {
+    for (name, count) in [
+        ("x-amzn-bedrock-input-token-count", usage.plain),
+        ("x-amzn-bedrock-output-token-count", usage.output),
+        ("x-amzn-bedrock-cache-read-input-token-count", usage.read),
+        (
+            "x-amzn-bedrock-cache-write-input-token-count",
+            usage.written(),
+        ),
+    ] {
+        if let Some(count) = count {
+            headers.insert(HeaderName::from_static(name), count.into());
+        }
     }
-    let key = text(headers, "x-api-key").or_else(|| text(headers, "authorization"));
-    key.map_or_else(
-        || "default".into(),
-        |key| {
-            let hex = blake3::hash(key.as_bytes()).to_hex();
-            hex.chars().take(24).collect()
-        },
-    )
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+/// The workspace by its name, or by the key: the key itself is never kept. A signature changes with
+/// each request, so that of a signed one is the access key; project and location are part of it.
+fn workspace(headers: &HeaderMap, uri: &Uri, place: &str) -> String {
+    let key = ["x-api-key", "api-key", "x-goog-api-key"];
+    let key = key.iter().find_map(|name| text(headers, name));
+    let query = || {
+        let mut pairs = uri.query()?.split('&');
+        pairs.find_map(|pair| pair.strip_prefix("key="))
+    };
+    let key = key
+        .or_else(|| sigv4::access_key(headers))
+        .or_else(|| text(headers, "authorization"))
+        .or_else(query);
+    let mut name = match (text(headers, "x-sim-workspace"), key) {
+        (Some(name), _) => name.into(),
+        (None, None) => "default".into(),
+        (None, Some(key)) => {
+            let hex = blake3::hash(key.as_bytes()).to_hex();
+            hex.chars().take(24).collect::<String>()
+        }
+    };
+    name.push_str(place);
+    name
 }

@@ -1,13 +1,20 @@
-//! What the simulated provider keeps between requests: its cache, its clock, its faults.
+//! What the simulated providers keep between requests: their caches, one clock, one set of faults.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use axum::body::Bytes;
+use axum::http::request::Parts;
+use serde_json::Value;
+
 use super::SimOptions;
+use super::constant::Constant;
 use super::faults::Fault;
+use super::form::Form;
+use super::keep::Keep;
 use crate::model::{Timestamp, Usage};
-use crate::sim::{Rejection, Request, Sim};
+use crate::sim::{Ask, Rejection, Request, Sim};
 
 /// Everything the handlers share.
 #[derive(Debug)]
@@ -17,24 +24,22 @@ pub(super) struct World {
     requests: AtomicU64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
-    sim: Sim,
+    /// A cache for each provider that was asked, by name.
+    sims: BTreeMap<Box<str>, Sim>,
     /// Added to the clock, in microseconds.
     offset: i64,
     faults: VecDeque<Fault>,
+    kept: Keep,
+    constants: Vec<Constant>,
 }
 
 impl World {
     pub(super) fn new(options: SimOptions) -> Self {
-        let sim = Sim::of(options.catalog.clone(), &options.provider);
         Self {
             options,
-            state: Mutex::new(State {
-                sim,
-                offset: 0,
-                faults: VecDeque::new(),
-            }),
+            state: Mutex::default(),
             requests: AtomicU64::new(0),
         }
     }
@@ -51,22 +56,31 @@ impl World {
         self.state().offset = now.as_micros().saturating_sub(real);
     }
 
-    /// Reads and serves one body.
-    pub(super) fn serve(
-        &self,
-        workspace: &str,
-        at: Timestamp,
-        body: &[u8],
-    ) -> Result<(Request, Usage), Rejection> {
+    /// Does something with the cache of one provider.
+    pub(super) fn with<T>(&self, provider: &str, act: impl FnOnce(&mut Sim) -> T) -> T {
         let mut state = self.state();
-        let request = state.sim.read(body)?;
-        let first_byte = at.plus(self.options.first_byte);
-        let usage = state.sim.serve(workspace, at, first_byte, &request)?;
-        Ok((request, usage))
+        let new = || Sim::of(self.options.catalog.clone(), provider);
+        act(state.sims.entry(provider.into()).or_insert_with(new))
     }
 
-    pub(super) fn count_tokens(&self, body: &[u8]) -> Result<u64, Rejection> {
-        self.state().sim.count_tokens(body)
+    /// Reads and serves one call.
+    pub(super) fn serve(
+        &self,
+        provider: &str,
+        workspace: &str,
+        at: Timestamp,
+        ask: &Ask<'_>,
+    ) -> Result<(Request, Usage), Rejection> {
+        let first_byte = at.plus(self.options.first_byte);
+        self.with(provider, |sim| {
+            let request = sim.ask(ask)?;
+            let usage = sim.serve(workspace, at, first_byte, &request)?;
+            Ok((request, usage))
+        })
+    }
+
+    pub(super) fn count_tokens(&self, provider: &str, body: &[u8]) -> Result<u64, Rejection> {
+        self.with(provider, |sim| sim.count_tokens(body))
     }
 
     pub(super) fn next_fault(&self) -> Option<Fault> {
@@ -77,12 +91,36 @@ impl World {
         self.state().faults.extend(faults);
     }
 
+    /// Remembers a request, if requests are to be remembered.
+    pub(super) fn keep(&self, parts: &Parts, body: &Bytes) {
+        let most = self.options.keep_requests;
+        if most > 0 {
+            self.state().kept.add(parts, body.clone(), most);
+        }
+    }
+
+    pub(super) fn kept(&self) -> Value {
+        self.state().kept.to_json()
+    }
+
+    /// The constant answer in this form, made when it is first asked for.
+    pub(super) fn constant(&self, form: Form) -> Constant {
+        let mut state = self.state();
+        let known = state.constants.iter().find(|known| known.is_for(form));
+        known.cloned().unwrap_or_else(|| {
+            let made = Constant::new(form);
+            state.constants.push(made.clone());
+            made
+        })
+    }
+
     /// Everything as it was at the start.
     pub(super) fn reset(&self) {
         let mut state = self.state();
-        state.sim.clear();
+        state.sims.clear();
         state.offset = 0;
         state.faults.clear();
+        state.kept.clear();
     }
 
     /// A number for the next request.

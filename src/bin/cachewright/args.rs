@@ -137,6 +137,15 @@ pub(crate) struct Sim {
     /// Milliseconds between two events of a streamed answer.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub(crate) between_chunks_ms: u64,
+    /// The provider that is meant where several serve a path and the request names none.
+    #[arg(long, value_name = "NAME", default_value = "anthropic")]
+    pub(crate) provider: String,
+    /// How many of the last requests `GET /admin/requests` returns.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub(crate) keep_requests: usize,
+    /// Give the same small answer to everything, without any cache: for measuring.
+    #[arg(long)]
+    pub(crate) constant: bool,
 }
 
 /// Print the known models with limits, prices, source and date.

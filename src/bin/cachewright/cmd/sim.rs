@@ -1,4 +1,4 @@
-//! `cachewright sim`: the simulated provider over HTTP.
+//! `cachewright sim`: the simulated providers over HTTP.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -26,6 +26,9 @@ async fn serve(args: &Sim, catalog: &Arc<Catalog>) -> Result<(), Failure> {
     options.catalog = Arc::clone(catalog);
     options.first_byte = Duration::from_millis(args.first_byte_ms);
     options.between_chunks = Duration::from_millis(args.between_chunks_ms);
+    options.provider = args.provider.as_str().into();
+    options.keep_requests = args.keep_requests;
+    options.constant = args.constant;
     let handle = SimServer::new(options).bind(args.listen).await?;
     // The first line tells scripts where to go, which matters when the port was free to choose.
     let mut out = io::stdout();

@@ -1,0 +1,278 @@
+//! What the simulated model says, in the dialect in which it was asked.
+
+mod chat;
+mod converse;
+mod generate;
+mod messages;
+mod responses;
+
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::form::{Delivery, Form, Wrap};
+use super::frames;
+use super::manners::Manner;
+use super::wish::{Tool, Wish};
+use crate::model::Usage;
+
+/// Answers are this long unless the request allows less or asks for another length.
+const USUAL_TOKENS: u64 = 64;
+
+/// The longest answer that a header may ask for.
+const MOST_TOKENS: u64 = 100_000;
+
+/// Words of one event.
+const WORDS_PER_EVENT: usize = 8;
+
+const WORDS: [&str; 16] = [
+    "the", "cache", "keeps", "what", "every", "request", "repeats", "and", "reads", "it", "back",
+    "for", "less", "until", "time", "passes",
+];
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+const FRAMES: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
+
+/// An event of a stream: its name, empty where the dialect names none, and its data.
+type Event = (&'static str, Value);
+
+/// One answer to one request.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    /// Unique, without the prefix that each dialect puts before it.
+    pub(super) id: String,
+    pub(super) model: String,
+    /// Seconds since 1970.
+    pub(super) created: i64,
+    /// What is said; empty when a tool is called.
+    words: Vec<&'static str>,
+    tool: Option<Tool>,
+    stop: Stop,
+    pub(super) usage: Usage,
+    pub(super) manners: &'static [Manner],
+    /// Whether a stream of Chat Completions is to end with the usage.
+    usage_asked: bool,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// All was said.
+    Turn,
+    /// It is as long as allowed.
+    Limit,
+    /// A tool is called.
+    Tool,
+}
+
+/// An answer as bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Rendered {
+    pub(super) kind: HeaderValue,
+    /// One piece for a document, one for each event of a stream.
+    pub(super) pieces: Vec<Bytes>,
+}
+
+impl Answer {
+    /// The answer with this id; its length is `asked`, or the usual one, within the limit. `seed`
+    /// chooses the words: the same prompt is always answered alike.
+    pub(super) fn new(id: String, wish: Wish, seed: u128, asked: Option<u64>) -> Self {
+        let limit = wish.limit.unwrap_or(MOST_TOKENS);
+        let tokens = asked.unwrap_or(USUAL_TOKENS).min(limit).min(MOST_TOKENS);
+        let start = usize::from(seed.to_le_bytes()[0]) % WORDS.len();
+        let length = match wish.tool {
+            Some(_) => 0,
+            None => usize::try_from(tokens).unwrap_or(usize::MAX),
+        };
+        Self {
+            id,
+            model: wish.model.unwrap_or_default(),
+            created: 0,
+            words: WORDS
+                .iter()
+                .cycle()
+                .skip(start)
+                .copied()
+                .take(length)
+                .collect(),
+            stop: match wish.tool {
+                Some(_) => Stop::Tool,
+                None if wish.limit == Some(tokens) => Stop::Limit,
+                None => Stop::Turn,
+            },
+            tool: wish.tool,
+            usage: Usage {
+                output: Some(tokens),
+                ..Usage::default()
+            },
+            manners: &[],
+            usage_asked: wish.usage,
+        }
+    }
+
+    /// The answer as this form wants it.
+    pub(super) fn render(&self, form: Form) -> Rendered {
+        if form.delivery == Delivery::Document {
+            let document = match form.dialect {
+                "chat" => chat::document(self),
+                "responses" => responses::document(self),
+                "converse" => converse::document(self, form.wrap),
+                "generate" => generate::document(self),
+                _ => messages::document(self, form.wrap),
+            };
+            return Rendered {
+                kind: JSON,
+                pieces: vec![document.to_string().into()],
+            };
+        }
+        let mut events = match form.dialect {
+            "chat" => chat::events(self),
+            "responses" => responses::events(self),
+            "converse" => converse::events(self, form.wrap),
+            "generate" => generate::events(self),
+            _ => messages::events(self, form.wrap),
+        };
+        if form.wrap == Wrap::Invoke {
+            self.measure(&mut events);
+        }
+        self.deliver(&events, form)
+    }
+
+    fn deliver(&self, events: &[Event], form: Form) -> Rendered {
+        let (kind, pieces) = match form.delivery {
+            Delivery::Frames => {
+                let frame = |(name, data): &Event| match form.wrap {
+                    Wrap::Invoke => chunk(data),
+                    Wrap::None | Wrap::Converse => frames::event(name, data.to_string().as_bytes()),
+                };
+                (FRAMES, events.iter().map(frame).collect())
+            }
+            Delivery::Array => (JSON, array(events)),
+            Delivery::Document | Delivery::Sse => {
+                let mut pieces: Vec<Bytes> = events.iter().map(server_sent).collect();
+                if form.dialect == "chat" {
+                    pieces.push(Bytes::from_static(b"data: [DONE]\n\n"));
+                }
+                (EVENTS, pieces)
+            }
+        };
+        Rendered { kind, pieces }
+    }
+
+    /// The last chunk of InvokeModel carries counts of the service itself.
+    fn measure(&self, events: &mut [Event]) {
+        let last = events.last_mut().and_then(|(_, data)| data.as_object_mut());
+        if let Some(last) = last {
+            let metrics = json!({
+                "inputTokenCount": self.usage.plain, "outputTokenCount": self.output(),
+                "invocationLatency": 1, "firstByteLatency": 1,
+                "cacheReadInputTokenCount": self.usage.read.unwrap_or(0),
+                "cacheWriteInputTokenCount": self.usage.written().unwrap_or(0),
+            });
+            last.insert("amazon-bedrock-invocationMetrics".into(), metrics);
+        }
+    }
+
+    fn has(&self, manner: Manner) -> bool {
+        self.manners.contains(&manner)
+    }
+
+    fn text(&self) -> String {
+        self.words.join(" ")
+    }
+
+    /// The text in the pieces in which it is streamed.
+    fn pieces(&self) -> impl Iterator<Item = String> {
+        let pieces = self.words.chunks(WORDS_PER_EVENT).enumerate();
+        pieces.map(|(index, words)| {
+            let space = if index == 0 { "" } else { " " };
+            format!("{space}{}", words.join(" "))
+        })
+    }
+
+    /// The arguments of the call as JSON text, in the two pieces in which they are streamed.
+    fn arguments(tool: &Tool) -> [String; 2] {
+        let mut head = tool.input.to_string();
+        let tail = head.split_off(1);
+        [head, tail]
+    }
+
+    fn output(&self) -> u64 {
+        self.usage.output.unwrap_or(0)
+    }
+
+    /// All input tokens.
+    pub(super) fn input(&self) -> u64 {
+        self.usage.input().unwrap_or(0)
+    }
+
+    /// Input and output in OpenAI's counts, where the input includes what the cache did, with the
+    /// names of Chat Completions or of Responses.
+    fn inclusive_usage(&self, [input, output]: [&str; 2]) -> Value {
+        let mut usage = json!({
+            format!("{input}_tokens"): self.input(),
+            format!("{output}_tokens"): self.output(),
+            "total_tokens": self.input().saturating_add(self.output()),
+            format!("{output}_tokens_details"): {"reasoning_tokens": 0},
+        });
+        let Some(fields) = usage.as_object_mut() else {
+            return usage;
+        };
+        // Who does not count reads, or says nothing on a miss, has no details at all.
+        if let Some(read) = self.usage.read {
+            let mut details = json!({"cached_tokens": read});
+            if let (Some(written), Some(details)) = (self.usage.written(), details.as_object_mut())
+            {
+                details.insert("cache_write_tokens".into(), written.into());
+            }
+            fields.insert(format!("{input}_tokens_details"), details);
+        }
+        if self.has(Manner::HitAndMiss) && input == "prompt" {
+            let read = self.usage.read.unwrap_or(0);
+            fields.insert("prompt_cache_hit_tokens".into(), read.into());
+            let miss = self.input().saturating_sub(read);
+            fields.insert("prompt_cache_miss_tokens".into(), miss.into());
+        }
+        if let Some(cost) = self.usage.cost {
+            if self.has(Manner::Ticks) {
+                // A tick is a hundred picodollars.
+                let ticks = i64::try_from(cost.as_pico() / 100).unwrap_or(i64::MAX);
+                fields.insert("cost_in_usd_ticks".into(), ticks.into());
+                fields.insert("num_sources_used".into(), 0.into());
+            } else if self.has(Manner::Cost) {
+                fields.insert("cost".into(), cost.as_usd().into());
+                fields.insert("is_byok".into(), false.into());
+                let upstream = json!({"upstream_inference_cost": cost.as_usd()});
+                fields.insert("cost_details".into(), upstream);
+            }
+        }
+        usage
+    }
+}
+
+fn server_sent((name, data): &Event) -> Bytes {
+    Bytes::from(match *name {
+        "" => format!("data: {data}\n\n"),
+        name => format!("event: {name}\ndata: {data}\n\n"),
+    })
+}
+
+/// InvokeModel wraps each event in Base64.
+fn chunk(data: &Value) -> Bytes {
+    let bytes = STANDARD.encode(data.to_string());
+    frames::event("chunk", json!({"bytes": bytes}).to_string().as_bytes())
+}
+
+/// One JSON array that arrives element by element.
+fn array(events: &[Event]) -> Vec<Bytes> {
+    let last = events.len().saturating_sub(1);
+    let elements = events.iter().enumerate().map(|(index, (_, data))| {
+        let before = if index == 0 { "[" } else { ",\r\n" };
+        let after = if index == last { "]" } else { "" };
+        Bytes::from(format!("{before}{data}{after}"))
+    });
+    elements.collect()
+}
