@@ -15,11 +15,17 @@ mod economics;
 mod layer;
 // The Messages dialect: reading, marking, reading on.
 mod messages;
+// The layer as a middleware of reqwest-middleware.
+#[cfg(feature = "reqwest-middleware")]
+mod middleware;
 // What the engine may never do to a request.
 #[cfg(feature = "state")]
 mod plan;
 // The same bytes with and without `serde_json/preserve_order`.
 mod preserve_order;
+// The proxy on real sockets.
+#[cfg(all(feature = "proxy", feature = "server"))]
+mod proxy;
 // The README's claims and configuration examples.
 #[cfg(feature = "cli")]
 mod readme;
