@@ -148,9 +148,9 @@ impl Reader<'_> {
             let Some(mine) = wanted.get(index) else {
                 continue;
             };
-            let shared = |path: &Box<str>| {
+            let shared = |path: &str| {
                 let mut others = wanted.iter().enumerate().filter(|(at, _)| *at != index);
-                others.any(|(_, paths)| paths.contains(path))
+                others.any(|(_, paths)| paths.iter().any(|other| **other == *path))
             };
             let named = std::mem::take(&mut upstream.paths);
             let kept = mine
@@ -263,8 +263,9 @@ fn base_of(row: &Provider) -> Option<String> {
 fn claims(row: &Provider) -> Vec<Box<str>> {
     let paths = row.endpoints.iter().flat_map(|endpoint| &endpoint.paths);
     let mut claims: Vec<Box<str>> = paths
-        .map(|path| path.split('{').next().unwrap_or_default().into())
-        .filter(|path: &Box<str>| path.len() > 1)
+        .filter_map(|path| path.split('{').next())
+        .filter(|path| path.len() > 1)
+        .map(Into::into)
         .collect();
     claims.sort();
     claims.dedup();

@@ -132,8 +132,8 @@ impl fmt::Display for Upstream {
             ..
         } = self;
         write!(f, "{name:<12} {scheme}://{authority}{base}  from /{name}/")?;
-        let more = self.prefix.iter().chain(&self.paths);
-        more.map(|path| write!(f, " {path}")).collect()
+        let mut more = self.prefix.iter().chain(&self.paths);
+        more.try_for_each(|path| write!(f, " {path}"))
     }
 }
 
