@@ -15,6 +15,9 @@ mod economics;
 mod layer;
 // The Messages dialect: reading, marking, reading on.
 mod messages;
+// The layer as a middleware of reqwest-middleware.
+#[cfg(feature = "reqwest-middleware")]
+mod middleware;
 // The Chat and Responses dialects: reading, marking, usage, over generated and recorded bodies.
 mod openai;
 // What the engine may never do to a request.
@@ -25,6 +28,9 @@ mod preserve_order;
 // Every provider's rows: complete, reachable, true of what was recorded.
 #[cfg(feature = "replay")]
 mod providers;
+// The proxy on real sockets.
+#[cfg(all(feature = "proxy", feature = "server"))]
+mod proxy;
 // The README's claims and configuration examples.
 #[cfg(feature = "cli")]
 mod readme;

@@ -1,18 +1,28 @@
 //! The README's configuration is one that the crate accepts.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use cachewright::adapter::handle::Cachewright;
+use cachewright::adapter::proxy::{Proxy, ProxyOptions};
+use cachewright::provider::Catalog;
 
 #[test]
 fn its_examples_are_accepted() {
     let readme = include_str!("../README.md");
     let blocks = readme.split("```toml\n").skip(1);
     let examples: Vec<&str> = blocks.filter_map(|text| text.split("```").next()).collect();
-    let [settings, rows] = examples[..] else {
-        panic!("the README shows settings and rows, in this order");
+    let [settings, rows, proxy] = examples[..] else {
+        panic!("the README shows settings, rows and a proxy, in this order");
     };
     let handle = Cachewright::builder()
         .config("settings", settings)
         .and_then(|builder| builder.rows("rows", rows))
         .and_then(cachewright::adapter::handle::Builder::build);
     assert!(handle.is_ok(), "{handle:?}");
+    let own = Cachewright::builder().config("proxy", proxy);
+    assert!(own.is_ok(), "{own:?}");
+    let options = ProxyOptions::default();
+    let options = options.config(("proxy", proxy), &Catalog::builtin(), &|_| None);
+    let proxy = options.and_then(|options| Proxy::new(&Cachewright::new(), options));
+    assert_eq!(proxy.unwrap().upstreams().count(), 2);
 }

@@ -19,6 +19,8 @@ pub(crate) struct Head<'a> {
     pub(crate) host: &'a str,
     pub(crate) path: &'a str,
     pub(crate) headers: &'a HeaderMap,
+    /// The provider row it is for, where somebody says so; otherwise the host tells.
+    pub(crate) behind: Option<&'a str>,
 }
 
 /// What is done with a request, as far as its head tells.
@@ -176,6 +178,7 @@ mod tests {
             host: "localhost",
             path,
             headers: &headers,
+            behind: None,
         };
         head.verdict(Some("anthropic"))
     }
@@ -236,6 +239,7 @@ mod tests {
             host: "",
             path: "",
             headers: &headers,
+            behind: None,
         };
         assert_eq!(&*head.betas(), "a-1,b-2,c-3");
     }

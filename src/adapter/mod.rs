@@ -11,6 +11,10 @@ pub mod demo;
 pub mod handle;
 #[cfg(feature = "state")]
 pub mod memory;
+#[cfg(feature = "reqwest-middleware")]
+pub mod middleware;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 #[cfg(feature = "replay")]
 pub mod replay;
 #[cfg(feature = "reqwest")]

@@ -148,7 +148,10 @@ impl<S, F> fmt::Debug for ResponseFuture<S, F> {
 
 /// Decides, rewrites, and begins the exchange; gives back the caller's own request where another is
 /// sent in its place.
-fn prepare(cache: &Cachewright, request: &mut Request) -> (Option<Running>, Option<Request>) {
+pub(super) fn prepare(
+    cache: &Cachewright,
+    request: &mut Request,
+) -> (Option<Running>, Option<Request>) {
     let tenant = take_label(request.headers_mut(), &TENANT);
     let route = take_label(request.headers_mut(), &ROUTE);
     let head = Head {
@@ -156,6 +159,7 @@ fn prepare(cache: &Cachewright, request: &mut Request) -> (Option<Running>, Opti
         host: request.url().host_str().unwrap_or_default(),
         path: request.url().path(),
         headers: request.headers(),
+        behind: None,
     };
     let (caller, verdict) = cache.judge(head, tenant, route);
     match verdict {
@@ -194,7 +198,7 @@ fn buffered(request: &mut Request) -> Option<Bytes> {
 }
 
 /// The same response with a body that shows itself to the exchange.
-fn watched(response: Response, running: Running) -> Response {
+pub(super) fn watched(response: Response, running: Running) -> Response {
     // The way through `http` forgets the URL; it is put back the way reqwest reads it.
     let url = http::Response::builder().url(response.url().clone());
     let url = url.body(()).map(|url| url.into_parts().0.extensions);

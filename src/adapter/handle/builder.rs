@@ -22,6 +22,7 @@ pub struct Builder {
     catalog: Catalog,
     settings: Settings,
     bounds: Bounds,
+    by_length: bool,
     clock: Box<dyn Clock>,
     tenant: Box<str>,
     route: Box<str>,
@@ -35,6 +36,7 @@ impl Builder {
             catalog: Catalog::builtin(),
             settings: settings(),
             bounds: Bounds::default(),
+            by_length: false,
             clock: Box::new(SystemClock),
             tenant: Box::default(),
             route: Box::default(),
@@ -69,6 +71,15 @@ impl Builder {
     #[must_use]
     pub fn counter(mut self, counter: Arc<dyn CountTokens>) -> Self {
         self.settings.counter = Some(counter);
+        self
+    }
+
+    /// Tokens of prompts are estimated from their length alone: the vocabulary that exact counts
+    /// need takes 48 MB.
+    #[must_use]
+    pub fn by_length(mut self) -> Self {
+        self.by_length = true;
+        self.settings.counter = None;
         self
     }
 
@@ -201,7 +212,9 @@ impl Builder {
     }
 
     pub(super) fn finish(mut self) -> Cachewright {
-        self.settings.counter = self.settings.counter.or_else(counter);
+        if !self.by_length {
+            self.settings.counter = self.settings.counter.or_else(counter);
+        }
         let shared = Shared {
             engine: Engine::new(Arc::new(self.catalog), self.settings)
                 .remembering(Arc::new(InProcess::new(self.bounds))),

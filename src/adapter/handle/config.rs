@@ -1,7 +1,7 @@
 //! The configuration file's form, kept apart from the words of the domain, which know no serde.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{Deserializer, Error as _, IgnoredAny};
 
 use crate::canon::{History, Rule};
 use crate::engine::Settings;
@@ -23,6 +23,13 @@ pub(super) struct Config {
     pub(super) tenant: Option<Box<str>>,
     pub(super) route: Option<Box<str>>,
     pub(super) assume: Option<Box<str>>,
+    // One file serves the handle and the proxy.
+    #[expect(dead_code, reason = "the proxy reads it")]
+    listen: Option<IgnoredAny>,
+    #[expect(dead_code, reason = "the proxy reads it")]
+    client_token: Option<IgnoredAny>,
+    #[expect(dead_code, reason = "the proxy reads it")]
+    upstreams: Option<IgnoredAny>,
 }
 
 impl Config {
@@ -45,6 +52,9 @@ impl Config {
             tenant: _,
             route: _,
             assume: _,
+            listen: _,
+            client_token: _,
+            upstreams: _,
         } = self;
         settings.mode = mode.map_or(settings.mode, Into::into);
         settings.markers = markers.map_or(settings.markers, Into::into);

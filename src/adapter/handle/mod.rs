@@ -64,6 +64,17 @@ pub struct Tenant(pub Box<str>);
 #[expect(clippy::exhaustive_structs, reason = "a name and nothing else")]
 pub struct Route(pub Box<str>);
 
+/// The provider row that one request is for, as a request extension; over what its host says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a name and nothing else")]
+pub struct Behind(pub Box<str>);
+
+/// Has one request's body collected although its length is not known, as a request extension: for
+/// proxies, whose callers do not wait for an answer before they have sent everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "it says all by being there")]
+pub struct Collect;
+
 impl Cachewright {
     /// A handle with the built-in rows and the default settings.
     #[must_use]
@@ -218,12 +229,15 @@ impl Cachewright {
 
     /// The endpoint that a request goes to. Gateways put a prefix of their own before the path of
     /// the provider that is assumed behind them.
-    fn endpoint(&self, head: Head<'_>) -> Option<Found<'_>> {
+    pub(crate) fn endpoint(&self, head: Head<'_>) -> Option<Found<'_>> {
         let catalog = self.shared.engine.catalog();
-        catalog.find(head.host, head.path).or_else(|| {
-            let assumed = self.shared.assume.as_deref()?;
-            catalog.provider(assumed)?.behind(head.path)
-        })
+        let behind = |name: &str| catalog.provider(name)?.behind(head.path);
+        if let Some(name) = head.behind {
+            return behind(name);
+        }
+        catalog
+            .find(head.host, head.path)
+            .or_else(|| behind(self.shared.assume.as_deref()?))
     }
 }
 

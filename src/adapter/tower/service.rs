@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::{RequestBody, ResponseBody, ResponseFuture};
 use crate::adapter::caller::{Caller, Head, ROUTE, TENANT, Verdict, take_label};
-use crate::adapter::handle::{Cachewright, Route, Tenant};
+use crate::adapter::handle::{Behind, Cachewright, Collect, Route, Tenant};
 use crate::model::Skip;
 
 /// A client whose prompts are cached well and accounted for.
@@ -84,7 +84,7 @@ where
         match verdict {
             Verdict::Forward => self.forward(parts, body),
             Verdict::Skip(why) => self.skip(parts, body, (&caller, why)),
-            Verdict::Read => match unbufferable(&body, self.cache.max_body()) {
+            Verdict::Read => match unbufferable(&parts, &body, self.cache.max_body()) {
                 Some(why) => self.skip(parts, body, (&caller, why)),
                 None => {
                     // The service that is ready goes with the request; its clone, which is
@@ -148,13 +148,15 @@ fn judge(cache: &Cachewright, parts: &mut Parts) -> (Caller, Verdict) {
         host: host.unwrap_or_default(),
         path: parts.uri.path(),
         headers: &parts.headers,
+        behind: parts.extensions.get().map(|Behind(name)| &**name),
     };
     cache.judge(head, tenant, route)
 }
 
 /// Why a body is not collected, judged by what it says of its size.
-fn unbufferable<B: Body>(body: &B, limit: usize) -> Option<Skip> {
+fn unbufferable<B: Body>(parts: &Parts, body: &B, limit: usize) -> Option<Skip> {
     match body.size_hint().upper() {
+        None if parts.extensions.get::<Collect>().is_some() => None,
         None => Some(Skip::NotBuffered),
         Some(size) if size > limit as u64 => Some(Skip::TooLarge),
         Some(_) => None,

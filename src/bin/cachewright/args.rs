@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use cachewright::adapter::replay::Policy;
 use cachewright::model::{Markers, Mode, Ttl};
@@ -11,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, subcommand_required = true)]
 pub(crate) struct Cli {
-    /// Rows of providers and models to add to the built-in ones (TOML).
+    /// Rows of providers and models to add to the built-in ones (TOML); for `proxy`, its settings.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Vec<PathBuf>,
     #[command(subcommand)]
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Serve a simulated provider that caches, refuses and bills as the real one does.
     Sim(Sim),
+    /// Serve providers through a proxy that caches well, for clients in any language.
+    Proxy(Proxy),
     /// Print the known models with limits, prices, source and date.
     Models(Models),
     /// Show what the layer saves: lifelike traffic against a simulated provider, no key needed.
@@ -146,6 +149,52 @@ pub(crate) struct Sim {
     /// Give the same small answer to everything, without any cache: for measuring.
     #[arg(long)]
     pub(crate) constant: bool,
+}
+
+const PROXY_EXAMPLES: &str = "\
+Examples:
+  cachewright proxy
+  cachewright proxy --port 8080 --grace 5s
+  cachewright proxy --config cachewright.toml --rows models.toml
+  ANTHROPIC_BASE_URL=http://127.0.0.1:4040 your-client
+  OPENAI_BASE_URL=http://127.0.0.1:4040/v1 your-client
+
+A request to /NAME/… goes to the upstream of that name, any other one by its path.
+CACHEWRIGHT_CLIENT_TOKEN, if set, is what clients must show: x-cachewright-token, or as API key.";
+
+/// Serve providers over HTTP, with breakpoints placed and usage accounted for.
+///
+/// Clients set their base URL to the proxy's address. SIGINT and SIGTERM end it: open responses
+/// may finish, and the report is printed.
+#[derive(Debug, Args)]
+#[command(after_help = PROXY_EXAMPLES)]
+pub(crate) struct Proxy {
+    /// Where to listen, instead of what the configuration says or 127.0.0.1:4040.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The port on 127.0.0.1 to listen on; 0 takes a free one.
+    #[arg(long, value_name = "PORT", conflicts_with = "listen")]
+    pub(crate) port: Option<u16>,
+    /// How long open responses may go on after a signal, such as 30s, 500ms or 2m.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) grace: Duration,
+    /// Rows of providers and models to add to the built-in ones (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rows: Vec<PathBuf>,
+}
+
+/// Reads `500ms`, `30s` or `2m`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let end = text.find(|ch: char| !ch.is_ascii_digit());
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let number = number.parse::<u64>().ok();
+    let found = number.and_then(|number| match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" | "" => Some(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs),
+        _ => None,
+    });
+    found.ok_or_else(|| "write a time such as 30s, 500ms or 2m".into())
 }
 
 /// Print the known models with limits, prices, source and date.

@@ -2,9 +2,11 @@
 
 mod demo;
 mod models;
+mod proxy;
 mod replay;
 mod sim;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cachewright::error::Error;
@@ -15,23 +17,34 @@ use crate::exit::Failure;
 
 /// Runs the command that was asked for.
 pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
-    let catalog = Arc::new(catalog(cli)?);
+    // The proxy's configuration is its settings; every other command's is rows.
+    let rows = || Ok::<_, Error>(Arc::new(catalog(&cli.config)?));
     match &cli.command {
-        Command::Replay(args) => replay::run(args, &catalog),
-        Command::Demo(args) => demo::run(args),
-        Command::Sim(args) => sim::run(args, &catalog),
-        Command::Models(args) => models::run(args, &catalog),
+        Command::Proxy(args) => proxy::run(args, &cli.config),
+        Command::Replay(args) => replay::run(args, &rows()?),
+        Command::Demo(args) => {
+            // Its traffic runs on built-in rows, but a mistake in the user's is still one.
+            rows()?;
+            demo::run(args)
+        }
+        Command::Sim(args) => sim::run(args, &rows()?),
+        Command::Models(args) => models::run(args, rows()?.as_ref()),
     }
 }
 
 /// The built-in rows and the user's.
-fn catalog(cli: &Cli) -> Result<Catalog, Error> {
-    cli.config
-        .iter()
-        .try_fold(Catalog::builtin(), |rows, path| {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Error::config(format!("{name}: {error}")))?;
-            rows.with_toml(&name, &text)
-        })
+fn catalog(files: &[PathBuf]) -> Result<Catalog, Error> {
+    files.iter().try_fold(Catalog::builtin(), |rows, path| {
+        let (name, text) = text(path)?;
+        rows.with_toml(&name, &text)
+    })
+}
+
+/// A configuration file's name and text.
+fn text(path: &Path) -> Result<(String, String), Error> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(Error::config(format!("{name}: {error}"))),
+    }
 }

@@ -1,0 +1,283 @@
+//! What the proxy adds: latency on one connection, throughput on sixteen, the first byte of a
+//! stream, and its memory. Direct and proxied requests alternate within one run; the upstream
+//! answers every request with the same small message.
+//!
+//! `cargo bench --bench proxy`; `-- --quick` takes fewer samples.
+
+#![expect(clippy::print_stdout, reason = "a bench reports on stdout")]
+#![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
+#![expect(clippy::float_arithmetic, reason = "ratios of durations")]
+#![expect(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+
+const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"ok"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"cache_creation_input_tokens":0,"cache_read_input_tokens":20000,"output_tokens":2}}"#;
+
+const EVENTS: [&str; 2] = [
+    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3,\"cache_read_input_tokens\":20000,\"output_tokens\":1}}}\n\n",
+    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+];
+
+/// The targets for one connection, in microseconds.
+const SIZES: [(usize, f64); 3] = [(10_000, 100.0), (100_000, 250.0), (1_000_000, 1500.0)];
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    if args.iter().any(|arg| arg == "--upstream") {
+        return runtime(1).block_on(upstream());
+    }
+    let samples = if args.iter().any(|arg| arg == "--quick") {
+        100
+    } else {
+        1000
+    };
+    let mut origin = Command::new(std::env::current_exe().unwrap());
+    let (_origin, direct) = start(origin.arg("--upstream"));
+    let settings =
+        std::env::temp_dir().join(format!("cachewright-bench-{}.toml", std::process::id()));
+    let text = format!("[upstreams.anthropic]\nbase_url = \"http://{direct}\"\n");
+    std::fs::write(&settings, text).unwrap();
+    let mut proxy = Command::new(env!("CARGO_BIN_EXE_cachewright"));
+    let (proxy, proxied) = start(
+        proxy
+            .args(["proxy", "--port", "0", "--grace", "0s", "--config"])
+            .arg(&settings),
+    );
+    std::fs::remove_file(&settings).unwrap();
+    let ways = [direct, proxied];
+    runtime(1).block_on(async {
+        println!("body bytes  direct µs  proxied µs  added µs  target µs");
+        for (size, target) in SIZES {
+            let [plain, through] = latency(ways, size, samples).await;
+            println!(
+                "{size:>10} {plain:>10.0} {through:>11.0} {:>9.0} {target:>10.0}",
+                through - plain
+            );
+        }
+        println!("\nbody bytes  direct/s  proxied/s  ratio (16 connections, target 0.35)");
+        for (size, _) in SIZES {
+            let [plain, through] = throughput(ways, size, samples).await;
+            println!("{size:>10} {plain:>9.0} {through:>10.0} {:>6.2}", through / plain);
+        }
+        let [plain, through] = first_byte(ways, samples).await;
+        println!(
+            "\nfirst byte of a stream: direct {plain:.0} µs, proxied {through:.0} µs (target: 1000 more)"
+        );
+    });
+    println!(
+        "resident memory of the proxy: {:.1} MB, peak {:.1} MB (target 60)",
+        memory(&proxy.0, "VmRSS:"),
+        memory(&proxy.0, "VmHWM:")
+    );
+}
+
+/// Ends with the bench.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts a server that says where it listens on its first line.
+fn start(command: &mut Command) -> (Ended, SocketAddr) {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    let address = line.trim().trim_start_matches("http://").parse().unwrap();
+    (Ended(child), address)
+}
+
+fn runtime(threads: usize) -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+async fn upstream() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("http://{}", listener.local_addr().unwrap());
+    while let Ok((socket, _)) = listener.accept().await {
+        socket.set_nodelay(true).unwrap();
+        let serving = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(socket), service_fn(answer));
+        tokio::spawn(serving);
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, Infallible> {
+    let streamed = request.headers().contains_key("x-stream");
+    let mut body = request.into_body();
+    while body.frame().await.is_some() {}
+    let (kind, body) = match streamed {
+        false => ("application/json", Full::new(MESSAGE.into()).boxed_unsync()),
+        true => {
+            let events = stream::iter(EVENTS.into_iter().enumerate()).then(async |(at, event)| {
+                // The second event is far behind the first.
+                tokio::time::sleep(Duration::from_millis(3 * at as u64)).await;
+                Ok(Frame::data(Bytes::from(event)))
+            });
+            ("text/event-stream", StreamBody::new(events).boxed_unsync())
+        }
+    };
+    Ok(Response::builder()
+        .header("content-type", kind)
+        .body(body)
+        .unwrap())
+}
+
+async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
+    let socket = TcpStream::connect(address).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    let (sender, connection) = handshake(TokioIo::new(socket)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+fn request(body: Bytes, streamed: bool) -> Request<Full<Bytes>> {
+    let request = Request::post("/v1/messages")
+        .header("host", "api.anthropic.com")
+        .header("content-type", "application/json")
+        .header("anthropic-version", "2023-06-01")
+        .header("x-api-key", "sk-bench");
+    let request = match streamed {
+        true => request.header("x-stream", "1"),
+        false => request,
+    };
+    request.body(Full::new(body)).unwrap()
+}
+
+async fn exchange(sender: &mut SendRequest<Full<Bytes>>, body: Bytes) {
+    sender.ready().await.unwrap();
+    let response = sender.send_request(request(body, false)).await.unwrap();
+    assert_eq!(response.status(), 200);
+    response.into_body().collect().await.unwrap();
+}
+
+/// Median microseconds of a request on one connection, both ways; the body is the next turn of one
+/// growing conversation each time, as agents send them.
+async fn latency(ways: [SocketAddr; 2], size: usize, samples: usize) -> [f64; 2] {
+    let mut senders = Vec::new();
+    for way in ways {
+        senders.push(connect(way).await);
+    }
+    let mut times = [Vec::new(), Vec::new()];
+    for number in 0..samples {
+        let body = body(size, number);
+        for (sender, times) in senders.iter_mut().zip(&mut times) {
+            let start = Instant::now();
+            exchange(sender, body.clone()).await;
+            times.push(start.elapsed().as_secs_f64() * 1e6);
+        }
+    }
+    times.map(median)
+}
+
+/// Requests per second on sixteen connections, both ways in alternating slices.
+async fn throughput(ways: [SocketAddr; 2], size: usize, samples: usize) -> [f64; 2] {
+    let each = (samples * 10_000 / size).clamp(4, samples / 5);
+    let bodies: Vec<Bytes> = (0..16).map(|number| body(size, number)).collect();
+    let mut rates = [Vec::new(), Vec::new()];
+    for _slice in 0..5 {
+        for (way, rates) in ways.into_iter().zip(&mut rates) {
+            let mut senders = Vec::new();
+            for body in &bodies {
+                senders.push((connect(way).await, body.clone()));
+            }
+            let start = Instant::now();
+            let clients = senders.into_iter().map(|(mut sender, body)| {
+                tokio::spawn(async move {
+                    for _ in 0..each {
+                        exchange(&mut sender, body.clone()).await;
+                    }
+                })
+            });
+            for client in clients.collect::<Vec<_>>() {
+                client.await.unwrap();
+            }
+            rates.push(each as f64 * 16.0 / start.elapsed().as_secs_f64());
+        }
+    }
+    rates.map(median)
+}
+
+/// Median microseconds until a stream's first byte, both ways.
+async fn first_byte(ways: [SocketAddr; 2], samples: usize) -> [f64; 2] {
+    let mut times = [Vec::new(), Vec::new()];
+    let mut senders = Vec::new();
+    for way in ways {
+        senders.push(connect(way).await);
+    }
+    for number in 0..samples / 4 {
+        let body = body(10_000, number);
+        for (sender, times) in senders.iter_mut().zip(&mut times) {
+            sender.ready().await.unwrap();
+            let start = Instant::now();
+            let sent = sender.send_request(request(body.clone(), true)).await;
+            let mut answer = sent.unwrap().into_body();
+            answer.frame().await.unwrap().unwrap();
+            times.push(start.elapsed().as_secs_f64() * 1e6);
+            while answer.frame().await.is_some() {}
+        }
+    }
+    times.map(median)
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// A coding agent's request of about `size` bytes; its last turn tells which it is.
+fn body(size: usize, number: usize) -> Bytes {
+    let mut text = String::from(
+        r#"{"model":"claude-sonnet-4-5","max_tokens":4096,"system":"You are a coding agent.","tools":["#,
+    );
+    for at in 0..6 {
+        let comma = if at == 0 { "" } else { "," };
+        write!(text, r#"{comma}{{"name":"tool_{at}","description":"Reads and edits files in the repository.","input_schema":{{"type":"object","properties":{{"path":{{"type":"string"}},"limit":{{"type":"integer"}}}},"required":["path"]}}}}"#).unwrap();
+    }
+    text.push_str(r#"],"messages":[{"role":"user","content":"Fix the failing test."}"#);
+    let mut turn = 0;
+    while text.len() + 2200 < size {
+        let code = format!("    let value_{turn} = read(&path)?;\\n    assert_eq!(value_{turn}, expected[{turn}], \\\"line {turn}\\\");\\n").repeat(16);
+        write!(text, r#",{{"role":"assistant","content":[{{"type":"text","text":"Reading."}},{{"type":"tool_use","id":"toolu_{turn:05}","name":"tool_1","input":{{"path":"src/file_{turn}.rs"}}}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"toolu_{turn:05}","content":"{code}"}}]}}"#).unwrap();
+        turn += 1;
+    }
+    write!(text, r#",{{"role":"assistant","content":"Next."}},{{"role":"user","content":"Go on with step {number}."}}]}}"#).unwrap();
+    text.into()
+}
+
+/// Megabytes, as the kernel counts them.
+fn memory(child: &Child, name: &str) -> f64 {
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    number.unwrap_or(f64::NAN) / 1024.0
+}

@@ -1,0 +1,124 @@
+//! One request through the proxy: admitted, routed, made the upstream's, answered.
+
+use std::error::Error as StdError;
+
+use http::header::{ACCEPT_ENCODING, EXPECT, HOST};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Error as ClientError;
+use tower_service::Service as _;
+
+use super::client::Upward;
+use super::hops;
+use super::reply::{self, Outgoing};
+use super::routes::Routes;
+use super::token::{self, Token};
+use super::upstream::Upstream;
+use crate::adapter::caller::{Head, ROUTE, TENANT};
+use crate::adapter::handle::{Behind, Cachewright, Collect, Route, Tenant};
+use crate::adapter::tower::PromptCache;
+
+/// Everything that connections share.
+pub(super) struct Gate {
+    pub(super) routes: Routes,
+    pub(super) token: Option<Token>,
+    pub(super) client: PromptCache<Upward>,
+}
+
+impl Gate {
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Outgoing> {
+        let (mut parts, body) = request.into_parts();
+        if parts.uri.path() == "/healthz" && parts.method == Method::GET {
+            return reply::text("ok\n");
+        }
+        if !token::admit(self.token.as_ref(), &mut parts.headers) {
+            let message = "send the proxy's token as x-cachewright-token, or as the API key";
+            return reply::error(StatusCode::UNAUTHORIZED, "proxy_token", (message, None));
+        }
+        if parts.method == Method::CONNECT || hops::leaves_http(&parts.headers) {
+            let message = "websockets and tunnels are not proxied; connect to the provider itself";
+            return reply::error(StatusCode::NOT_IMPLEMENTED, "not_proxied", (message, None));
+        }
+        let asked = parts.uri.path_and_query();
+        let asked = asked.map_or_else(|| "/".into(), |asked| asked.as_str().to_owned());
+        let Some((upstream, rest)) = self.routes.choose(&asked, &parts.headers) else {
+            let help = self.routes.help(&asked);
+            return reply::error(StatusCode::NOT_FOUND, "no_upstream", (&help, None));
+        };
+        if readdress(self.client.cache(), upstream, (&mut parts, rest)).is_none() {
+            let message = "the path cannot be joined to the upstream's base URL";
+            let about = (message, Some(&*upstream.name));
+            return reply::error(StatusCode::BAD_REQUEST, "bad_path", about);
+        }
+        let mut client = self.client.clone();
+        match client.call(Request::from_parts(parts, body)).await {
+            Ok(response) => passed_on(response.map(|body| Outgoing::Upstream { body })),
+            Err(error) => failed(upstream, &error),
+        }
+    }
+}
+
+/// Makes the head one for the upstream.
+fn readdress(
+    cache: &Cachewright,
+    upstream: &Upstream,
+    (parts, rest): (&mut Parts, &str),
+) -> Option<()> {
+    parts.uri = upstream.uri(rest)?;
+    // The client speaks whatever version the connection has.
+    parts.version = Version::HTTP_11;
+    let headers = &mut parts.headers;
+    hops::strip(headers);
+    headers.remove(HOST);
+    // Answered on this side, when the body is first asked for.
+    headers.remove(EXPECT);
+    upstream.set_headers(headers);
+    let head = Head {
+        method: &parts.method,
+        host: parts.uri.host().unwrap_or_default(),
+        path: parts.uri.path(),
+        headers: &parts.headers,
+        behind: upstream.provider.as_deref(),
+    };
+    if parts.method == Method::POST && cache.endpoint(head).is_some() {
+        // Usage cannot be read from a compressed response.
+        parts.headers.remove(ACCEPT_ENCODING);
+    }
+    if let Some(tenant) = &upstream.tenant
+        && !parts.headers.contains_key(TENANT)
+    {
+        parts.extensions.insert(Tenant(tenant.clone()));
+    }
+    if let Some(route) = &upstream.route
+        && !parts.headers.contains_key(ROUTE)
+    {
+        parts.extensions.insert(Route(route.clone()));
+    }
+    parts.extensions.insert(Collect);
+    if let Some(name) = &upstream.provider {
+        parts.extensions.insert(Behind(name.clone()));
+    }
+    Some(())
+}
+
+fn passed_on(mut response: Response<Outgoing>) -> Response<Outgoing> {
+    hops::strip(response.headers_mut());
+    *response.version_mut() = Version::HTTP_11;
+    response
+}
+
+/// There is no answer, and the caller learns why; nothing of the request is repeated.
+fn failed(upstream: &Upstream, error: &ClientError) -> Response<Outgoing> {
+    let mut cause: &dyn StdError = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let (name, authority) = (&upstream.name, &upstream.authority);
+    let (kind, what) = match error.is_connect() {
+        true => ("upstream_unreachable", "cannot be reached"),
+        false => ("upstream_failed", "broke off before it answered"),
+    };
+    let message = format!("upstream {name:?} ({authority}) {what}: {cause}");
+    reply::error(StatusCode::BAD_GATEWAY, kind, (&message, Some(name)))
+}

@@ -1,0 +1,89 @@
+//! What the proxy sends: the upstream's body as it comes, or a few words of its own.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use serde_json::json;
+
+use crate::adapter::tower::ResponseBody;
+
+pin_project! {
+    /// The body of a response.
+    #[project = OutgoingProj]
+    pub(super) enum Outgoing {
+        /// The upstream's.
+        Upstream { #[pin] body: ResponseBody<Incoming> },
+        /// The proxy's own.
+        Own { text: Option<Bytes> },
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.project() {
+            OutgoingProj::Upstream { body } => body.poll_frame(cx),
+            OutgoingProj::Own { text } => {
+                Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Upstream { body } => body.is_end_stream(),
+            Self::Own { text } => text.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Upstream { body } => body.size_hint(),
+            Self::Own { text } => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            }
+        }
+    }
+}
+
+/// A plain text.
+pub(super) fn text(text: &'static str) -> Response<Outgoing> {
+    own(
+        StatusCode::OK,
+        "text/plain",
+        Bytes::from_static(text.as_bytes()),
+    )
+}
+
+/// An error of the proxy, in a shape that the SDKs of all providers read.
+pub(super) fn error(
+    status: StatusCode,
+    kind: &str,
+    (message, upstream): (&str, Option<&str>),
+) -> Response<Outgoing> {
+    let mut error = json!({"type": kind, "message": format!("cachewright proxy: {message}")});
+    if let (Some(name), Some(members)) = (upstream, error.as_object_mut()) {
+        members.insert("upstream".into(), name.into());
+    }
+    let body = json!({"type": "error", "error": error});
+    own(status, "application/json", body.to_string().into())
+}
+
+fn own(status: StatusCode, kind: &'static str, text: Bytes) -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::Own { text: Some(text) });
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
