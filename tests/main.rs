@@ -2,6 +2,8 @@
 
 // The house in order: floors, no IO in the core, small files.
 mod architecture;
+// Bedrock's dialects and its event stream.
+mod bedrock;
 // Same meaning, same bytes: tables, properties, real schemas.
 mod canon;
 // The command: its output, its files, and every kind of bad input.
@@ -10,6 +12,8 @@ mod cli;
 // What each kind of traffic costs, judged by the simulator.
 #[cfg(feature = "state")]
 mod economics;
+// Google's dialect.
+mod gemini;
 // The layer over any `http` client.
 #[cfg(feature = "tower")]
 mod layer;

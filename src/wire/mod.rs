@@ -1,15 +1,19 @@
 //! Dialects: bytes to model, edits to bytes. One file per dialect; no dialect re-serializes.
 
+mod base64;
 mod chat;
 mod converse;
 mod earlier;
 mod edit;
+mod frames;
 mod generate;
 mod grammar;
 mod inclusive;
 mod mark;
 mod members;
 mod messages;
+mod metrics;
+mod object;
 mod opening;
 mod parameters;
 mod parts;

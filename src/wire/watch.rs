@@ -1,6 +1,12 @@
 //! Watches a response go by: what it used, how it ended. Nothing is held back.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
 use super::Dialect;
+use super::base64;
+use super::frames::{Frame, Frames};
 use super::sse::Events;
 use crate::model::Usage;
 
@@ -80,6 +86,7 @@ enum Source {
         limit: usize,
     },
     Sse(Events),
+    Frames(Frames),
     Opaque,
 }
 
@@ -103,7 +110,8 @@ impl Watcher {
                 limit,
             },
             Framing::Sse => Source::Sse(Events::default()),
-            Framing::EventStream | Framing::Opaque => Source::Opaque,
+            Framing::EventStream => Source::Frames(Frames::default()),
+            Framing::Opaque => Source::Opaque,
         };
         Self {
             dialect,
@@ -124,6 +132,10 @@ impl Watcher {
                 events.feed(chunk, &|data| dialect.may_matter(data), &mut |data| {
                     dialect.event(seen, "", data);
                 });
+            }
+            Source::Frames(frames) => {
+                let (dialect, seen) = (self.dialect, &mut self.seen);
+                frames.feed(chunk, &mut |frame| take(dialect, seen, frame));
             }
             Source::Opaque => {}
         }
@@ -146,8 +158,39 @@ impl Watcher {
                     dialect.event(&mut seen, "", data);
                 });
             }
-            Source::Opaque => {}
+            // A frame without its end says nothing.
+            Source::Frames(_) | Source::Opaque => {}
         }
         seen
+    }
+}
+
+/// The event of an InvokeModel stream: what the model said, in base64.
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow)]
+    bytes: Cow<'a, str>,
+}
+
+/// Letters of base64 that tell what kind of event they begin.
+const HEAD: usize = 64;
+
+/// Takes in one frame: an event of the dialect's own, one wrapped in base64, or a failure.
+fn take(dialect: &dyn Dialect, seen: &mut Seen, frame: Frame<'_>) {
+    match (frame.message, frame.name) {
+        ("exception" | "error", name) => seen.error = Some(name.into()),
+        (_, "chunk") => {
+            let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(frame.payload) else {
+                return;
+            };
+            let text = chunk.bytes.as_bytes();
+            let head = base64::decode(text.get(..HEAD).unwrap_or(text));
+            if head.is_some_and(|head| dialect.may_matter(&head))
+                && let Some(data) = base64::decode(text)
+            {
+                dialect.event(seen, "", &data);
+            }
+        }
+        (_, name) => dialect.event(seen, name, frame.payload),
     }
 }

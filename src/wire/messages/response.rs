@@ -33,7 +33,12 @@ pub(super) fn event(seen: &mut Seen, data: &[u8]) {
                 note(seen, delta);
             }
         }
-        Some("message_stop") => seen.progress = Progress::Ended,
+        Some("message_stop") => {
+            seen.progress = Progress::Ended;
+            if let (None, Some(metrics)) = (seen.usage, &body.metrics) {
+                seen.usage = Some(metrics.usage());
+            }
+        }
         Some("error") => seen.error = body.error().or_else(|| Some("error".into())),
         _ => {}
     }

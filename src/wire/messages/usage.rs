@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::model::Usage;
+use crate::wire::metrics::Metrics;
 
 /// A message, an error body, or one event of a stream: the members that matter here.
 #[derive(Debug, Default, Deserialize)]
@@ -20,6 +21,9 @@ pub(super) struct Body {
     pub(super) delta: Option<Box<Self>>,
     /// Anything at all, since gateways have their own ideas.
     pub(super) error: Option<Box<RawValue>>,
+    /// What Bedrock adds to `message_stop`.
+    #[serde(rename = "amazon-bedrock-invocationMetrics")]
+    pub(super) metrics: Option<Metrics>,
 }
 
 /// The only member of an error that may be shown: its message can quote the prompt.
