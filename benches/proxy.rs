@@ -159,22 +159,26 @@ async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
     sender
 }
 
-fn request(body: Bytes, streamed: bool) -> Request<Full<Bytes>> {
-    let request = Request::post("/v1/messages")
+fn plain(body: Bytes) -> Request<Full<Bytes>> {
+    head().body(Full::new(body)).unwrap()
+}
+
+fn streamed(body: Bytes) -> Request<Full<Bytes>> {
+    let head = head().header("x-stream", "1");
+    head.body(Full::new(body)).unwrap()
+}
+
+fn head() -> http::request::Builder {
+    Request::post("/v1/messages")
         .header("host", "api.anthropic.com")
         .header("content-type", "application/json")
         .header("anthropic-version", "2023-06-01")
-        .header("x-api-key", "sk-bench");
-    let request = match streamed {
-        true => request.header("x-stream", "1"),
-        false => request,
-    };
-    request.body(Full::new(body)).unwrap()
+        .header("x-api-key", "sk-bench")
 }
 
 async fn exchange(sender: &mut SendRequest<Full<Bytes>>, body: Bytes) {
     sender.ready().await.unwrap();
-    let response = sender.send_request(request(body, false)).await.unwrap();
+    let response = sender.send_request(plain(body)).await.unwrap();
     assert_eq!(response.status(), 200);
     response.into_body().collect().await.unwrap();
 }
@@ -238,7 +242,7 @@ async fn first_byte(ways: [SocketAddr; 2], samples: usize) -> [f64; 2] {
         for (sender, times) in senders.iter_mut().zip(&mut times) {
             sender.ready().await.unwrap();
             let start = Instant::now();
-            let sent = sender.send_request(request(body.clone(), true)).await;
+            let sent = sender.send_request(streamed(body.clone())).await;
             let mut answer = sent.unwrap().into_body();
             answer.frame().await.unwrap().unwrap();
             times.push(start.elapsed().as_secs_f64() * 1e6);

@@ -662,9 +662,9 @@ fn prices_come_to_what_was_billed() {
         ) else {
             continue;
         };
-        if !usage["num_server_side_tools_used"]
+        if usage["num_server_side_tools_used"]
             .as_u64()
-            .is_none_or(|used| used == 0)
+            .is_some_and(|used| used != 0)
         {
             // Tools on the server have a fee of their own.
             continue;

@@ -1,7 +1,5 @@
 //! The README's configuration is one that the crate accepts.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
 use cachewright::adapter::handle::Cachewright;
 use cachewright::adapter::proxy::{Proxy, ProxyOptions};
 use cachewright::provider::Catalog;

@@ -26,9 +26,3 @@ pub(crate) fn spell() -> String {
     }
     out
 }
-
-/// Whether a tree of `serde_json` keeps the order of its keys in this build.
-pub(crate) fn trees_keep_order() -> bool {
-    let tree: Result<serde_json::Value, _> = serde_json::from_str(r#"{"b":1,"a":2}"#);
-    tree.is_ok_and(|tree| tree.to_string().starts_with(r#"{"b""#))
-}

@@ -1,5 +1,7 @@
 //! The recorded HTTP exchanges, one by one.
 
+#![expect(clippy::expect_used, reason = "a test may stop at the first surprise")]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
