@@ -1,6 +1,5 @@
 //! Dialects: bytes to model, edits to bytes. One file per dialect; no dialect re-serializes.
 
-mod base64;
 mod chat;
 mod converse;
 mod earlier;

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, Engine};
 use serde::Deserialize;
 
 use super::Dialect;
-use super::base64;
 use super::frames::{Frame, Frames};
 use super::sse::Events;
 use crate::model::Usage;
@@ -172,6 +174,12 @@ struct Chunk<'a> {
     bytes: Cow<'a, str>,
 }
 
+/// Standard base64, whose padding may be left out: the head of a text has none.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 /// Letters of base64 that tell what kind of event they begin.
 const HEAD: usize = 64;
 
@@ -184,9 +192,9 @@ fn take(dialect: &dyn Dialect, seen: &mut Seen, frame: Frame<'_>) {
                 return;
             };
             let text = chunk.bytes.as_bytes();
-            let head = base64::decode(text.get(..HEAD).unwrap_or(text));
-            if head.is_some_and(|head| dialect.may_matter(&head))
-                && let Some(data) = base64::decode(text)
+            let head = BASE64.decode(text.get(..HEAD).unwrap_or(text));
+            if head.is_ok_and(|head| dialect.may_matter(&head))
+                && let Ok(data) = BASE64.decode(text)
             {
                 dialect.event(seen, "", &data);
             }
