@@ -14,6 +14,9 @@ mod cli;
 mod economics;
 // Google's dialect.
 mod gemini;
+// Every recorded exchange of every provider, from its request to its price.
+#[cfg(feature = "replay")]
+mod judge;
 // The layer over any `http` client.
 #[cfg(feature = "tower")]
 mod layer;

@@ -23,7 +23,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::support::marked::added_markers;
+use crate::support::marked::additions;
 use crate::workload::recordings;
 
 /// Anthropic's limit.
@@ -38,7 +38,7 @@ struct Checker {
 
 impl Watch for Checker {
     fn sent(&mut self, timed: &Timed, body: &[u8]) {
-        match added_markers(body, &timed.body) {
+        match additions(body, &timed.body) {
             Ok(added) => {
                 assert!(
                     added <= MARKERS,
@@ -170,7 +170,7 @@ fn recorded_calls_keep_their_own_markers_and_their_acceptance() {
         let prepared = engine.prepare(now, &Meta::of("anthropic"), original);
         let sent = prepared.body.as_ref().unwrap_or(original);
         assert!(prepared.skip.is_none() || sent == original, "call {turn}");
-        let more = added_markers(sent, original)
+        let more = additions(sent, original)
             .unwrap_or_else(|place| panic!("call {turn} differs at byte {place}"));
         let there = markers(&serde_json::from_slice(original).unwrap());
         assert!(
