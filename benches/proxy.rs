@@ -1,6 +1,6 @@
 //! What the proxy adds: latency on one connection, throughput on sixteen, the first byte of a
-//! stream, and its memory. Direct and proxied requests alternate within one run; the upstream
-//! answers every request with the same small message.
+//! stream, and its memory. Direct and proxied requests alternate within one run; the upstream is
+//! the simulator, which answers every request with the same small message and streams with pauses.
 //!
 //! `cargo bench --bench proxy`; `-- --quick` takes fewer samples.
 
@@ -9,59 +9,35 @@
 #![expect(clippy::float_arithmetic, reason = "ratios of durations")]
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
 
-use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream;
-use http::{Request, Response};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
-
-const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"ok"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"cache_creation_input_tokens":0,"cache_read_input_tokens":20000,"output_tokens":2}}"#;
-
-const EVENTS: [&str; 2] = [
-    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3,\"cache_read_input_tokens\":20000,\"output_tokens\":1}}}\n\n",
-    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
-];
+use tokio::net::TcpStream;
 
 /// The targets for one connection, in microseconds.
 const SIZES: [(usize, f64); 3] = [(10_000, 100.0), (100_000, 250.0), (1_000_000, 1500.0)];
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    if args.iter().any(|arg| arg == "--upstream") {
-        return runtime(1).block_on(upstream());
-    }
     let samples = if args.iter().any(|arg| arg == "--quick") {
         100
     } else {
         1000
     };
-    let mut origin = Command::new(std::env::current_exe().unwrap());
-    let (_origin, direct) = start(origin.arg("--upstream"));
-    let settings =
-        std::env::temp_dir().join(format!("cachewright-bench-{}.toml", std::process::id()));
-    let text = format!("[upstreams.anthropic]\nbase_url = \"http://{direct}\"\n");
-    std::fs::write(&settings, text).unwrap();
-    let mut proxy = Command::new(env!("CARGO_BIN_EXE_cachewright"));
-    let (proxy, proxied) = start(
-        proxy
-            .args(["proxy", "--port", "0", "--grace", "0s", "--config"])
-            .arg(&settings),
-    );
-    std::fs::remove_file(&settings).unwrap();
-    let ways = [direct, proxied];
+    let constant = started(&["sim", "--listen", "127.0.0.1:0", "--constant"]);
+    let paced = ["sim", "--listen", "127.0.0.1:0", "--between-chunks-ms", "3"];
+    let paced = started(&paced);
+    let (proxy, proxied) = proxy_to(constant.1);
+    let ways = [constant.1, proxied];
+    let (_streaming, streamed) = proxy_to(paced.1);
     runtime(1).block_on(async {
         println!("body bytes  direct µs  proxied µs  added µs  target µs");
         for (size, target) in SIZES {
@@ -76,7 +52,7 @@ fn main() {
             let [plain, through] = throughput(ways, size, samples).await;
             println!("{size:>10} {plain:>9.0} {through:>10.0} {:>6.2}", through / plain);
         }
-        let [plain, through] = first_byte(ways, samples).await;
+        let [plain, through] = first_byte([paced.1, streamed], samples).await;
         println!(
             "\nfirst byte of a stream: direct {plain:.0} µs, proxied {through:.0} µs (target: 1000 more)"
         );
@@ -98,15 +74,33 @@ impl Drop for Ended {
     }
 }
 
-/// Starts a server that says where it listens on its first line.
-fn start(command: &mut Command) -> (Ended, SocketAddr) {
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+/// Starts a command that serves and says where on its first line.
+fn started(arguments: &[&str]) -> (Ended, SocketAddr) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cachewright"));
+    let command = command.args(arguments).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     let mut line = String::new();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     out.read_line(&mut line).unwrap();
     std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
     let address = line.trim().trim_start_matches("http://").parse().unwrap();
     (Ended(child), address)
+}
+
+/// The proxy before this simulator.
+fn proxy_to(upstream: SocketAddr) -> (Ended, SocketAddr) {
+    let name = format!(
+        "cachewright-bench-{}-{}.toml",
+        std::process::id(),
+        upstream.port()
+    );
+    let settings = std::env::temp_dir().join(name);
+    let text = format!("[upstreams.anthropic]\nbase_url = \"http://{upstream}\"\n");
+    std::fs::write(&settings, text).unwrap();
+    let path = settings.display().to_string();
+    let proxy = started(&["proxy", "--port", "0", "--grace", "0s", "--config", &path]);
+    std::fs::remove_file(&settings).unwrap();
+    proxy
 }
 
 fn runtime(threads: usize) -> tokio::runtime::Runtime {
@@ -117,40 +111,6 @@ fn runtime(threads: usize) -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-async fn upstream() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    println!("http://{}", listener.local_addr().unwrap());
-    while let Ok((socket, _)) = listener.accept().await {
-        socket.set_nodelay(true).unwrap();
-        let serving = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(socket), service_fn(answer));
-        tokio::spawn(serving);
-    }
-}
-
-async fn answer(
-    request: Request<Incoming>,
-) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, Infallible> {
-    let streamed = request.headers().contains_key("x-stream");
-    let mut body = request.into_body();
-    while body.frame().await.is_some() {}
-    let (kind, body) = match streamed {
-        false => ("application/json", Full::new(MESSAGE.into()).boxed_unsync()),
-        true => {
-            let events = stream::iter(EVENTS.into_iter().enumerate()).then(async |(at, event)| {
-                // The second event is far behind the first.
-                tokio::time::sleep(Duration::from_millis(3 * at as u64)).await;
-                Ok(Frame::data(Bytes::from(event)))
-            });
-            ("text/event-stream", StreamBody::new(events).boxed_unsync())
-        }
-    };
-    Ok(Response::builder()
-        .header("content-type", kind)
-        .body(body)
-        .unwrap())
-}
-
 async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
     let socket = TcpStream::connect(address).await.unwrap();
     socket.set_nodelay(true).unwrap();
@@ -159,26 +119,18 @@ async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
     sender
 }
 
-fn plain(body: Bytes) -> Request<Full<Bytes>> {
-    head().body(Full::new(body)).unwrap()
-}
-
-fn streamed(body: Bytes) -> Request<Full<Bytes>> {
-    let head = head().header("x-stream", "1");
-    head.body(Full::new(body)).unwrap()
-}
-
-fn head() -> http::request::Builder {
-    Request::post("/v1/messages")
+fn request(body: Bytes) -> Request<Full<Bytes>> {
+    let head = Request::post("/v1/messages")
         .header("host", "api.anthropic.com")
         .header("content-type", "application/json")
         .header("anthropic-version", "2023-06-01")
-        .header("x-api-key", "sk-bench")
+        .header("x-api-key", "sk-bench");
+    head.body(Full::new(body)).unwrap()
 }
 
 async fn exchange(sender: &mut SendRequest<Full<Bytes>>, body: Bytes) {
     sender.ready().await.unwrap();
-    let response = sender.send_request(plain(body)).await.unwrap();
+    let response = sender.send_request(request(body)).await.unwrap();
     assert_eq!(response.status(), 200);
     response.into_body().collect().await.unwrap();
 }
@@ -238,11 +190,11 @@ async fn first_byte(ways: [SocketAddr; 2], samples: usize) -> [f64; 2] {
         senders.push(connect(way).await);
     }
     for number in 0..samples / 4 {
-        let body = body(10_000, number);
+        let body = streamed(body(10_000, number));
         for (sender, times) in senders.iter_mut().zip(&mut times) {
             sender.ready().await.unwrap();
             let start = Instant::now();
-            let sent = sender.send_request(streamed(body.clone())).await;
+            let sent = sender.send_request(request(body.clone())).await;
             let mut answer = sent.unwrap().into_body();
             answer.frame().await.unwrap().unwrap();
             times.push(start.elapsed().as_secs_f64() * 1e6);
@@ -250,6 +202,15 @@ async fn first_byte(ways: [SocketAddr; 2], samples: usize) -> [f64; 2] {
         }
     }
     times.map(median)
+}
+
+/// The same request, to be answered by a stream.
+fn streamed(body: Bytes) -> Bytes {
+    let rest = std::str::from_utf8(&body)
+        .unwrap()
+        .strip_prefix('{')
+        .unwrap();
+    format!("{{\"stream\":true,{rest}").into()
 }
 
 fn median(mut times: Vec<f64>) -> f64 {
