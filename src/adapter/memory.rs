@@ -38,6 +38,9 @@ impl Default for Bounds {
 /// Bodies kept per conversation key: conversations that begin alike share one.
 const PER_KEY: usize = 4;
 
+/// Bodies of a key that together are worth being counted and let go at once.
+const LARGE: usize = 64 << 10;
+
 /// The memory of one process. Lost on exit, which costs money and never correctness.
 #[derive(Clone, Debug)]
 pub struct InProcess {
@@ -134,7 +137,12 @@ impl Memory for InProcess {
         kept.retain(|other| !continues(&conversation, other));
         kept.insert(0, conversation);
         kept.truncate(PER_KEY);
+        let bytes: usize = kept.iter().map(|one| one.bytes()).sum();
         self.conversations.insert(key, kept.into());
+        if bytes > LARGE {
+            // What was replaced lives on in moka's log until that is worked off: dozens of bodies.
+            self.conversations.run_pending_tasks();
+        }
     }
 }
 

@@ -17,13 +17,18 @@ use super::gate::Gate;
 /// How long to wait when the system has no room for another connection.
 const CROWDED: Duration = Duration::from_millis(50);
 
+/// What a connection may hold of a request that is being read; hyper's own 400 kB make no long body
+/// faster.
+const READ_BUFFER: usize = 64 << 10;
+
 /// Serves until told for how long open responses may go on, or until the teller is gone.
 pub(super) async fn serve(
     listener: TcpListener,
     gate: Arc<Gate>,
     mut stopped: oneshot::Receiver<Duration>,
 ) {
-    let builder = Builder::new(TokioExecutor::new());
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().max_buf_size(READ_BUFFER);
     let graceful = GracefulShutdown::new();
     let mut open = JoinSet::new();
     let patience = loop {

@@ -42,14 +42,14 @@ impl<B: Body> RequestBody<B> {
     }
 
     pub(super) fn replay(
-        taken: Vec<Bytes>,
+        taken: Bytes,
         last: Option<Result<Frame<Bytes>, B::Error>>,
         rest: Pin<Box<B>>,
     ) -> Self {
-        let ahead_len = taken.iter().map(|data| data.len() as u64).sum();
-        let taken = taken.into_iter().map(|data| Ok(Frame::data(data)));
+        let ahead_len = taken.len() as u64;
+        let taken = (ahead_len > 0).then(|| Ok(Frame::data(taken)));
         Self {
-            ahead: taken.chain(last).collect(),
+            ahead: taken.into_iter().chain(last).collect(),
             ahead_len,
             rest: Some(rest),
         }

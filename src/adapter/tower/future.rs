@@ -50,8 +50,42 @@ struct Collecting<S, B> {
     service: S,
     parts: Parts,
     body: Pin<Box<B>>,
-    taken: Vec<Bytes>,
+    taken: Taken,
     read: (Cachewright, Caller),
+}
+
+/// What was taken of a body: its one frame, or all of them in one buffer. A long body comes in many,
+/// and kept as they came each of them would hold on to the buffer it was read into.
+#[derive(Default)]
+struct Taken {
+    one: Bytes,
+    all: BytesMut,
+}
+
+impl Taken {
+    /// Adds a frame, where `rest` bytes are expected with it.
+    fn push(&mut self, data: Bytes, rest: usize) {
+        if self.len() == 0 {
+            self.one = data;
+            return;
+        }
+        if self.all.is_empty() {
+            self.all.reserve(self.one.len() + rest);
+            self.all.extend_from_slice(&std::mem::take(&mut self.one));
+        }
+        self.all.extend_from_slice(&data);
+    }
+
+    fn len(&self) -> usize {
+        self.one.len() + self.all.len()
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() {
+            return self.one;
+        }
+        self.all.freeze()
+    }
 }
 
 impl<S, F, B> ResponseFuture<S, F, B> {
@@ -61,7 +95,7 @@ impl<S, F, B> ResponseFuture<S, F, B> {
             service,
             parts,
             body: Box::pin(body),
-            taken: Vec::new(),
+            taken: Taken::default(),
             read,
         });
         Self {
@@ -168,8 +202,10 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
                     Err(trailers) => return Poll::Ready(Outcome::Odd(Ok(trailers))),
                 },
             };
-            self.taken.push(data);
-            if self.taken.iter().map(Bytes::len).sum::<usize>() > limit {
+            let rest = self.body.size_hint().upper().unwrap_or(0);
+            let rest = usize::try_from(rest).unwrap_or(limit).min(limit);
+            self.taken.push(data, rest);
+            if self.taken.len() > limit {
                 return Poll::Ready(Outcome::TooLarge);
             }
         }
@@ -184,7 +220,7 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
         let mut own = None;
         let (body, running) = match outcome {
             Outcome::Whole => {
-                let whole = joined(self.taken);
+                let whole = self.taken.into_bytes();
                 let rewrite = cache.prepare(caller, &whole);
                 own = rewrite.body.is_some().then(|| Own {
                     service: self.service.clone(),
@@ -196,27 +232,17 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
                 (RequestBody::whole(body), rewrite.running)
             }
             Outcome::TooLarge => (
-                RequestBody::replay(self.taken, None, self.body),
+                RequestBody::replay(self.taken.into_bytes(), None, self.body),
                 cache.skipped(caller, Skip::TooLarge),
             ),
             Outcome::Odd(frame) => (
-                RequestBody::replay(self.taken, Some(frame), self.body),
+                RequestBody::replay(self.taken.into_bytes(), Some(frame), self.body),
                 cache.skipped(caller, Skip::NotBuffered),
             ),
         };
         let request = Request::from_parts(self.parts, body);
         (self.service.call(request), running, own)
     }
-}
-
-/// One buffer; a body of one frame is not copied.
-fn joined(mut taken: Vec<Bytes>) -> Bytes {
-    if taken.len() <= 1 {
-        return taken.pop().unwrap_or_default();
-    }
-    let mut whole = BytesMut::with_capacity(taken.iter().map(Bytes::len).sum());
-    taken.iter().for_each(|part| whole.extend_from_slice(part));
-    whole.freeze()
 }
 
 /// What becomes of an answer.

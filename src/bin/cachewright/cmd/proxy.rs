@@ -13,7 +13,7 @@ use crate::args::Proxy;
 use crate::exit::Failure;
 
 /// Request bodies remembered, in bytes: enough for the open conversations of a few agents.
-const REMEMBERED: u64 = 16 << 20;
+const REMEMBERED: u64 = 8 << 20;
 
 /// Serves until a signal, then prints what was saved.
 pub(crate) fn run(args: &Proxy, settings: &[PathBuf]) -> Result<(), Failure> {
