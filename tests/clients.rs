@@ -251,6 +251,11 @@ fn openais_python_client_sees_the_same_for_less() {
     let (direct, through, report) = client.twice(|_| None);
     assert_same(&direct, &through, &["refused", "unknown place"]);
     assert_saved(&direct, &through, "");
+    // What the provider reads by itself, as in the tool loop of Responses, it still reads.
+    let (without, with) = (direct.reads(""), through.reads(""));
+    for (alone, with_us) in without.iter().zip(&with) {
+        assert!(*alone == 0 || *with_us > 0, "{without:?} {with:?}");
+    }
     assert!(report.contains("gpt-5.6"), "{report}");
 }
 
