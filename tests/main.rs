@@ -9,6 +9,12 @@ mod canon;
 // The command: its output, its files, and every kind of bad input.
 #[cfg(feature = "cli")]
 mod cli;
+// Python and JavaScript clients that others wrote, through the proxy.
+#[cfg(feature = "cli")]
+mod clients;
+// Rust clients that others wrote, wrapped.
+#[cfg(all(feature = "proxy", feature = "reqwest-middleware", feature = "server"))]
+mod clients_rust;
 // What each kind of traffic costs, judged by the simulator.
 #[cfg(feature = "state")]
 mod economics;

@@ -75,6 +75,17 @@ fn odd_framing_is_understood() {
     assert!(seen.ended());
 }
 
+/// A client may read no further than to the reason why the model stopped.
+#[test]
+fn a_stream_ends_with_the_reason() {
+    let text = std::str::from_utf8(STREAM).unwrap();
+    let up_to = |event: &str| &STREAM[..text.find(event).unwrap()];
+    let seen = whole(Framing::Sse, up_to("event: message_stop"));
+    assert!(seen.ended());
+    assert_eq!(seen, whole(Framing::Sse, STREAM));
+    assert!(!whole(Framing::Sse, up_to("event: message_delta")).ended());
+}
+
 #[test]
 fn errors_have_names_and_no_end() {
     let seen = holds_at_every_border(Framing::Sse, OVERLOADED);

@@ -240,3 +240,30 @@ fn a_cost_that_the_provider_names_beats_the_price_table() {
         Some(Money::from_pico(3_000_000_000_000))
     );
 }
+
+/// An output of a tool is written by the provider alone: no marker of ours can stand there, and
+/// nothing says that the loop ends with it.
+#[test]
+fn the_providers_own_end_stays_in_a_tool_loop() {
+    let engine = engine();
+    let mut meta = Meta::of("openai");
+    meta.dialect = "responses";
+    let system = system();
+    let ask = |turns: &str| {
+        Bytes::from(format!(
+            r#"{{"model":"gpt-5.6","instructions":"{system}","input":[{turns}]}}"#
+        ))
+    };
+    let question = r#"{"role":"user","content":"Which?"}"#;
+    let mut turns = question.to_owned();
+    for step in 0..4 {
+        let body = ask(&turns);
+        let prepared = engine.prepare(at(f64::from(step)), &meta, &body);
+        let sent = prepared.body.clone().unwrap_or(body);
+        let sent: serde_json::Value = serde_json::from_slice(&sent).unwrap();
+        assert_eq!(sent.get("prompt_cache_options"), None, "step {step}");
+        turns += &format!(
+            r#",{{"type":"function_call","call_id":"c{step}","name":"f","arguments":"{{}}"}},{{"type":"function_call_output","call_id":"c{step}","output":"found"}}"#
+        );
+    }
+}

@@ -66,20 +66,19 @@ impl Caller {
 impl Head<'_> {
     /// The verdict for a request to an endpoint that a row names, or to an unknown one.
     pub(crate) fn verdict(&self, provider: Option<&str>) -> Verdict {
-        let json = self.declares_json();
         if self.method != Method::POST || self.path.ends_with(COUNTING) {
             Verdict::Forward
         } else if provider.is_none() {
             // What is not even JSON is not a prompt; what is JSON may be one to a provider that
             // nobody described, and the report says so.
-            if json {
+            if self.declares_json() {
                 Verdict::Skip(Skip::UnknownEndpoint)
             } else {
                 Verdict::Forward
             }
         } else if self.is_signed() {
             Verdict::Skip(Skip::Signed)
-        } else if !json || self.headers.contains_key(CONTENT_ENCODING) {
+        } else if !self.may_be_json() || self.headers.contains_key(CONTENT_ENCODING) {
             Verdict::Skip(Skip::Encoded)
         } else {
             Verdict::Read
@@ -123,6 +122,12 @@ impl Head<'_> {
     fn declares_json(&self) -> bool {
         essence(self.headers)
             .is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"))
+    }
+
+    /// Whether the body is JSON as far as the head tells, at an endpoint that takes nothing else:
+    /// boto3's `invoke_model` says nothing about its body unless it is told to.
+    fn may_be_json(&self) -> bool {
+        self.declares_json() || !self.headers.contains_key(CONTENT_TYPE)
     }
 }
 
@@ -189,7 +194,11 @@ mod tests {
         let post =
             |headers: &[(&'static str, &str)]| verdict(&Method::POST, "/v1/messages", headers);
         assert_eq!(post(&[json]), Verdict::Read);
-        assert_eq!(post(&[]), Verdict::Skip(Skip::Encoded));
+        assert_eq!(post(&[]), Verdict::Read);
+        assert_eq!(
+            post(&[("content-type", "multipart/form-data")]),
+            Verdict::Skip(Skip::Encoded)
+        );
         assert_eq!(
             post(&[json, ("content-encoding", "gzip")]),
             Verdict::Skip(Skip::Encoded)

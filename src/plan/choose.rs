@@ -22,8 +22,15 @@ pub fn plan(prompt: &Prompt, limits: &Limits, rates: &Rates, outlook: &Outlook) 
     };
     let warm = outlook.warm.is_some_and(|(block, _)| block >= implicit);
     let threshold = rates.break_even(outlook.ttl);
-    let mut deep = outlook.candidates.iter();
-    if warm || deep.any(|one| one.block >= implicit && one.reuse > threshold) {
+    let deep = || {
+        outlook
+            .candidates
+            .iter()
+            .filter(|one| one.block >= implicit)
+    };
+    // Where no marker can stand, as on the output of a tool, nothing tells that it is the last one.
+    let unjudged = deep().next().is_none();
+    if warm || unjudged || deep().any(|one| one.reuse > threshold) {
         return place(prompt);
     }
     // The provider would write an end that nobody is expected to read. Without a single marker

@@ -68,7 +68,7 @@ pub enum Progress {
     Nothing,
     /// A message began.
     Started,
-    /// It is complete: `message_stop` was seen, or the JSON document is whole.
+    /// It is complete: the provider said why it ended, or the JSON document is whole.
     Ended,
 }
 

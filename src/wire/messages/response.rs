@@ -31,6 +31,11 @@ pub(super) fn event(seen: &mut Seen, data: &[u8]) {
             note(seen, &body);
             if let Some(delta) = &body.delta {
                 note(seen, delta);
+                // Some clients (rig) stop reading here: why the model stopped is the last thing
+                // said, and the usage beside it is final.
+                if delta.stop_reason.is_some() {
+                    seen.progress = Progress::Ended;
+                }
             }
         }
         Some("message_stop") => {
