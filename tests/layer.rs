@@ -328,9 +328,16 @@ async fn a_request_body_that_cannot_be_kept_is_replayed() {
             .oneshot(post("http://x/v1/messages", script))
             .await
             .unwrap();
-        assert_eq!(*seen.lock().unwrap(), expected);
+        assert_eq!(together(&seen.lock().unwrap()), together(&expected));
         assert_eq!(cache.records()[0].skip, Some(why));
     }
+}
+
+/// Data without its borders, which mean nothing in a body.
+fn together(frames: &[String]) -> Vec<String> {
+    let is_data = |frame: &String| frame != "trailers" && !frame.starts_with("error");
+    let runs = frames.chunk_by(|one, next| is_data(one) && is_data(next));
+    runs.map(|run| run.concat()).collect()
 }
 
 fn drained_plainly(frames: &[Result<Frame<Bytes>, Custom>]) -> Vec<String> {

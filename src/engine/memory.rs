@@ -55,12 +55,12 @@ pub trait Memory: Nodes {
     /// Keeps the last body of a conversation.
     fn remember(&self, key: Digest, conversation: Arc<Conversation>);
 
-    /// An empty buffer for a rewritten body of `capacity` bytes.
+    /// An empty buffer for a body of `capacity` bytes.
     fn buffer(&self, capacity: usize) -> Vec<u8> {
         Vec::with_capacity(capacity)
     }
 
-    /// The rewritten body in its buffer; a memory that reuses buffers gets it back this way.
+    /// The body in its buffer; a memory that reuses buffers gets it back this way.
     fn lend(&self, buffer: Vec<u8>) -> Bytes {
         Bytes::from(buffer)
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::{Body, Frame};
@@ -15,7 +15,7 @@ use super::{RequestBody, ResponseBody};
 use crate::adapter::caller::Caller;
 use crate::adapter::handle::Cachewright;
 use crate::adapter::running::Running;
-use crate::engine::{End, Verdict};
+use crate::engine::{End, Engine, Verdict};
 use crate::model::Skip;
 
 pin_project! {
@@ -59,18 +59,18 @@ struct Collecting<S, B> {
 #[derive(Default)]
 struct Taken {
     one: Bytes,
-    all: BytesMut,
+    all: Vec<u8>,
 }
 
 impl Taken {
-    /// Adds a frame, where `rest` bytes are expected with it.
-    fn push(&mut self, data: Bytes, rest: usize) {
+    /// Adds a frame, where `rest` bytes are expected behind it.
+    fn push(&mut self, engine: &Engine, data: Bytes, rest: usize) {
         if self.len() == 0 {
             self.one = data;
             return;
         }
         if self.all.is_empty() {
-            self.all.reserve(self.one.len() + rest);
+            self.all = engine.buffer(self.one.len() + data.len() + rest);
             self.all.extend_from_slice(&std::mem::take(&mut self.one));
         }
         self.all.extend_from_slice(&data);
@@ -80,11 +80,11 @@ impl Taken {
         self.one.len() + self.all.len()
     }
 
-    fn into_bytes(self) -> Bytes {
+    fn into_bytes(self, engine: &Engine) -> Bytes {
         if self.all.is_empty() {
             return self.one;
         }
-        self.all.freeze()
+        engine.lend(self.all)
     }
 }
 
@@ -204,7 +204,7 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
             };
             let rest = self.body.size_hint().upper().unwrap_or(0);
             let rest = usize::try_from(rest).unwrap_or(limit).min(limit);
-            self.taken.push(data, rest);
+            self.taken.push(self.read.0.engine(), data, rest);
             if self.taken.len() > limit {
                 return Poll::Ready(Outcome::TooLarge);
             }
@@ -220,7 +220,7 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
         let mut own = None;
         let (body, running) = match outcome {
             Outcome::Whole => {
-                let whole = self.taken.into_bytes();
+                let whole = self.taken.into_bytes(cache.engine());
                 let rewrite = cache.prepare(caller, &whole);
                 own = rewrite.body.is_some().then(|| Own {
                     service: self.service.clone(),
@@ -232,11 +232,15 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
                 (RequestBody::whole(body), rewrite.running)
             }
             Outcome::TooLarge => (
-                RequestBody::replay(self.taken.into_bytes(), None, self.body),
+                RequestBody::replay(self.taken.into_bytes(cache.engine()), None, self.body),
                 cache.skipped(caller, Skip::TooLarge),
             ),
             Outcome::Odd(frame) => (
-                RequestBody::replay(self.taken.into_bytes(), Some(frame), self.body),
+                RequestBody::replay(
+                    self.taken.into_bytes(cache.engine()),
+                    Some(frame),
+                    self.body,
+                ),
                 cache.skipped(caller, Skip::NotBuffered),
             ),
         };
