@@ -127,7 +127,7 @@ Examples:
 
 Time moves on request: POST /admin/clock {\"advance\": 300}, or header x-sim-time: seconds.";
 
-/// Serve Anthropic's Messages API over HTTP, with its documented cache rules.
+/// Serve the providers over HTTP, with their documented cache rules.
 #[derive(Debug, Args)]
 #[command(after_help = SIM_EXAMPLES)]
 pub(crate) struct Sim {
