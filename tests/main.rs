@@ -50,6 +50,9 @@ mod replay;
 // The layer over reqwest.
 #[cfg(feature = "reqwest")]
 mod reqwest;
+// What explicit caches are worth.
+#[cfg(feature = "state")]
+mod rent;
 // Responses of the Messages dialect, cut at every border.
 mod responses;
 // The simulated provider over HTTP.
