@@ -12,6 +12,9 @@ mod cli;
 // What each kind of traffic costs, judged by the simulator.
 #[cfg(feature = "state")]
 mod economics;
+// Prefixes kept for rent, over every adapter.
+#[cfg(all(feature = "proxy", feature = "reqwest-middleware", feature = "server"))]
+mod explicit;
 // Google's dialect.
 mod gemini;
 // The layer over any `http` client.

@@ -13,6 +13,7 @@ use tower_service::Service;
 
 use super::{RequestBody, ResponseBody};
 use crate::adapter::caller::Caller;
+use crate::adapter::errands::{Desk, Job};
 use crate::adapter::handle::Cachewright;
 use crate::adapter::running::Running;
 use crate::engine::{End, Verdict};
@@ -51,11 +52,18 @@ struct Collecting<S, B> {
     parts: Parts,
     body: Pin<Box<B>>,
     taken: Vec<Bytes>,
-    read: (Cachewright, Caller),
+    read: Reader,
+}
+
+/// Who reads a body, and for whom.
+pub(super) struct Reader {
+    pub(super) cache: Cachewright,
+    pub(super) caller: Caller,
+    pub(super) desk: Desk,
 }
 
 impl<S, F, B> ResponseFuture<S, F, B> {
-    pub(super) fn collecting(service: S, request: Request<B>, read: (Cachewright, Caller)) -> Self {
+    pub(super) fn collecting(service: S, request: Request<B>, read: Reader) -> Self {
         let (parts, body) = request.into_parts();
         let request = Some(Collecting {
             service,
@@ -158,7 +166,7 @@ enum Outcome<E> {
 
 impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<B::Error>> {
-        let limit = self.read.0.max_body();
+        let limit = self.read.cache.max_body();
         while !self.body.is_end_stream() {
             let data = match ready!(self.body.as_mut().poll_frame(cx)) {
                 None => break,
@@ -180,12 +188,19 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
     where
         S: Service<Request<RequestBody<B>>> + Clone,
     {
-        let (cache, caller) = &self.read;
+        let Reader {
+            cache,
+            caller,
+            desk,
+        } = &self.read;
         let mut own = None;
         let (body, running) = match outcome {
             Outcome::Whole => {
                 let whole = joined(self.taken);
-                let rewrite = cache.prepare(caller, &whole);
+                let mut rewrite = cache.prepare(caller, &whole);
+                if let Some(errand) = rewrite.errand.take() {
+                    desk.ask(Job::new(errand, caller.clone(), self.parts.clone()));
+                }
                 own = rewrite.body.is_some().then(|| Own {
                     service: self.service.clone(),
                     parts: self.parts.clone(),
