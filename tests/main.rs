@@ -18,6 +18,9 @@ mod clients_rust;
 // What each kind of traffic costs, judged by the simulator.
 #[cfg(feature = "state")]
 mod economics;
+// Prefixes kept for rent, over every adapter.
+#[cfg(all(feature = "proxy", feature = "reqwest-middleware", feature = "server"))]
+mod explicit;
 // Google's dialect.
 mod gemini;
 // Every recorded exchange of every provider, from its request to its price.
@@ -59,6 +62,9 @@ mod replay;
 // The layer over reqwest.
 #[cfg(feature = "reqwest")]
 mod reqwest;
+// What explicit caches are worth.
+#[cfg(feature = "state")]
+mod rent;
 // Responses of the Messages dialect, cut at every border.
 mod responses;
 // The simulated provider over HTTP.

@@ -550,9 +550,10 @@ fn a_row_like_another_says_only_what_differs() {
         .expect("valid");
     let theirs = rows.model("anthropic", "claude-opus-4-7-20260416");
     let mut ours = rows.model("foundry", "claude-opus-4-7-20260416");
-    assert_eq!(ours.limits.min_tokens, 9);
+    assert_eq!((ours.limits.min_tokens, ours.storage_min), (9, 9));
     assert_eq!(&*ours.source, "contract");
     ours.limits.min_tokens = theirs.limits.min_tokens;
+    ours.storage_min = theirs.storage_min;
     ours.limits.collapse_runs = theirs.limits.collapse_runs;
     ours.source.clone_from(&theirs.source);
     ours.as_of.clone_from(&theirs.as_of);

@@ -1,10 +1,11 @@
 //! What a request's head alone decides: whether its body is read, and for whom.
 
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 
 use crate::engine::{Framing, Meta};
 use crate::model::Skip;
+use crate::provider::Storage;
 
 /// Names the tenant of a request by a header, removed before the request is sent.
 pub(crate) const TENANT: HeaderName = HeaderName::from_static("x-cachewright-tenant");
@@ -18,6 +19,7 @@ pub(crate) struct Head<'a> {
     pub(crate) method: &'a Method,
     pub(crate) host: &'a str,
     pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
     pub(crate) headers: &'a HeaderMap,
     /// The provider row it is for, where somebody says so; otherwise the host tells.
     pub(crate) behind: Option<&'a str>,
@@ -46,6 +48,8 @@ pub(crate) struct Caller {
     pub(crate) model: Box<str>,
     pub(crate) place: Box<str>,
     pub(crate) regional: bool,
+    /// Where its prefix could be kept for rent, if that is wanted.
+    pub(crate) storage: Option<Storage>,
 }
 
 impl Caller {
@@ -59,6 +63,7 @@ impl Caller {
         meta.model = &self.model;
         meta.place = &self.place;
         meta.regional = self.regional;
+        meta.stored_as = self.storage.as_ref().map_or("", |storage| &storage.model);
         meta
     }
 }
@@ -85,11 +90,12 @@ impl Head<'_> {
         }
     }
 
-    /// The secret that names the account, if the head carries one.
+    /// The secret that names the account, if the head carries one: in a header, or in the query.
     pub(crate) fn credential(&self) -> Option<&[u8]> {
         const KEYS: [&str; 4] = ["x-api-key", "api-key", "x-goog-api-key", "authorization"];
         let mut keys = KEYS.iter().filter_map(|name| self.headers.get(*name));
-        keys.next().map(|value| value.as_bytes())
+        let key = keys.next().map(HeaderValue::as_bytes);
+        key.or_else(|| credentials(self.query).next().map(str::as_bytes))
     }
 
     /// The beta headers as one sorted list: order and spacing do not separate caches.
@@ -129,6 +135,12 @@ impl Head<'_> {
     fn may_be_json(&self) -> bool {
         self.declares_json() || !self.headers.contains_key(CONTENT_TYPE)
     }
+}
+
+/// The pairs of a query that carry a credential, as Google's APIs take it.
+pub(crate) fn credentials(query: Option<&str>) -> impl Iterator<Item = &str> {
+    let pairs = query.unwrap_or_default().split('&');
+    pairs.filter(|pair| pair.starts_with("key=") || pair.starts_with("access_token="))
 }
 
 /// Token counting neither reads nor writes the cache (platform.claude.com token-counting, 2026-08).
@@ -182,6 +194,7 @@ mod tests {
             method,
             host: "localhost",
             path,
+            query: None,
             headers: &headers,
             behind: None,
         };
@@ -247,10 +260,12 @@ mod tests {
             method: &Method::POST,
             host: "",
             path: "",
+            query: Some("alt=sse&key=k-1"),
             headers: &headers,
             behind: None,
         };
         assert_eq!(&*head.betas(), "a-1,b-2,c-3");
+        assert_eq!(head.credential(), Some(&b"key=k-1"[..]));
     }
 
     #[test]

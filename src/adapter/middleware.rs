@@ -5,12 +5,13 @@
 
 use std::fmt;
 
-use ::reqwest::{Request, Response};
+use ::reqwest::{Client, Request, Response};
 use http::Extensions;
 use reqwest_middleware::{Middleware, Next, Result};
 
+use super::errands::{Desk, drive};
 use super::handle::Cachewright;
-use super::reqwest::{prepare, watched};
+use super::reqwest::{answer, prepare, watched};
 use super::running::Running;
 use crate::engine::{End, Verdict};
 
@@ -28,6 +29,7 @@ use crate::engine::{End, Verdict};
 #[derive(Clone)]
 pub struct PromptCacheMiddleware {
     cache: Cachewright,
+    desk: Desk,
 }
 
 /// Marks a call that this middleware has seen, for one further inside.
@@ -40,7 +42,18 @@ impl Cachewright {
     pub fn middleware(&self) -> PromptCacheMiddleware {
         PromptCacheMiddleware {
             cache: self.clone(),
+            desk: Desk::default(),
         }
+    }
+}
+
+impl PromptCacheMiddleware {
+    /// Runs errands by `client`, as [`PromptCache::errands`](super::tower::PromptCache::errands) does:
+    /// a middleware has no client of its own beyond a call. It ends when the last client with this
+    /// middleware is gone.
+    pub fn errands(&self, client: Client) -> impl Future<Output = ()> + use<> {
+        let send = move |request| answer(client.clone(), request);
+        drive(self.desk.driven(), self.cache.clone(), send)
     }
 }
 
@@ -70,7 +83,7 @@ impl PromptCacheMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let (running, own) = prepare(&self.cache, &mut request);
+        let (running, own) = prepare((&self.cache, &self.desk), &mut request);
         let result = next.clone().run(request, extensions).await;
         let Some(mut running) = running else {
             return result;

@@ -8,6 +8,8 @@ pub mod clock;
 #[cfg(feature = "cli")]
 pub mod demo;
 #[cfg(feature = "tower")]
+mod errands;
+#[cfg(feature = "tower")]
 pub mod handle;
 #[cfg(feature = "state")]
 pub mod memory;

@@ -9,14 +9,16 @@ use std::fmt;
 use std::future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use ::reqwest::{Body, Client, Error, Request, RequestBuilder, Response, ResponseBuilderExt};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::caller::{Head, ROUTE, TENANT, Verdict, take_label};
+use super::errands::{Answer, Desk, Job, LONGEST, drive};
 use super::handle::Cachewright;
 use super::running::Running;
 use super::tower::{PromptCache, ResponseBody};
@@ -45,6 +47,39 @@ impl PromptCache<Client> {
     }
 }
 
+/// How long an errand may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl<S> PromptCache<S> {
+    /// Runs errands by the wrapped client, such as renting explicit caches where the settings ask for
+    /// that: without it, there are none. To be spawned on a runtime of the caller's.
+    ///
+    /// It ends when the last clone of this client is gone or [`end_errands`](Self::end_errands) is
+    /// called, after it has deleted what the provider still keeps; or at once, when it runs already.
+    ///
+    /// ```
+    /// use cachewright::adapter::handle::Cachewright;
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = Cachewright::builder().with_explicit_caches().build()?;
+    /// let client = cache.wrap(reqwest::Client::new());
+    /// let errands = tokio::spawn(client.errands());
+    /// // … requests …
+    /// drop(client);
+    /// errands.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn errands(&self) -> impl Future<Output = ()> + use<S>
+    where
+        S: Service<Request, Response = Response> + Clone,
+    {
+        let service = self.inner.clone();
+        let send = move |request| answer(service.clone(), request);
+        drive(self.desk.driven(), self.cache.clone(), send)
+    }
+}
+
 impl<S> Service<Request> for PromptCache<S>
 where
     S: Service<Request, Response = Response> + Clone,
@@ -60,7 +95,7 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let (running, own) = match Sending::of(&request).is_repeated() {
             true => (None, None),
-            false => prepare(&self.cache, &mut request),
+            false => prepare((&self.cache, &self.desk), &mut request),
         };
         let own = own.map(|request| (self.inner.clone(), request));
         let sending = Sending::of(&request);
@@ -149,7 +184,7 @@ impl<S, F> fmt::Debug for ResponseFuture<S, F> {
 /// Decides, rewrites, and begins the exchange; gives back the caller's own request where another is
 /// sent in its place.
 pub(super) fn prepare(
-    cache: &Cachewright,
+    (cache, desk): (&Cachewright, &Desk),
     request: &mut Request,
 ) -> (Option<Running>, Option<Request>) {
     let tenant = take_label(request.headers_mut(), &TENANT);
@@ -158,10 +193,12 @@ pub(super) fn prepare(
         method: request.method(),
         host: request.url().host_str().unwrap_or_default(),
         path: request.url().path(),
+        query: request.url().query(),
         headers: request.headers(),
         behind: None,
     };
-    let (caller, verdict) = cache.judge(head, tenant, route);
+    let (mut caller, verdict) = cache.judge(head, tenant, route);
+    desk.admit(&mut caller);
     match verdict {
         Verdict::Forward => return (None, None),
         Verdict::Skip(why) => return (cache.skipped(&caller, why), None),
@@ -174,6 +211,11 @@ pub(super) fn prepare(
         return (cache.skipped(&caller, Skip::TooLarge), None);
     }
     let mut rewrite = cache.prepare(&caller, &body);
+    if let Some(errand) = rewrite.errand.take()
+        && let Some(parts) = head_of(request)
+    {
+        desk.ask(Job::new(errand, caller, parts));
+    }
     let own = rewrite.body.as_ref().and_then(|_| request.try_clone());
     rewrite.fix(request.headers_mut());
     if let Some(body) = rewrite.body.take() {
@@ -181,6 +223,39 @@ pub(super) fn prepare(
         *request.body_mut() = Some(body.into());
     }
     (rewrite.running, own)
+}
+
+/// The head of a request.
+fn head_of(request: &Request) -> Option<http::request::Parts> {
+    let uri = http::Uri::try_from(request.url().as_str()).ok()?;
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    parts.uri = uri;
+    parts.version = request.version();
+    parts.headers = request.headers().clone();
+    Some(parts)
+}
+
+/// Sends an errand and reads what comes of it.
+pub(super) async fn answer<S>(mut service: S, request: http::Request<Bytes>) -> Option<Answer>
+where
+    S: Service<Request, Response = Response>,
+{
+    let mut request = Request::try_from(request).ok()?;
+    *request.timeout_mut() = Some(PATIENCE);
+    future::poll_fn(|cx| service.poll_ready(cx)).await.ok()?;
+    let mut response = service.call(request).await.ok()?;
+    let status = response.status().as_u16();
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST {
+            return None;
+        }
+    }
+    Some(Answer {
+        status,
+        body: body.freeze(),
+    })
 }
 
 /// The body's bytes, shared and not copied; `None` when they are not at hand.

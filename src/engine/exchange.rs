@@ -164,8 +164,14 @@ impl Exchange {
     /// Whether this status may be the answer to something that was added: a bad request, or what
     /// Bedrock says of models without a cache.
     fn refuses(&self, status: u16) -> bool {
-        let changed = self.expected.as_ref().is_some_and(|one| one.changed);
-        changed && !self.record.resent && matches!(status, 400 | 403 | 422)
+        let Some(expected) = &self.expected else {
+            return false;
+        };
+        // What was rented may be gone.
+        let rented = expected.rented.as_ref();
+        let used = rented.is_some_and(|rented| rented.used.is_some());
+        let refused = matches!(status, 400 | 403 | 422) || used && status == 404;
+        expected.changed && !self.record.resent && refused
     }
 
     /// The caller's own body was accepted where ours was not.
@@ -175,9 +181,11 @@ impl Exchange {
         };
         expected.marks.clear();
         let [scope, service] = expected.keys;
-        if expected.rented.is_some_and(|rented| rented.used) {
-            // The rented prefix is gone; nothing else was refused.
-            let forget = &mut |learned: &mut Learned| learned.held = None;
+        if let Some(name) = expected.rented.take().and_then(|rented| rented.used) {
+            // The rented prefix is gone; nothing else was refused. Another may be there already.
+            let forget = &mut |learned: &mut Learned| {
+                learned.held.take_if(|held| held.name == name);
+            };
             self.memory.learn(service, forget);
             return;
         }
@@ -290,7 +298,7 @@ impl Exchange {
                 .map(|mark| (mark.prefix, mark.ttl, mark.tokens))
                 .collect();
         }
-        if let Some(rented) = expected.rented.filter(|rented| !rented.used) {
+        if let Some(rented) = expected.rented.as_ref().filter(|one| one.used.is_none()) {
             let [_, service] = expected.keys;
             let share = to_f64(usage.read.unwrap_or(0)) / to_f64(rented.tokens.max(1));
             self.memory

@@ -13,7 +13,7 @@ mod vault;
 pub use exchange::{End, Exchange, Verdict};
 pub use memory::{Conversation, Forgetful, Memory};
 pub use settings::{Meta, Settings};
-pub use vault::{Errand, ErrandKind, RENT};
+pub use vault::{Errand, ErrandKind, Outcome, RENT};
 
 use std::sync::Arc;
 
@@ -70,17 +70,16 @@ impl Engine {
         prepare::prepare(self, now, meta, body)
     }
 
-    /// Takes in what came of an errand: the name of what is kept and until when, or nothing where it
-    /// failed. Returns the row that books its cost.
+    /// Takes in what came of an errand, and returns the row that books its cost.
     #[must_use]
     pub fn errand_done(
         &self,
         now: Timestamp,
         meta: &Meta<'_>,
         errand: &Errand,
-        held: Option<Held>,
-    ) -> Option<Record> {
-        vault::done(self, now, meta, errand, held)
+        outcome: &Outcome,
+    ) -> Record {
+        vault::done(self, now, meta, errand, outcome)
     }
 
     /// An empty buffer for an adapter that gathers a body of this many bytes, used again where the

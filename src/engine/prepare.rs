@@ -70,7 +70,7 @@ impl<'a> Draft<'a> {
         let provider = provider.ok_or(Skip::UnknownEndpoint)?;
         let endpoint = provider.endpoint(meta.dialect);
         let endpoint = endpoint.ok_or(Skip::UnknownEndpoint)?;
-        let account = account(engine, meta);
+        let account = meta.digest(&engine.settings.keyring);
         let ordered = match (engine.settings.mode, provider.messages_last) {
             (Mode::Place | Mode::Reshape, true) => messages_last(body)?.map(Bytes::from),
             (Mode::Observe, _) | (_, false) => None,
@@ -260,14 +260,21 @@ impl<'a> Draft<'a> {
     }
 
     fn vault(&self, keys: [Digest; 2], outlook: &Outlook) -> Option<Vault<'_>> {
-        if self.endpoint.name != "generate" || self.is_observed(keys) {
+        if self.is_observed(keys) {
             return None;
         }
         let [_, service] = keys;
         let end = self.prompt().end_of(Section::System).checked_sub(1)?;
-        let prefix = (service, outlook.tokens_to(end));
-        let body = &self.turn.remembered;
-        Vault::of(self.engine, body, &self.model, prefix, self.now)
+        let vault = Vault {
+            engine: self.engine,
+            body: &self.turn.remembered,
+            model: &self.model,
+            meta: self.meta,
+            service,
+            tokens: outlook.tokens_to(end),
+            now: self.now,
+        };
+        vault.fits().then_some(vault)
     }
 
     fn place(&self, keys: [Digest; 2], rates: &Rates, outlook: &Outlook) -> (Plan, Vec<Edit>) {
@@ -324,17 +331,6 @@ impl<'a> Draft<'a> {
         marks.sort_by_key(|mark| mark.tokens);
         marks
     }
-}
-
-/// Everything outside the body that separates caches, as one digest.
-fn account(engine: &Engine, meta: &Meta<'_>) -> Digest {
-    engine.settings.keyring.scope(&[
-        meta.provider.as_bytes(),
-        meta.account.as_bytes(),
-        meta.tenant.as_bytes(),
-        meta.betas.as_bytes(),
-        meta.place.as_bytes(),
-    ])
 }
 
 type Recalled = (Reading, Option<Arc<Conversation>>, Digest);

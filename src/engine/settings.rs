@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{CountTokens, Keyring, Markers, Mode, Ttl};
+use crate::model::{CountTokens, Digest, Keyring, Markers, Mode, Ttl};
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -78,6 +78,9 @@ pub struct Meta<'a> {
     pub place: &'a str,
     /// Whether the endpoint is a regional one, which some providers charge more for.
     pub regional: bool,
+    /// The model's full name where its prefixes are kept for rent; empty where they cannot be, or
+    /// where nobody runs errands.
+    pub stored_as: &'a str,
 }
 
 impl<'a> Meta<'a> {
@@ -94,6 +97,18 @@ impl<'a> Meta<'a> {
             model: "",
             place: "",
             regional: false,
+            stored_as: "",
         }
+    }
+
+    /// Everything outside the body that separates caches, as one digest.
+    pub(super) fn digest(&self, keyring: &Keyring) -> Digest {
+        keyring.scope(&[
+            self.provider.as_bytes(),
+            self.account.as_bytes(),
+            self.tenant.as_bytes(),
+            self.betas.as_bytes(),
+            self.place.as_bytes(),
+        ])
     }
 }

@@ -2,8 +2,12 @@
 //!
 //! Opt-in, since it asks things of the provider that no call of the user's asked for. What is kept
 //! is a service's tools and system prompt. Whether that pays is a matter of pace: with `n` requests
-//! expected while it is rented, of which a share `h` would have been read from the provider's own
-//! cache anyway, renting wins where `n · (1 − h) · (1 − r) > 1 + storage · time ÷ input`.
+//! expected while it is rented, each of which would have had a share `h` of it from the provider's
+//! own cache anyway, renting wins where `n · (1 − h) · (1 − r) > 1 + storage · time ÷ input`, and
+//! what is rented is kept where `n · (1 − h) · (1 − r) > storage · time ÷ input`.
+//!
+//! `n` counts the requests of the last rent, faded, and not the one that asks: a prompt that comes
+//! once is never rented, and what is rented has been paid for in vain about once before.
 
 use std::time::Duration;
 
@@ -11,19 +15,27 @@ use bytes::Bytes;
 
 use super::{Engine, Meta};
 use crate::ledger::Record;
-use crate::ledger::history::{Held, Learned};
-use crate::model::{Digest, Member, Money, Plan, Prompt, Section, Timestamp, Usage};
+use crate::ledger::history::{Held, Learned, RENT_SECS};
+use crate::model::{Digest, Member, Money, Plan, PriceTier, Section, Timestamp, Usage};
 use crate::provider::Model;
 use crate::wire::{Edit, Remembered, member_value, remove_members};
 
-/// How long an explicit cache is rented at a time; it is extended while that pays.
-pub const RENT: Duration = Duration::from_secs(600);
+/// How long an explicit cache is rented at a time; it is extended while that pays. Vertex AI takes
+/// no less than a minute (docs.cloud.google.com context-cache, 2026-09).
+pub const RENT: Duration = Duration::from_secs(RENT_SECS as u64);
 
 /// An entry that ends sooner than this is not used any more: the request must arrive before.
 const MARGIN: Duration = Duration::from_secs(15);
 
-/// While an errand is out, no other is sent for the same prefix.
+/// While an errand may be out, no other is sent for the same prefix.
+const OUT: Duration = Duration::from_secs(180);
+
+/// After an errand that failed, none is sent for twice this time; after two, for twice that, and so
+/// on.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often the patience is doubled, at most: to an hour. A refusal takes it there at once.
+const DOUBLINGS: u32 = 6;
 
 /// Members that move into the cache.
 const KEPT: [&str; 3] = ["systemInstruction", "system_instruction", "tools"];
@@ -37,16 +49,19 @@ const EXCLUDED: [&str; 4] = [
 ];
 
 /// Something to be asked of the provider beside the user's calls.
-#[derive(Clone, Debug)]
+///
+/// Its body holds prompt text, so that it is not shown.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Errand {
     /// What is asked.
     pub kind: ErrandKind,
-    /// The body, whose model is still to be named by whoever knows the path.
+    /// The body; empty where a name says all.
     pub body: Bytes,
     key: Digest,
     tokens: u64,
-    rent: Option<Money>,
+    /// Until when it is rented and paid for already.
+    paid_until: Option<Timestamp>,
     model: Box<str>,
 }
 
@@ -58,15 +73,74 @@ pub enum ErrandKind {
     Create,
     /// Keep the one of this name for longer.
     Extend(Box<str>),
+    /// Keep the one of this name no longer.
+    Delete(Box<str>),
+}
+
+/// What came of an errand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "an adapter must tell one of these")]
+pub enum Outcome {
+    /// It is kept for one [`RENT`] from when that was asked.
+    Kept {
+        /// Under this name.
+        name: Box<str>,
+        /// Its tokens, if the provider says.
+        tokens: Option<u64>,
+        /// When that was asked.
+        asked: Timestamp,
+    },
+    /// It is kept no longer.
+    Deleted,
+    /// The provider does not want to, and will not soon.
+    Refused {
+        /// The status of its answer.
+        status: u16,
+    },
+    /// There was no answer, or none that says anything.
+    Failed {
+        /// The status of the answer; zero when there was none.
+        status: u16,
+    },
+}
+
+impl Errand {
+    /// The errand that ends what this one has brought about: what is held, with so many tokens if the
+    /// provider said so.
+    #[must_use]
+    pub fn undone(&self, held: &Held, tokens: Option<u64>) -> Self {
+        Self {
+            tokens: tokens.unwrap_or(self.tokens),
+            kind: ErrandKind::Delete(held.name.clone()),
+            body: Bytes::new(),
+            paid_until: Some(held.until),
+            ..self.clone()
+        }
+    }
+
+    /// Tells prefixes apart.
+    #[must_use]
+    pub const fn key(&self) -> Digest {
+        self.key
+    }
+}
+
+impl std::fmt::Debug for Errand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Errand")
+            .field("kind", &self.kind)
+            .field("tokens", &self.tokens)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A prefix that could be rented.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rented {
     /// Its tokens, estimated.
     pub(super) tokens: u64,
-    /// Whether it is rented and this request uses that.
-    pub(super) used: bool,
+    /// The name under which it is rented, if it is and this request uses that.
+    pub(super) used: Option<Box<str>>,
 }
 
 /// One request as far as explicit caches go.
@@ -74,6 +148,7 @@ pub(super) struct Vault<'a> {
     pub(super) engine: &'a Engine,
     pub(super) body: &'a Remembered,
     pub(super) model: &'a Model,
+    pub(super) meta: &'a Meta<'a>,
     /// Digest of everything with the same tools and system prompt.
     pub(super) service: Digest,
     /// Estimated tokens of tools and system prompt.
@@ -81,47 +156,29 @@ pub(super) struct Vault<'a> {
     pub(super) now: Timestamp,
 }
 
-impl<'a> Vault<'a> {
-    /// What the engine knows of the prefix of this request, where it could be kept at all.
-    pub(super) fn of(
-        engine: &'a Engine,
-        body: &'a Remembered,
-        model: &'a Model,
-        (service, tokens): (Digest, u64),
-        now: Timestamp,
-    ) -> Option<Self> {
-        let vault = Self {
-            engine,
-            body,
-            model,
-            service,
-            tokens,
-            now,
-        };
-        let fits = engine.settings.explicit_caches
-            && vault.prompt().end_of(Section::System) > 0
-            && tokens >= model.limits.min_tokens
+impl Vault<'_> {
+    /// Whether the prefix of this request could be kept at all.
+    pub(super) fn fits(&self) -> bool {
+        self.engine.settings.explicit_caches
+            && !self.meta.stored_as.is_empty()
+            && self.body.prompt.end_of(Section::System) > 0
+            && self.tokens >= self.model.storage_min
             && EXCLUDED
                 .iter()
-                .all(|name| member_value(body, name).is_none());
-        fits.then_some(vault)
+                .all(|name| member_value(self.body, name).is_none())
     }
 
-    fn prompt(&self) -> &Prompt {
-        &self.body.prompt
-    }
-
-    /// Uses the prefix if it is kept, and says whether it is.
+    /// Uses the prefix if it is kept, and says under which name.
     pub(super) fn open(&self, plan: &mut Plan, edits: &mut Vec<Edit>) -> Rented {
         let held = self.held();
         if let Some(name) = &held {
-            edits.extend(self.edits());
+            edits.extend(remove_members(self.body, &KEPT));
             let member = Member::new("cachedContent", format!("\"{name}\""));
             plan.members.push(member);
         }
         Rented {
             tokens: self.tokens,
-            used: held.is_some(),
+            used: held,
         }
     }
 
@@ -134,19 +191,14 @@ impl<'a> Vault<'a> {
         Some(held.name)
     }
 
-    /// Edits that say the name instead of the prefix.
-    fn edits(&self) -> Vec<Edit> {
-        remove_members(self.body, &KEPT)
-    }
-
     /// What is worth asking of the provider now. Books the request's visit.
     pub(super) fn errand(&self) -> Option<Errand> {
         let mut errand = None;
         self.engine.memory.learn(self.service, &mut |learned| {
-            learned.pace.observe(self.now);
             errand = self.worth(learned);
+            learned.visits.observe(self.now);
             if errand.is_some() {
-                learned.errand_until = Some(self.now.plus(PATIENCE));
+                learned.errand_until = Some(self.now.plus(OUT));
             }
         });
         errand
@@ -156,15 +208,10 @@ impl<'a> Vault<'a> {
         if learned.errand_until.is_some_and(|until| self.now < until) {
             return None;
         }
-        let prices = self.model.prices.as_ref()?;
-        let tier = prices.tier(self.tokens);
-        let storage = self.model.storage_hour?;
-        let rent = share(storage.times(self.tokens), RENT.as_secs(), 3600);
-        let gain = gained(
-            learned,
-            (tier.input - tier.read).times(self.tokens),
-            self.now,
-        );
+        let (tier, storage) = prices(self.model, self.meta, self.tokens)?;
+        let rent = rent(storage, self.tokens, RENT);
+        let each = (tier.input - tier.read).times(self.tokens);
+        let gain = gained(learned, each, self.now);
         let held = learned.held.as_ref().filter(|held| held.until > self.now);
         let kind = match held {
             None if gain > tier.input.times(self.tokens) + rent => ErrandKind::Create,
@@ -174,19 +221,21 @@ impl<'a> Vault<'a> {
             _ => return None,
         };
         Some(Errand {
-            body: self.letter(&kind)?,
+            body: self.letter(&kind),
+            paid_until: held.map(|held| held.until),
             kind,
             key: self.service,
             tokens: self.tokens,
-            rent: Some(rent),
             model: self.model.name.clone(),
         })
     }
 
-    /// The body of an errand, in the caller's own bytes; the model's name is left to be added.
-    fn letter(&self, kind: &ErrandKind) -> Option<Bytes> {
+    /// The body of an errand, in the caller's own bytes.
+    fn letter(&self, kind: &ErrandKind) -> Bytes {
         let mut out = format!("{{\"ttl\":\"{}s\"", RENT.as_secs()).into_bytes();
         if *kind == ErrandKind::Create {
+            let model = self.meta.stored_as;
+            out.extend_from_slice(format!(",\"model\":\"{model}\"").as_bytes());
             for name in KEPT {
                 if let Some(value) = member_value(self.body, name) {
                     out.extend_from_slice(format!(",\"{name}\":").as_bytes());
@@ -195,8 +244,28 @@ impl<'a> Vault<'a> {
             }
         }
         out.push(b'}');
-        Some(out.into())
+        out.into()
     }
+}
+
+/// What tokens of a prefix of this length cost at this endpoint, and what they cost per hour.
+fn prices(model: &Model, meta: &Meta<'_>, tokens: u64) -> Option<(PriceTier, Money)> {
+    let percent = if meta.regional {
+        model.regional_percent
+    } else {
+        0
+    };
+    let prices = model.prices?.dearer_by(percent);
+    let storage = model.storage_hour?.as_pico();
+    let storage = storage.saturating_mul(100 + i128::from(percent)) / 100;
+    Some((*prices.tier(tokens), Money::from_pico(storage)))
+}
+
+/// What keeping so many tokens for so long costs.
+fn rent(storage_hour: Money, tokens: u64, time: Duration) -> Money {
+    let micros = i128::try_from(time.as_micros()).unwrap_or(i128::MAX);
+    let hour = storage_hour.times(tokens).as_pico();
+    Money::from_pico(hour.saturating_mul(micros) / 3_600_000_000)
 }
 
 /// What the requests of one rent are expected to save: those that the provider would not have
@@ -207,60 +276,95 @@ impl<'a> Vault<'a> {
     reason = "an expectation decides what is tried, never what is booked; `as` saturates"
 )]
 fn gained(learned: &Learned, each: Money, now: Timestamp) -> Money {
-    let requests = learned.pace.per_minute(now) * RENT.as_secs_f64() / 60.0;
+    let requests = learned.visits.expected(now);
     let parts = (requests * (1.0 - learned.implicit.share()) * 1000.0) as i128;
     Money::from_pico(each.as_pico().saturating_mul(parts) / 1000)
 }
 
-fn share(whole: Money, part: u64, of: u64) -> Money {
-    Money::from_pico(whole.as_pico().saturating_mul(part.into()) / i128::from(of))
-}
-
 /// Writes down what came of an errand, and what it cost: the prefix once as plain input where it
-/// was created, and its rent.
+/// was created, the time that was added to its rent, and less than nothing where time that was paid
+/// for is given back.
 pub(super) fn done(
     engine: &Engine,
     now: Timestamp,
     meta: &Meta<'_>,
     errand: &Errand,
-    held: Option<Held>,
-) -> Option<Record> {
-    // The name goes into bodies as it is.
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
-    let held = held.filter(|held| held.name.bytes().all(plain));
-    engine.memory.learn(errand.key, &mut |learned| {
-        if let Some(held) = &held {
-            learned.held = Some(held.clone());
-            learned.errand_until = None;
-        }
-    });
-    held?;
-    let model = engine.catalog.model(meta.provider, &errand.model);
-    let tier = model.prices.map(|prices| *prices.tier(errand.tokens));
-    let created = match errand.kind {
-        ErrandKind::Create => errand.tokens,
-        ErrandKind::Extend(_) => 0,
+    outcome: &Outcome,
+) -> Record {
+    let tokens = match outcome {
+        Outcome::Kept { tokens, .. } => tokens.unwrap_or(errand.tokens),
+        Outcome::Deleted | Outcome::Refused { .. } | Outcome::Failed { .. } => errand.tokens,
     };
-    let usage = Usage {
-        plain: Some(created),
+    let model = engine.catalog.model(meta.provider, &errand.model);
+    let prices = prices(&model, meta, tokens);
+    let rented = |time| prices.map(|(_, storage)| rent(storage, tokens, time));
+    let paid = errand.paid_until.unwrap_or(now);
+    let plain = Usage {
+        plain: Some(tokens),
         ..Usage::default()
     };
-    let cost = tier.zip(errand.rent);
-    let cost = cost.map(|(tier, rent)| tier.input.times(created) + rent);
-    Some(Record {
+    let (status, usage, cost) = match (&errand.kind, outcome) {
+        (ErrandKind::Create, Outcome::Kept { .. }) => {
+            let cost = prices.map(|(tier, _)| tier.input.times(tokens));
+            let cost = cost.zip(rented(RENT)).map(|(input, rent)| input + rent);
+            (200, Some(plain), cost)
+        }
+        (_, Outcome::Kept { asked, .. }) => {
+            let added = asked.plus(RENT).since(paid.max(*asked));
+            (200, None, rented(added))
+        }
+        (_, Outcome::Deleted) => {
+            let back = rented(paid.since(now));
+            (200, None, back.map(|back| Money::ZERO - back))
+        }
+        (_, Outcome::Refused { status } | Outcome::Failed { status }) => (*status, None, None),
+    };
+    engine.memory.learn(errand.key, &mut |learned| {
+        remember(learned, now, &errand.kind, outcome);
+    });
+    Record {
         at: now,
         provider: meta.provider.into(),
         route: meta.route.into(),
         tenant: meta.tenant.into(),
         model: errand.model.clone(),
         model_known: model.limits.known,
-        status: 200,
-        complete: true,
-        usage: Some(usage),
+        status,
+        complete: status != 0,
+        usage,
         cost,
         // Nobody would have asked for it.
         cost_without_caching: cost.map(|_| Money::ZERO),
         errand: true,
         ..Record::default()
-    })
+    }
+}
+
+fn remember(learned: &mut Learned, now: Timestamp, kind: &ErrandKind, outcome: &Outcome) {
+    learned.errands_failed = match (kind, outcome) {
+        (_, Outcome::Kept { name, asked, .. }) if is_plain(name) => {
+            learned.held = Some(Held::new(name.clone(), asked.plus(RENT)));
+            0
+        }
+        (_, Outcome::Deleted) => {
+            learned.held = None;
+            0
+        }
+        // It is gone; the next request may ask for a new one.
+        (ErrandKind::Extend(_), Outcome::Refused { .. }) => {
+            learned.held = None;
+            0
+        }
+        (_, Outcome::Refused { .. } | Outcome::Kept { .. }) => DOUBLINGS,
+        (_, Outcome::Failed { .. }) => (learned.errands_failed + 1).min(DOUBLINGS),
+    };
+    let patience = PATIENCE * 2_u32.saturating_pow(learned.errands_failed);
+    let failed = learned.errands_failed > 0;
+    learned.errand_until = failed.then(|| now.plus(patience));
+}
+
+/// Whether a name can go into bodies and paths as it is.
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
+    !name.is_empty() && name.bytes().all(plain)
 }

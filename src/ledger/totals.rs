@@ -37,7 +37,7 @@ impl Group {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
-    /// Exchanges.
+    /// Exchanges; errands are counted apart.
     pub exchanges: u64,
     /// Exchanges whose usage was not reported.
     pub unreported: u64,
@@ -53,6 +53,10 @@ pub struct Totals {
     pub cost_without_caching: Money,
     /// Premiums paid for writes that nobody read before they expired.
     pub waste: Money,
+    /// Errands on the user's behalf, such as renting an explicit cache.
+    pub errands: u64,
+    /// What they cost, which is part of `cost`.
+    pub errands_cost: Money,
     /// Input tokens by which the estimates were off, in either direction.
     pub misestimated: u64,
 }
@@ -89,12 +93,42 @@ impl Totals {
     }
 
     pub(super) fn add(&mut self, record: &Record) {
+        if record.errand {
+            self.add_errand(record);
+            return;
+        }
         self.exchanges += 1;
         self.skipped += u64::from(record.skip.is_some());
         let Some(usage) = &record.usage else {
             self.unreported += 1;
             return;
         };
+        self.add_usage(usage);
+        if let (Some(input), None) = (usage.input(), record.skip) {
+            self.misestimated += input.abs_diff(record.estimated_input);
+        }
+        match (record.cost, record.cost_without_caching) {
+            (Some(cost), Some(without)) => {
+                self.cost += cost;
+                self.cost_without_caching += without;
+            }
+            _ => self.unpriced += 1,
+        }
+    }
+
+    /// Nobody waited for it, so that it counts for tokens and money only.
+    fn add_errand(&mut self, record: &Record) {
+        self.errands += 1;
+        if let Some(usage) = &record.usage {
+            self.add_usage(usage);
+        }
+        if let Some(cost) = record.cost {
+            self.errands_cost += cost;
+            self.cost += cost;
+        }
+    }
+
+    fn add_usage(&mut self, usage: &Usage) {
         let sum = &mut self.usage;
         for (total, one) in [
             (&mut sum.plain, usage.plain),
@@ -107,16 +141,6 @@ impl Totals {
             if let Some(tokens) = one {
                 *total = Some(total.unwrap_or(0).saturating_add(tokens));
             }
-        }
-        if let (Some(input), None) = (usage.input(), record.skip) {
-            self.misestimated += input.abs_diff(record.estimated_input);
-        }
-        match (record.cost, record.cost_without_caching) {
-            (Some(cost), Some(without)) => {
-                self.cost += cost;
-                self.cost_without_caching += without;
-            }
-            _ => self.unpriced += 1,
         }
     }
 }

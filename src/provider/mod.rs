@@ -9,11 +9,13 @@ mod ids;
 mod models;
 mod paths;
 mod rows;
+mod storage;
 
 use crate::model::{Limits, Money, Prices, Regime, Ttl};
 use crate::wire::{Dialect, MarkerStyle};
 
 pub use catalog::Catalog;
+pub use storage::Storage;
 
 /// The prior for a model of which nothing is known: about 2.7 bytes per token (recorded traffic
 /// of Claude models up to 2026-03 on code, 2.6 to 2.75).
@@ -74,6 +76,9 @@ pub struct Endpoint {
     pub paths: Vec<Box<str>>,
     /// What steers equal prefixes to one machine, if anything does.
     pub affinity: Option<Affinity>,
+    /// Paths below which prefixes can be kept for rent, such as `/v1beta/cachedContents`; empty where
+    /// they cannot.
+    pub storage: Vec<Box<str>>,
 }
 
 /// Where a provider's usage counts tokens that were read from the cache or written to it.
@@ -145,6 +150,8 @@ pub struct Model {
     pub prices: Option<Prices>,
     /// What keeping a token in a cache of the caller's own making costs per hour, if it costs.
     pub storage_hour: Option<Money>,
+    /// The fewest tokens that are kept for a fee, which may differ from what is cached without one.
+    pub storage_min: u64,
     /// Bytes of prompt per thousand tokens: the prior of the estimator, and the simulator's ruler.
     pub bytes_per_ktok: u32,
     /// Cached counts are multiples of this many tokens.
@@ -259,6 +266,7 @@ impl Model {
             limits: Limits::CONSERVATIVE,
             prices: None,
             storage_hour: None,
+            storage_min: Limits::CONSERVATIVE.min_tokens,
             bytes_per_ktok: DEFAULT_BYTES_PER_KTOK,
             granularity: 1,
             residual: (3, 1),

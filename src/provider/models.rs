@@ -6,7 +6,7 @@ use super::{Model, Provider, ids};
 use crate::error::Error;
 use crate::model::{Limits, PriceTier, Prices, Regime, Ttl};
 
-pub(super) const KEYS: [&str; 31] = [
+pub(super) const KEYS: [&str; 32] = [
     "provider",
     "name",
     "aliases",
@@ -20,6 +20,7 @@ pub(super) const KEYS: [&str; 31] = [
     "output",
     "short",
     "storage_hour",
+    "storage_min",
     "unpriced",
     "regime",
     "granularity",
@@ -92,11 +93,17 @@ pub(super) fn read(
         true => Some(fields.price("storage_hour")?),
         false => base.storage_hour,
     };
+    // What a row says of the minimum holds for both, unless it says more.
+    let storage_min = match fields.has("min_tokens") {
+        true => limits.min_tokens,
+        false => base.storage_min,
+    };
     let model = Model {
         name: name.into(),
         limits,
         prices: prices(fields, owner, &limits, base.prices)?,
         storage_hour,
+        storage_min: fields.number("storage_min", storage_min)?,
         granularity: fields.number("granularity", base.granularity)?.max(1),
         bytes_per_ktok: bytes_per_ktok(fields, base.bytes_per_ktok)?,
         residual: (residual_text, residual_result),

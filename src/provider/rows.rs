@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::model::{Limits, Ttl};
 use crate::wire::{self, MarkerStyle};
 
-const PROVIDER: [&str; 20] = [
+const PROVIDER: [&str; 21] = [
     "name",
     "dialect",
     "marker",
@@ -25,13 +25,14 @@ const PROVIDER: [&str; 20] = [
     "known_models_only",
     "messages_last",
     "affinity",
+    "storage",
     "models_from",
     "regional_percent",
     "source",
     "as_of",
     "note",
 ];
-const ENDPOINT: [&str; 4] = ["dialect", "marker", "paths", "affinity"];
+const ENDPOINT: [&str; 5] = ["dialect", "marker", "paths", "affinity", "storage"];
 const AFFINITY: [&str; 5] = ["field", "header", "per", "per_minute", "automatic_only"];
 /// Adds the rows of one file; a row of the same name replaces the earlier one.
 pub(super) fn add(
@@ -135,6 +136,7 @@ fn endpoint(fields: &Fields<'_>) -> Result<Endpoint, Error> {
         marker,
         paths: fields.texts("paths")?,
         affinity: affinity(fields)?,
+        storage: fields.texts("storage")?,
     })
 }
 

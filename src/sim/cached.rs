@@ -46,6 +46,8 @@ pub struct CachedContent {
 struct Owned {
     owner: u128,
     content: CachedContent,
+    /// Hash of what is in it.
+    prefix: u128,
 }
 
 /// All explicit caches of one provider, by name.
@@ -58,6 +60,11 @@ pub(super) struct Caches {
 impl Caches {
     pub(super) fn len(&self) -> usize {
         self.caches.len()
+    }
+
+    /// Hash of what is in a cache, for the prompts that go on with it.
+    pub(super) fn prefix(&self, name: &str) -> Option<u128> {
+        Some(self.caches.get(plain(name))?.prefix)
     }
 
     fn open(&self, (workspace, at): (&str, Timestamp), name: &str) -> Result<&Owned, Rejection> {
@@ -104,7 +111,7 @@ impl Sim {
         at: Timestamp,
         body: &[u8],
     ) -> Result<CachedContent, Rejection> {
-        let content = self.draft_cache(at, body).map_err(argument)?;
+        let (content, prefix) = self.draft_cache(at, body).map_err(argument)?;
         self.caches.made += 1;
         let owner = scope(workspace, "");
         let number = xxhash_rust::xxh3::xxh3_128(&self.caches.made.to_le_bytes()) ^ owner;
@@ -116,6 +123,7 @@ impl Sim {
         let owned = Owned {
             owner,
             content: content.clone(),
+            prefix,
         };
         self.caches.caches.insert(name, owned);
         Ok(content)
@@ -172,10 +180,11 @@ impl Sim {
         Ok(())
     }
 
-    fn draft_cache(&self, at: Timestamp, body: &[u8]) -> Result<CachedContent, Rejection> {
+    fn draft_cache(&self, at: Timestamp, body: &[u8]) -> Result<(CachedContent, u128), Rejection> {
         let body = Body {
             catalog: &self.catalog,
             provider: &self.provider,
+            caches: &self.caches,
             fields: fields(body)?,
         };
         let model = string(&body.fields, "model")?;
@@ -186,7 +195,8 @@ impl Sim {
             model: &model,
             ..Ask::new("generate", b"")
         };
-        let tokens = generate::request(&body, &ask)?.input_tokens();
+        let request = generate::request(&body, &ask)?;
+        let tokens = request.input_tokens();
         if tokens < MIN_TOKENS {
             return Err(Rejection::invalid(format!(
                 "Cached content is too small. total_token_count={tokens}, \
@@ -194,14 +204,16 @@ impl Sim {
             )));
         }
         let expires = end(&body.fields, at)?.unwrap_or_else(|| at.plus(LIFE));
-        Ok(CachedContent {
+        let prefix = request.prefixes().last().unwrap_or_default();
+        let content = CachedContent {
             name: "".into(),
             model: model.into(),
             tokens,
             created: at,
             updated: at,
             expires,
-        })
+        };
+        Ok((content, prefix))
     }
 }
 

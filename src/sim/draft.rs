@@ -78,6 +78,11 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Goes on behind what was kept before.
+    pub(super) fn go_on_behind(&mut self, prefix: u128) {
+        self.chain = prefix;
+    }
+
     pub(super) fn regime(&self) -> Regime {
         self.model.limits.regime
     }

@@ -29,6 +29,10 @@ pub(super) fn request(body: &Body<'_>, ask: &Ask<'_>) -> Result<Request, Rejecti
     if either(fields, b"cachedContent", b"cached_content").is_some() {
         let name = super::read::string(fields, "cachedContent")?;
         let name = name.or(super::read::string(fields, "cached_content")?);
+        // What the model reads is the same with and without a cache.
+        if let Some(prefix) = name.as_deref().and_then(|name| body.caches.prefix(name)) {
+            draft.go_on_behind(prefix);
+        }
         draft.table.facts.cached = name.map(Into::into);
         if system.is_some() || tools.is_some() || tool_config.is_some() {
             return Err(Rejection::invalid(

@@ -93,6 +93,7 @@ impl std::fmt::Debug for Ask<'_> {
 struct Body<'a> {
     catalog: &'a Catalog,
     provider: &'a str,
+    caches: &'a Caches,
     fields: Vec<Member<'a>>,
 }
 
@@ -275,6 +276,7 @@ impl Sim {
         let body = Body {
             catalog: &self.catalog,
             provider: &self.provider,
+            caches: &self.caches,
             fields: scan::members(ask.body).ok_or_else(Rejection::not_json)?,
         };
         match spelled {

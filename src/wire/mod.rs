@@ -33,7 +33,7 @@ pub use chat::Chat;
 pub use converse::Converse;
 pub use earlier::{Reading, Recall, Remembered};
 pub use edit::{Edit, splice, splice_into, spliced_len};
-pub use generate::Generate;
+pub use generate::{Generate, Stored};
 pub use members::{add_members, member_value, messages_last, ordered_markers, remove_members};
 pub use messages::Messages;
 pub use responses::Responses;

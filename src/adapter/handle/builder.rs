@@ -148,6 +148,16 @@ impl Builder {
         self
     }
 
+    /// Has prefixes kept for rent by providers that sell that, where it pays; somebody must run the
+    /// errands, as in [`PromptCache::http_errands`](crate::adapter::tower::PromptCache::http_errands);
+    /// the proxy does so by itself. Off by default: it asks things of the
+    /// provider that no call asked for.
+    #[must_use]
+    pub const fn with_explicit_caches(mut self) -> Self {
+        self.settings.explicit_caches = true;
+        self
+    }
+
     /// Called once per finished exchange, on the task that finished it: keep it short.
     #[must_use]
     pub fn on_record(mut self, callback: impl Fn(&Record) + Send + Sync + 'static) -> Self {
@@ -156,7 +166,7 @@ impl Builder {
     }
 
     /// Settings from a TOML text: `mode`, `markers`, `ttl`, `rules`, `reshaped_from_first_turn`,
-    /// `max_body`, `stream_usage`, `day_retention`, `tenant`, `route`, `assume`.
+    /// `max_body`, `stream_usage`, `day_retention`, `explicit_caches`, `tenant`, `route`, `assume`.
     /// `file` is the name that errors carry.
     ///
     /// # Errors
@@ -276,12 +286,12 @@ mod tests {
 
     #[test]
     fn a_configuration_text_sets_what_it_names() {
-        let text =
-            "mode = \"observe\"\nmarkers = \"replace\"\nmax_body = 5\nttl = \"1h\"\ntenant = \"t\"";
+        let text = "mode = \"observe\"\nmarkers = \"replace\"\nmax_body = 5\nttl = \"1h\"\ntenant = \"t\"\nexplicit_caches = true";
         let builder = Builder::new().route("r").config("a.toml", text).unwrap();
         assert_eq!(builder.settings.mode, Mode::Observe);
         assert_eq!(builder.settings.markers, Markers::Replace);
         assert_eq!(builder.settings.max_body, 5);
+        assert!(builder.settings.explicit_caches && !Builder::new().settings.explicit_caches);
         assert_eq!(builder.settings.ttl, Some(Ttl::OneHour));
         assert_eq!((&*builder.tenant, &*builder.route), ("t", "r"));
     }

@@ -20,6 +20,7 @@ pub(super) struct Config {
     max_body: Option<usize>,
     stream_usage: Option<bool>,
     day_retention: Option<bool>,
+    explicit_caches: Option<bool>,
     pub(super) tenant: Option<Box<str>>,
     pub(super) route: Option<Box<str>>,
     pub(super) assume: Option<Box<str>>,
@@ -49,6 +50,7 @@ impl Config {
             max_body,
             stream_usage,
             day_retention,
+            explicit_caches,
             tenant: _,
             route: _,
             assume: _,
@@ -62,6 +64,7 @@ impl Config {
         settings.max_body = max_body.unwrap_or(settings.max_body);
         settings.stream_usage = stream_usage.unwrap_or(settings.stream_usage);
         settings.day_retention = day_retention.unwrap_or(settings.day_retention);
+        settings.explicit_caches = explicit_caches.unwrap_or(settings.explicit_caches);
         if let Some(rules) = rules {
             settings.rules = rules.iter().map(|name| name.0).collect();
         }

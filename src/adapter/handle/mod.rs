@@ -20,7 +20,7 @@ use super::caller::{Caller, Head, Verdict};
 use super::clock::Clock;
 use super::running::{Running, shielded};
 use super::tower::{PromptCache, PromptCacheLayer};
-use crate::engine::Engine;
+use crate::engine::{Engine, Errand};
 use crate::ledger::{Group, Record, Totals};
 use crate::model::{Skip, Timestamp};
 use crate::provider::Found;
@@ -188,6 +188,9 @@ impl Cachewright {
             ..Caller::default()
         };
         if let Some(found) = found {
+            if self.shared.engine.settings().explicit_caches {
+                caller.storage = found.endpoint.storage(head.path);
+            }
             caller.provider = found.provider.name.clone();
             caller.dialect = found.endpoint.name;
             caller.model = found.model.unwrap_or_default().into();
@@ -205,6 +208,7 @@ impl Cachewright {
         prepared.map_or_else(Rewrite::default, |prepared| Rewrite {
             body: prepared.body,
             headers: prepared.headers,
+            errand: prepared.errand,
             running: Some(Running::new(self.clone(), prepared.exchange)),
         })
     }
@@ -248,6 +252,8 @@ pub(crate) struct Rewrite {
     pub(crate) body: Option<Bytes>,
     /// Headers to add.
     pub(crate) headers: Vec<(Box<str>, Box<str>)>,
+    /// What is to be asked of the provider beside it.
+    pub(crate) errand: Option<Errand>,
     /// The exchange.
     pub(crate) running: Option<Running>,
 }

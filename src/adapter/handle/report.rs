@@ -73,6 +73,8 @@ impl fmt::Display for Report {
         let Totals {
             unreported,
             skipped,
+            errands,
+            errands_cost,
             ..
         } = self.total;
         if unreported + skipped > 0 {
@@ -80,6 +82,9 @@ impl fmt::Display for Report {
                 f,
                 "{unreported} without reported usage, {skipped} passed on untouched"
             )?;
+        }
+        if errands > 0 {
+            writeln!(f, "{errands} errands for explicit caches: {errands_cost}")?;
         }
         Ok(())
     }
@@ -114,6 +119,8 @@ mod tests {
             exchanges: 3,
             usage: Usage::reported(10, 90, 0, 0, 5),
             cost: Money::from_pico(1_500_000_000_000),
+            errands: 2,
+            errands_cost: Money::from_pico(100_000_000_000),
             cost_without_caching: Money::from_pico(4_000_000_000_000),
             ..Totals::default()
         };
@@ -123,6 +130,7 @@ mod tests {
 model            requests  hit rate   cost  without caching  saved   wasted
 claude-opus-4.5         3    90.0 %  $1.50            $4.00  $2.50  $0.0000
 total                   3    90.0 %  $1.50            $4.00  $2.50  $0.0000
+2 errands for explicit caches: $0.1000
 ";
         assert_eq!(text, expected);
     }

@@ -78,6 +78,7 @@ fn readdress(
         method: &parts.method,
         host: parts.uri.host().unwrap_or_default(),
         path: parts.uri.path(),
+        query: parts.uri.query(),
         headers: &parts.headers,
         behind: upstream.provider.as_deref(),
     };

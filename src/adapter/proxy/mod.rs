@@ -12,7 +12,8 @@
 //! Prompts are treated by the same layer as in process ([`tower`](super::tower)). Everything else
 //! streams through: methods, paths, headers and bodies as they come, without what belongs to one
 //! connection (RFC 9110 section 7.6.1). `accept-encoding` is removed from requests with a prompt,
-//! since usage cannot be read from a compressed response. Websockets are refused with 501.
+//! since usage cannot be read from a compressed response. Websockets are refused with 501. Where the
+//! settings ask for explicit caches, the proxy runs their errands, and deletes at its end what is kept.
 //!
 //! Keys travel in clear between the client and the proxy: that is why it listens on the loopback
 //! unless a `client_token` guards it, and then it belongs into a trusted network or behind TLS.
@@ -161,10 +162,14 @@ impl Proxy {
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (stop, stopped) = oneshot::channel();
+        let client = &self.gate.client;
+        let rents = client.cache().engine().settings().explicit_caches;
+        let errands = rents.then(|| tokio::spawn(client.http_errands()));
         Ok(ProxyHandle {
             address,
             stop,
             task: tokio::spawn(serve::serve(listener, self.gate, stopped)),
+            errands,
         })
     }
 }
@@ -183,7 +188,12 @@ pub struct ProxyHandle {
     address: SocketAddr,
     stop: oneshot::Sender<Duration>,
     task: JoinHandle<()>,
+    /// Ends when the gate is gone, after it has deleted what is kept for rent.
+    errands: Option<JoinHandle<()>>,
 }
+
+/// How long deleting what is kept may hold up the end; its rent ends by itself.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 impl ProxyHandle {
     /// Where it listens.
@@ -199,11 +209,16 @@ impl ProxyHandle {
     }
 
     /// Takes no more connections and requests, gives open responses up to `grace` to end, and cuts
-    /// the others.
+    /// the others. What is kept for rent is deleted.
     pub async fn stop(self, grace: Duration) {
         // The receiver is gone only when the server is.
         let _ = self.stop.send(grace);
         let _ = self.task.await;
+        if let Some(errands) = self.errands {
+            let unfinished = errands.abort_handle();
+            let _ = tokio::time::timeout(FAREWELL, errands).await;
+            unfinished.abort();
+        }
     }
 }
 

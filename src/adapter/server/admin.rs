@@ -54,7 +54,7 @@ pub(super) async fn add_faults(State(world): Shared, body: Bytes) -> Response {
     let Some(faults) = faults else {
         return refused(
             "send one of {\"status\": 529}, {\"stall_ms\": 500} and {\"cut_after_bytes\": 99}, \
-             with a \"count\" if it is to happen more than once",
+             with a \"count\" if it is to happen more than once, and a part of the \"path\" it is for",
         );
     };
     let count = faults.len();

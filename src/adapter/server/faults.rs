@@ -22,6 +22,21 @@ pub(super) enum Fault {
     Cut(usize),
 }
 
+/// A fault that waits for its request.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    fault: Fault,
+    /// What the request's path must contain.
+    path: Option<Box<str>>,
+}
+
+/// Takes the first fault that is for a request to `path`.
+pub(super) fn take(waiting: &mut VecDeque<Waiting>, path: &str) -> Option<Fault> {
+    let meant = |one: &Waiting| one.path.as_ref().is_none_or(|part| path.contains(&**part));
+    let at = waiting.iter().position(meant)?;
+    Some(waiting.remove(at)?.fault)
+}
+
 impl Fault {
     /// Reads the header `x-sim-fault`.
     pub(super) fn parse(text: &str, stall: Duration) -> Option<Self> {
@@ -38,18 +53,19 @@ impl Fault {
 }
 
 /// The body of `POST /admin/faults`.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Order {
     status: Option<u16>,
     stall_ms: Option<u64>,
     cut_after_bytes: Option<usize>,
     count: Option<u32>,
+    path: Option<Box<str>>,
 }
 
 impl Order {
     /// The faults that were asked for; `None` unless exactly one kind was.
-    pub(super) fn faults(self) -> Option<VecDeque<Fault>> {
+    pub(super) fn faults(self) -> Option<VecDeque<Waiting>> {
         let kinds = [
             self.status.map(Fault::status),
             self.stall_ms
@@ -59,9 +75,10 @@ impl Order {
         let mut asked = kinds.into_iter().flatten();
         let fault = asked.next()??;
         let count = self.count.unwrap_or(1).min(LONGEST_QUEUE);
-        asked
-            .next()
-            .is_none()
-            .then(|| (0..count).map(|_| fault).collect())
+        asked.next().is_none().then(|| {
+            let path = self.path;
+            let one = Waiting { fault, path };
+            (0..count).map(|_| one.clone()).collect()
+        })
     }
 }

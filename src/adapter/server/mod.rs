@@ -19,6 +19,7 @@
 //! | header `x-sim-fault: 429`, `500`, `529`, `stall` or `cut` | this answer goes wrong |
 //! | `POST /admin/clock` with `{"now": 0}` or `{"advance": 300}` | moves the clock |
 //! | `POST /admin/faults` with `{"status": 529, "count": 2}`, `{"stall_ms": 500}` or `{"cut_after_bytes": 99}` | the next answers go wrong |
+//! | the same with `"path": "cachedContents"` | those to paths that contain it |
 //! | `GET /admin/requests` | the last requests as they arrived, if any are kept |
 //! | `POST /admin/reset` | forgets entries, faults, kept requests and the offset |
 //! | `GET /healthz` | `ok` |

@@ -155,7 +155,7 @@ async fn answer(world: &World, call: &Call, target: &Target) -> Response {
     }
     let fault = text(headers, "x-sim-fault")
         .and_then(|text| Fault::parse(text, world.options.stall))
-        .or_else(|| world.next_fault());
+        .or_else(|| world.next_fault(call.parts.uri.path()));
     if let Some(Fault::Status(status)) = fault {
         return call.shape.failed(&call.id, status);
     }

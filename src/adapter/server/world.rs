@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::SimOptions;
 use super::constant::Constant;
-use super::faults::Fault;
+use super::faults::{self, Fault, Waiting};
 use super::form::Form;
 use super::keep::Keep;
 use crate::model::{Timestamp, Usage};
@@ -30,7 +30,7 @@ struct State {
     sims: BTreeMap<Box<str>, Sim>,
     /// Added to the clock, in microseconds.
     offset: i64,
-    faults: VecDeque<Fault>,
+    faults: VecDeque<Waiting>,
     kept: Keep,
     constants: Vec<Constant>,
 }
@@ -83,11 +83,11 @@ impl World {
         self.with(provider, |sim| sim.count_tokens(body))
     }
 
-    pub(super) fn next_fault(&self) -> Option<Fault> {
-        self.state().faults.pop_front()
+    pub(super) fn next_fault(&self, path: &str) -> Option<Fault> {
+        faults::take(&mut self.state().faults, path)
     }
 
-    pub(super) fn add_faults(&self, faults: VecDeque<Fault>) {
+    pub(super) fn add_faults(&self, faults: VecDeque<Waiting>) {
         self.state().faults.extend(faults);
     }
 

@@ -13,6 +13,7 @@ use tower_service::Service;
 
 use super::{RequestBody, ResponseBody};
 use crate::adapter::caller::Caller;
+use crate::adapter::errands::{Desk, Job};
 use crate::adapter::handle::Cachewright;
 use crate::adapter::running::Running;
 use crate::engine::{End, Engine, Verdict};
@@ -51,7 +52,14 @@ struct Collecting<S, B> {
     parts: Parts,
     body: Pin<Box<B>>,
     taken: Taken,
-    read: (Cachewright, Caller),
+    read: Reader,
+}
+
+/// Who reads a body, and for whom.
+pub(super) struct Reader {
+    pub(super) cache: Cachewright,
+    pub(super) caller: Caller,
+    pub(super) desk: Desk,
 }
 
 /// What was taken of a body: its one frame, or all of them in one buffer. A long body comes in many,
@@ -89,7 +97,7 @@ impl Taken {
 }
 
 impl<S, F, B> ResponseFuture<S, F, B> {
-    pub(super) fn collecting(service: S, request: Request<B>, read: (Cachewright, Caller)) -> Self {
+    pub(super) fn collecting(service: S, request: Request<B>, read: Reader) -> Self {
         let (parts, body) = request.into_parts();
         let request = Some(Collecting {
             service,
@@ -192,7 +200,7 @@ enum Outcome<E> {
 
 impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<B::Error>> {
-        let limit = self.read.0.max_body();
+        let limit = self.read.cache.max_body();
         while !self.body.is_end_stream() {
             let data = match ready!(self.body.as_mut().poll_frame(cx)) {
                 None => break,
@@ -204,7 +212,7 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
             };
             let rest = self.body.size_hint().upper().unwrap_or(0);
             let rest = usize::try_from(rest).unwrap_or(limit).min(limit);
-            self.taken.push(self.read.0.engine(), data, rest);
+            self.taken.push(self.read.cache.engine(), data, rest);
             if self.taken.len() > limit {
                 return Poll::Ready(Outcome::TooLarge);
             }
@@ -216,12 +224,19 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
     where
         S: Service<Request<RequestBody<B>>> + Clone,
     {
-        let (cache, caller) = &self.read;
+        let Reader {
+            cache,
+            caller,
+            desk,
+        } = &self.read;
         let mut own = None;
         let (body, running) = match outcome {
             Outcome::Whole => {
                 let whole = self.taken.into_bytes(cache.engine());
-                let rewrite = cache.prepare(caller, &whole);
+                let mut rewrite = cache.prepare(caller, &whole);
+                if let Some(errand) = rewrite.errand.take() {
+                    desk.ask(Job::new(errand, caller.clone(), self.parts.clone()));
+                }
                 own = rewrite.body.is_some().then(|| Own {
                     service: self.service.clone(),
                     parts: self.parts.clone(),

@@ -18,6 +18,7 @@
 //! ```
 
 mod body;
+mod errands;
 mod future;
 mod layer;
 mod service;

@@ -10,8 +10,10 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use super::future::Reader;
 use super::{RequestBody, ResponseBody, ResponseFuture};
 use crate::adapter::caller::{Caller, Head, ROUTE, TENANT, Verdict, take_label};
+use crate::adapter::errands::Desk;
 use crate::adapter::handle::{Behind, Cachewright, Collect, Route, Tenant};
 use crate::model::Skip;
 
@@ -22,13 +24,18 @@ use crate::model::Skip;
 pub struct PromptCache<S> {
     pub(crate) inner: S,
     pub(crate) cache: Cachewright,
+    pub(crate) desk: Desk,
 }
 
 impl<S> PromptCache<S> {
     /// Wraps `inner`, reporting to this handle.
     #[must_use]
-    pub const fn new(inner: S, cache: Cachewright) -> Self {
-        Self { inner, cache }
+    pub fn new(inner: S, cache: Cachewright) -> Self {
+        Self {
+            inner,
+            cache,
+            desk: Desk::default(),
+        }
     }
 
     /// The wrapped service.
@@ -80,7 +87,8 @@ where
         if parts.extensions.insert(Handled).is_some() {
             return self.forward(parts, body);
         }
-        let (caller, verdict) = judge(&self.cache, &mut parts);
+        let (mut caller, verdict) = judge(&self.cache, &mut parts);
+        self.desk.admit(&mut caller);
         match verdict {
             Verdict::Forward => self.forward(parts, body),
             Verdict::Skip(why) => self.skip(parts, body, (&caller, why)),
@@ -91,7 +99,11 @@ where
                     // perhaps not, stays behind for the next `poll_ready`.
                     let clone = self.inner.clone();
                     let service = mem::replace(&mut self.inner, clone);
-                    let read = (self.cache.clone(), caller);
+                    let read = Reader {
+                        cache: self.cache.clone(),
+                        caller,
+                        desk: self.desk.clone(),
+                    };
                     ResponseFuture::collecting(service, Request::from_parts(parts, body), read)
                 }
             },
@@ -147,6 +159,7 @@ fn judge(cache: &Cachewright, parts: &mut Parts) -> (Caller, Verdict) {
         method: &parts.method,
         host: host.unwrap_or_default(),
         path: parts.uri.path(),
+        query: parts.uri.query(),
         headers: &parts.headers,
         behind: parts.extensions.get().map(|Behind(name)| &**name),
     };

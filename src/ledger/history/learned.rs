@@ -8,6 +8,9 @@ use crate::model::{Digest, Section, Timestamp};
 /// Branch points kept per scope; the least recently used one goes.
 const BRANCHES: usize = 32;
 
+/// For how long a prefix is rented at a time, in seconds.
+pub const RENT_SECS: u32 = 600;
+
 static NO_TRIALS: std::sync::LazyLock<Trials> = std::sync::LazyLock::new(Trials::default);
 
 /// All that was learned about one scope, as plain values: for stores outside the process.
@@ -32,14 +35,18 @@ pub struct Learned {
     pub calibration: Calibration,
     /// How often requests come.
     pub pace: Pace,
+    /// How often they came over the time for which a prefix is rented.
+    pub visits: Pace<RENT_SECS>,
     /// Until when nothing is added to requests, because the provider refused what was.
     pub refused_until: Option<Timestamp>,
-    /// Which part of this prefix the provider read from its own cache, unasked.
+    /// How much the provider read from its own cache, unasked, in parts of this prefix.
     pub implicit: Share,
     /// The name under which the provider keeps this prefix.
     pub held: Option<Held>,
     /// Until when an errand for this prefix is taken to be under way.
     pub errand_until: Option<Timestamp>,
+    /// Errands in a row of which nothing came.
+    pub errands_failed: u32,
 }
 
 /// A prefix that the provider keeps under a name of its own.
@@ -63,7 +70,7 @@ impl Held {
     }
 }
 
-/// A faded mean of shares.
+/// A faded mean of shares; a share is more than one where more than the whole was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Share {
@@ -73,11 +80,11 @@ pub struct Share {
 
 #[expect(clippy::float_arithmetic, reason = "an expectation, never money")]
 impl Share {
-    /// Takes in one more, between 0 and 1.
+    /// Takes in one more.
     pub fn observe(&mut self, share: f64) {
         self.samples = self.samples.saturating_add(1);
         let rate = (1.0 / f64::from(self.samples)).max(0.1);
-        self.mean += (share.clamp(0.0, 1.0) - self.mean) * rate;
+        self.mean += (share.max(0.0) - self.mean) * rate;
     }
 
     /// The mean; zero when nothing was seen.
@@ -87,22 +94,19 @@ impl Share {
     }
 }
 
-/// Requests per minute, faded over a few minutes.
+/// How often requests come: a count that fades, to a third within so many seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub struct Pace {
+pub struct Pace<const FADES_IN_SECS: u32 = 120> {
     count: f64,
     last: Option<Timestamp>,
 }
 
 #[expect(
     clippy::float_arithmetic,
-    reason = "a rate that decides routing, never money"
+    reason = "a rate that decides what is tried, never what is booked"
 )]
-impl Pace {
-    /// The time after which a request counts for a third.
-    const FADES_IN_SECS: f64 = 120.0;
-
+impl<const FADES_IN_SECS: u32> Pace<FADES_IN_SECS> {
     /// Counts a request.
     pub fn observe(&mut self, now: Timestamp) {
         self.count = self.faded(now) + 1.0;
@@ -112,13 +116,19 @@ impl Pace {
     /// Requests per minute by now.
     #[must_use]
     pub fn per_minute(&self, now: Timestamp) -> f64 {
-        self.faded(now) * 60.0 / Self::FADES_IN_SECS
+        self.faded(now) * 60.0 / f64::from(FADES_IN_SECS)
+    }
+
+    /// Requests that came within the fading time, which are as many as can be expected in the next.
+    #[must_use]
+    pub fn expected(&self, now: Timestamp) -> f64 {
+        self.faded(now)
     }
 
     fn faded(&self, now: Timestamp) -> f64 {
         let Some(last) = self.last else { return 0.0 };
         let passed = now.since(last).as_secs_f64();
-        self.count * (-passed / Self::FADES_IN_SECS).exp()
+        self.count * (-passed / f64::from(FADES_IN_SECS)).exp()
     }
 }
 
@@ -137,10 +147,12 @@ impl Learned {
             branches,
             calibration,
             pace: Pace::default(),
+            visits: Pace::default(),
             refused_until: None,
             implicit: Share::default(),
             held: None,
             errand_until: None,
+            errands_failed: 0,
         }
     }
 

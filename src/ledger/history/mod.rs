@@ -8,7 +8,7 @@ mod learned;
 mod node;
 mod trials;
 
-pub use learned::{Calibration, Held, Learned, Pace, Parts, Share};
+pub use learned::{Calibration, Held, Learned, Pace, Parts, RENT_SECS, Share};
 pub use node::{Entry, Node, Spot};
 pub use trials::{Trial, Trials};
 

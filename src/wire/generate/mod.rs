@@ -2,8 +2,11 @@
 
 mod read;
 mod response;
+mod stored;
 
 use bytes::Bytes;
+
+pub use stored::Stored;
 
 use super::{Dialect, Edit, Reading, Recall, Seen};
 use crate::model::{Keyring, Plan, Prompt, Section, Skip};

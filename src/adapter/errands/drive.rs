@@ -1,0 +1,189 @@
+//! Runs errands, one beside the other, and deletes in the end what is still kept.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+
+use super::Job;
+use super::desk::Driven;
+use crate::adapter::handle::Cachewright;
+use crate::adapter::running::shielded;
+use crate::engine::{ErrandKind, Held, Outcome, RENT};
+use crate::model::{Digest, Timestamp};
+use crate::wire::Stored;
+
+/// The longest answer that is read, in bytes: it does not repeat the prompt.
+pub(crate) const LONGEST: usize = 1 << 20;
+
+/// Errands under way; others wait.
+const MOST_RUNNING: usize = 16;
+
+/// Prefixes kept at a time by one client.
+const MOST_KEPT: usize = 256;
+
+/// An errand without an answer after this time makes room for others; the engine takes it to be out
+/// for longer.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(120);
+
+/// What a provider answered.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
+}
+
+/// Runs what is laid on the desk until nobody is left to do so. `send` asks the provider, and gives
+/// nothing where there was no answer.
+pub(crate) async fn drive<F, T>(driven: Option<Driven>, cache: Cachewright, mut send: F)
+where
+    F: FnMut(Request<Bytes>) -> T,
+    T: Future<Output = Option<Answer>>,
+{
+    let Some(driven) = driven else { return };
+    let mut driver = Driver {
+        driven,
+        cache,
+        running: Vec::new(),
+        kept: BTreeMap::new(),
+    };
+    loop {
+        match poll_fn(|cx| driver.poll_next(cx)).await {
+            Event::Asked(job) => driver.start(job, &mut send),
+            Event::Back(trip, answer) => driver.settle(&trip.job, trip.asked, answer),
+            Event::Over => {
+                let now = driver.cache.now();
+                let kept = std::mem::take(&mut driver.kept).into_values();
+                let kept: Vec<Kept> = kept.filter(|kept| kept.until > now).collect();
+                if kept.is_empty() {
+                    return;
+                }
+                for kept in kept {
+                    driver.start(kept.deletion, &mut send);
+                }
+            }
+        }
+    }
+}
+
+struct Driver<T> {
+    driven: Driven,
+    cache: Cachewright,
+    running: Vec<Trip<T>>,
+    /// What is kept, by the prefix.
+    kept: BTreeMap<Digest, Kept>,
+}
+
+/// What is kept, as the job of deleting it, which holds nothing of the prompt.
+struct Kept {
+    deletion: Job,
+    until: Timestamp,
+}
+
+/// An errand under way.
+struct Trip<T> {
+    job: Job,
+    asked: Timestamp,
+    answer: Pin<Box<T>>,
+}
+
+enum Event<T> {
+    Asked(Job),
+    Back(Trip<T>, Option<Answer>),
+    /// Nobody asks any more, and nothing is under way.
+    Over,
+}
+
+impl<T: Future<Output = Option<Answer>>> Driver<T> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event<T>> {
+        let now = self.cache.now();
+        let mut back = None;
+        for (at, trip) in self.running.iter_mut().enumerate() {
+            if let Poll::Ready(answer) = trip.answer.as_mut().poll(cx) {
+                back = Some((at, answer));
+                break;
+            }
+            if now.since(trip.asked) > GIVEN_UP_AFTER {
+                back = Some((at, None));
+                break;
+            }
+        }
+        if let Some((at, answer)) = back {
+            return Poll::Ready(Event::Back(self.running.swap_remove(at), answer));
+        }
+        if self.running.len() < MOST_RUNNING
+            && let Some(job) = self.driven.next(cx)
+        {
+            return Poll::Ready(Event::Asked(job));
+        }
+        if self.running.is_empty() && self.driven.is_closed() {
+            return Poll::Ready(Event::Over);
+        }
+        Poll::Pending
+    }
+
+    fn start(&mut self, job: Job, send: &mut impl FnMut(Request<Bytes>) -> T) {
+        let asked = self.cache.now();
+        let room = self.kept.len() < MOST_KEPT || job.errand.kind != ErrandKind::Create;
+        match job.request().filter(|_| room) {
+            Some(request) => self.running.push(Trip {
+                job,
+                asked,
+                answer: Box::pin(send(request)),
+            }),
+            None => self.settle(&job, asked, None),
+        }
+    }
+
+    /// Tells the engine what came of it, and books it.
+    fn settle(&mut self, job: &Job, asked: Timestamp, answer: Option<Answer>) {
+        let outcome = outcome(&job.errand.kind, asked, answer);
+        let key = job.errand.key();
+        let now = self.cache.now();
+        self.kept.retain(|_, kept| kept.until > now);
+        shielded(|| {
+            let (engine, meta) = (self.cache.engine(), job.caller.meta());
+            let record = engine.errand_done(now, &meta, &job.errand, &outcome);
+            self.cache.book(record);
+        });
+        match outcome {
+            Outcome::Kept {
+                name,
+                tokens,
+                asked,
+            } => {
+                let until = asked.plus(RENT);
+                let deletion = job.undone((&Held::new(name, until), tokens));
+                self.kept.insert(key, Kept { deletion, until });
+            }
+            Outcome::Deleted | Outcome::Refused { .. } => {
+                self.kept.remove(&key);
+            }
+            Outcome::Failed { .. } => {}
+        }
+    }
+}
+
+fn outcome(kind: &ErrandKind, asked: Timestamp, answer: Option<Answer>) -> Outcome {
+    let Some(Answer { status, body }) = answer else {
+        return Outcome::Failed { status: 0 };
+    };
+    match (status, kind) {
+        (200..300, ErrandKind::Delete(_)) => Outcome::Deleted,
+        (200..300, ErrandKind::Create | ErrandKind::Extend(_)) => match Stored::read(&body) {
+            Some(stored) => Outcome::Kept {
+                tokens: stored.tokens(),
+                name: stored.name,
+                asked,
+            },
+            None => Outcome::Failed { status },
+        },
+        // Too slow or too often says nothing of the next time.
+        (408 | 429, _) => Outcome::Failed { status },
+        (400..500, _) => Outcome::Refused { status },
+        _ => Outcome::Failed { status },
+    }
+}
