@@ -4,6 +4,9 @@
 mod architecture;
 // Bedrock's dialects and its event stream.
 mod bedrock;
+// The interceptor within the real SDK.
+#[cfg(all(feature = "bedrock", feature = "server"))]
+mod bedrock_sdk;
 // Same meaning, same bytes: tables, properties, real schemas.
 mod canon;
 // The command: its output, its files, and every kind of bad input.

@@ -21,6 +21,8 @@ pub(crate) struct Head<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The provider row it is for, where somebody says so; otherwise the host tells.
     pub(crate) behind: Option<&'a str>,
+    /// Names the account where the headers do not.
+    pub(crate) account: Option<&'a str>,
 }
 
 /// What is done with a request, as far as its head tells.
@@ -86,11 +88,12 @@ impl Head<'_> {
         }
     }
 
-    /// The secret that names the account, if the head carries one.
+    /// What names the account: the secret that the head carries, or a name.
     pub(crate) fn credential(&self) -> Option<&[u8]> {
         const KEYS: [&str; 4] = ["x-api-key", "api-key", "x-goog-api-key", "authorization"];
         let mut keys = KEYS.iter().filter_map(|name| self.headers.get(*name));
-        keys.next().map(|value| value.as_bytes())
+        let key = keys.next().map(|value| value.as_bytes());
+        key.or_else(|| self.account.map(str::as_bytes))
     }
 
     /// The beta headers as one sorted list: order and spacing do not separate caches.
@@ -179,6 +182,7 @@ mod tests {
             path,
             headers: &headers,
             behind: None,
+            account: None,
         };
         head.verdict(Some("anthropic"))
     }
@@ -240,6 +244,7 @@ mod tests {
             path: "",
             headers: &headers,
             behind: None,
+            account: None,
         };
         assert_eq!(&*head.betas(), "a-1,b-2,c-3");
     }

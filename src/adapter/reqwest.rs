@@ -160,6 +160,7 @@ pub(super) fn prepare(
         path: request.url().path(),
         headers: request.headers(),
         behind: None,
+        account: None,
     };
     let (caller, verdict) = cache.judge(head, tenant, route);
     match verdict {

@@ -305,9 +305,9 @@ mod tests {
         };
         assert_eq!(anthropic.authority, "api.anthropic.com");
         assert_eq!(anthropic.headers[0].1, "sk-1");
-        assert_eq!(anthropic.paths, ["/v1/messages".into()]);
+        assert_eq!(anthropic.paths, [Box::<str>::from("/v1/messages")]);
         assert_eq!(anthropic.tenant.as_deref(), Some("t"));
-        assert_eq!(gateway.paths, ["/x/".into()]);
+        assert_eq!(gateway.paths, [Box::<str>::from("/x/")]);
         assert_eq!(gateway.prefix.as_deref(), Some("/team"));
         assert!(!format!("{options:?}").contains("sk-1"));
     }

@@ -80,6 +80,7 @@ fn readdress(
         path: parts.uri.path(),
         headers: &parts.headers,
         behind: upstream.provider.as_deref(),
+        account: None,
     };
     if parts.method == Method::POST && cache.endpoint(head).is_some() {
         // Usage cannot be read from a compressed response.
