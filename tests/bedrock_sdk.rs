@@ -40,10 +40,10 @@ use tokio::sync::{Mutex, mpsc};
 use crate::bedrock::frame;
 use crate::support::origin::{Answer, Origin, Protocol, json as answer};
 
-const SONNET: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
-const KEYS: (&str, &str) = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
+pub(crate) const SONNET: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+pub(crate) const KEYS: (&str, &str) = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
 
-fn long() -> String {
+pub(crate) fn long() -> String {
     (0..2000).fold(String::new(), |text, n| text + &format!("fact {n}; "))
 }
 
@@ -69,7 +69,7 @@ fn client(base: &str, cache: &Cachewright) -> Client {
     Client::from_conf(config(base, KEYS).interceptor(cache.bedrock()).build())
 }
 
-fn say(text: &str) -> Message {
+pub(crate) fn say(text: &str) -> Message {
     Message::builder()
         .role(ConversationRole::User)
         .content(ContentBlock::Text(text.into()))
@@ -487,7 +487,7 @@ async fn other_operations_and_odd_bodies_go_through_untouched() {
 }
 
 /// One event of a Converse stream.
-fn event(kind: &str, payload: &str) -> Bytes {
+pub(crate) fn event(kind: &str, payload: &str) -> Bytes {
     let headers = [
         (":event-type", kind),
         (":content-type", "application/json"),
@@ -496,11 +496,11 @@ fn event(kind: &str, payload: &str) -> Bytes {
     frame(&headers, payload).into()
 }
 
-const START: &str = r#"{"role":"assistant"}"#;
-const METADATA: &str = r#"{"usage":{"inputTokens":3,"outputTokens":2,"totalTokens":4005,"cacheReadInputTokens":4000,"cacheWriteInputTokens":0},"metrics":{"latencyMs":1}}"#;
+pub(crate) const START: &str = r#"{"role":"assistant"}"#;
+pub(crate) const METADATA: &str = r#"{"usage":{"inputTokens":3,"outputTokens":2,"totalTokens":4005,"cacheReadInputTokens":4000,"cacheWriteInputTokens":0},"metrics":{"latencyMs":1}}"#;
 
 /// An origin that streams the events it is handed, as it is handed them.
-async fn stage() -> (Origin, mpsc::UnboundedSender<Bytes>) {
+pub(crate) async fn stage() -> (Origin, mpsc::UnboundedSender<Bytes>) {
     let (say, said) = mpsc::unbounded_channel::<Bytes>();
     let said = std::sync::Mutex::new(Some(said));
     let origin = Origin::start(Protocol::Http1, move || -> Answer {

@@ -210,7 +210,7 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
 }
 
 /// One buffer; a body of one frame is not copied.
-fn joined(mut taken: Vec<Bytes>) -> Bytes {
+pub(crate) fn joined(mut taken: Vec<Bytes>) -> Bytes {
     if taken.len() <= 1 {
         return taken.pop().unwrap_or_default();
     }

@@ -24,5 +24,7 @@ mod service;
 
 pub use self::body::{RequestBody, ResponseBody};
 pub use self::future::ResponseFuture;
+#[cfg(feature = "proxy")]
+pub(crate) use self::future::joined;
 pub use self::layer::PromptCacheLayer;
 pub use self::service::PromptCache;
