@@ -223,3 +223,73 @@ async fn missing_credentials_are_an_error_that_names_the_fix() {
     }
     assert!(kept(&server).await.is_empty());
 }
+
+/// The command with an environment of this test's own, and the address it serves at.
+#[cfg(feature = "cli")]
+fn served(config: &std::path::Path, environment: &[(&str, &str)]) -> (std::process::Child, String) {
+    use std::io::BufRead as _;
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cachewright"));
+    command
+        .args(["proxy", "--port", "0", "--config"])
+        .arg(config)
+        .env_clear()
+        // No file and no instance has credentials.
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .envs(environment.iter().copied())
+        .stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    // The command must be able to say more.
+    child.stdout = Some(out.into_inner());
+    (child, line.trim().to_owned())
+}
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn the_command_signs_by_the_chain_of_its_environment() {
+    let server = simulator().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cachewright.toml");
+    let text = format!(
+        "[upstreams.bedrock]\nbase_url = \"{}\"\nsign = \"aws\"\n",
+        server.base_url()
+    );
+    std::fs::write(&path, text).unwrap();
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", KEYS.0),
+        ("AWS_SECRET_ACCESS_KEY", KEYS.1),
+        ("AWS_SESSION_TOKEN", "TOKEN+/="),
+        ("AWS_REGION", "eu-west-3"),
+    ];
+    let without_region = &keys[..3];
+    for (environment, missing) in [
+        (&keys[..], None),
+        (without_region, Some("AWS_REGION")),
+        (&keys[3..], Some("aws sso login")),
+    ] {
+        let (mut proxy, base) = served(&path, environment);
+        let retries = aws_sdk_bedrockruntime::config::retry::RetryConfig::disabled();
+        let config = config(&base, ("AKIDNOBODY", "nothing")).retry_config(retries);
+        let client = Client::from_conf(config.build());
+        let said = converse(&client, SONNET).send().await;
+        proxy.kill().unwrap();
+        proxy.wait().unwrap();
+        match missing {
+            None => drop(said.unwrap()),
+            Some(missing) => {
+                let said = said.unwrap_err();
+                let message = said.message().unwrap();
+                assert!(message.contains(missing), "{message}");
+            }
+        }
+    }
+    let marks = markers(&server).await;
+    assert!(matches!(marks.as_slice(), [(1..)]), "{marks:?}");
+    let sent = kept(&server).await;
+    let signature = sent.first().unwrap().header("authorization").unwrap();
+    assert!(signature.contains("/eu-west-3/bedrock/"), "{signature}");
+}
