@@ -140,6 +140,16 @@ fn nothing_asks_for_preserve_order() {
     );
 }
 
+/// AWS's crates bring a second, older stack along when their default features are on.
+#[test]
+fn there_is_one_http_and_one_tls() {
+    let lock = fs::read_to_string("Cargo.lock").expect("the crate has a lockfile");
+    for name in ["http", "h2", "hyper", "hyper-rustls", "rustls"] {
+        let entry = format!("name = \"{name}\"\n");
+        assert_eq!(lock.matches(&entry).count(), 1, "{name}");
+    }
+}
+
 /// The binary is a crate of its own and so sees public items only, unless it is let in by the back.
 #[test]
 fn the_binary_uses_the_front_door() {

@@ -24,7 +24,7 @@ const MEMBERS: Converse = Converse {
 };
 
 /// One frame, spelled after the specification and not after the reader.
-fn frame(headers: &[(&str, &str)], payload: &str) -> Vec<u8> {
+pub(crate) fn frame(headers: &[(&str, &str)], payload: &str) -> Vec<u8> {
     let crc = |bytes: &[u8]| {
         let mut sum = u32::MAX;
         for byte in bytes {

@@ -29,7 +29,7 @@ struct Serving {
 
 impl Serving {
     fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_cachewright"))
+        let mut child = with_keys(&mut Command::new(env!("CARGO_BIN_EXE_cachewright")))
             .args(args)
             .env_remove("CACHEWRIGHT_CLIENT_TOKEN")
             .stdout(Stdio::piped())
@@ -47,7 +47,8 @@ impl Serving {
         Self::start(&["sim", "--listen", "127.0.0.1:0"])
     }
 
-    fn proxy(upstream: &Self, dir: &Path) -> Self {
+    /// A proxy before this upstream; `bedrock` is more to say of Bedrock's.
+    fn proxy(upstream: &Self, dir: &Path, bedrock: &str) -> Self {
         let upstreams = [
             ("anthropic", "/v1/messages"),
             ("openai", "/v1/"),
@@ -58,7 +59,8 @@ impl Serving {
             .iter()
             .map(|(name, path)| {
                 let base = &upstream.url;
-                format!("[upstreams.{name}]\nbase_url = \"{base}\"\npaths = [\"{path}\"]\n")
+                let more = if *name == "bedrock" { bedrock } else { "" };
+                format!("[upstreams.{name}]\nbase_url = \"{base}\"\npaths = [\"{path}\"]\n{more}\n")
             })
             .collect();
         let file = dir.join("cachewright.toml");
@@ -88,6 +90,21 @@ impl Drop for Serving {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The credentials of AWS's published examples, which the simulator takes, and no others.
+fn with_keys(command: &mut Command) -> &mut Command {
+    command
+        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .env(
+            "AWS_SECRET_ACCESS_KEY",
+            "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        )
+        .env("AWS_CONFIG_FILE", "none")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "none")
+        .env_remove("AWS_SESSION_TOKEN")
+        .env_remove("AWS_PROFILE")
+        .env_remove("AWS_BEARER_TOKEN_BEDROCK")
 }
 
 fn folder() -> PathBuf {
@@ -134,20 +151,11 @@ impl Client {
 
     /// What the client saw, with this as its base URL.
     fn run(&self, args: &[&str]) -> Saw {
-        let output = Command::new(&self.runner)
+        let output = with_keys(&mut Command::new(&self.runner))
             .arg(folder().join(self.script))
             .args(args)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("NO_PROXY", "127.0.0.1")
-            .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-            .env(
-                "AWS_SECRET_ACCESS_KEY",
-                "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
-            )
-            .env("AWS_CONFIG_FILE", "none")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "none")
-            .env_remove("AWS_SESSION_TOKEN")
-            .env_remove("AWS_BEARER_TOKEN_BEDROCK")
             .output()
             .unwrap();
         let complaints = String::from_utf8_lossy(&output.stderr);
@@ -162,6 +170,11 @@ impl Client {
     /// What it sees directly, what it sees through the proxy, and the proxy's report; `more` makes
     /// the arguments behind the base URL from the host of the simulator.
     fn twice(&self, more: impl Fn(&str) -> Option<String>) -> (Saw, Saw, String) {
+        self.twice_by("", more)
+    }
+
+    /// The same through a proxy that is told more about Bedrock.
+    fn twice_by(&self, bedrock: &str, more: impl Fn(&str) -> Option<String>) -> (Saw, Saw, String) {
         let run = |base: &str, host: &str| match more(host) {
             Some(more) => self.run(&[base, &more]),
             None => self.run(&[base]),
@@ -170,7 +183,7 @@ impl Client {
         let direct = run(&alone.url, alone.host());
         let dir = tempfile::tempdir().unwrap();
         let behind = Serving::simulator();
-        let proxy = Serving::proxy(&behind, dir.path());
+        let proxy = Serving::proxy(&behind, dir.path(), bedrock);
         let through = run(&proxy.url, behind.host());
         (direct, through, proxy.end())
     }
@@ -285,6 +298,19 @@ fn boto3_that_signs_for_the_upstream_passes_untouched() {
     let untouched = direct.seen.as_object().unwrap().len() + 1;
     let said = format!("{untouched} passed on untouched");
     assert!(report.contains(&said), "{report}");
+}
+
+/// As users point it at the proxy: it signs for the wrong host, and the proxy signs anew.
+#[cfg(feature = "bedrock-sdk")]
+#[test]
+fn boto3_through_a_proxy_that_signs_sees_the_same_for_less() {
+    let Some(client) = Client::python("boto3", "boto3_client.py") else {
+        return;
+    };
+    let signs = "sign = \"aws\"\nregion = \"us-east-1\"";
+    let (direct, through, _) = client.twice_by(signs, |_| None);
+    assert_same(&direct, &through, &["refused"]);
+    assert_saved(&direct, &through, "");
 }
 
 /// A signature covers the host, and whoever signs for the proxy is told so by the service.

@@ -4,6 +4,12 @@
 mod architecture;
 // Bedrock's dialects and its event stream.
 mod bedrock;
+// The proxy signing for Bedrock.
+#[cfg(all(feature = "bedrock", feature = "bedrock-sdk", feature = "server"))]
+mod bedrock_proxy;
+// The interceptor within the real SDK.
+#[cfg(all(feature = "bedrock", feature = "server"))]
+mod bedrock_sdk;
 // Same meaning, same bytes: tables, properties, real schemas.
 mod canon;
 // The command: its output, its files, and every kind of bad input.

@@ -23,6 +23,8 @@ pub(crate) struct Head<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The provider row it is for, where somebody says so; otherwise the host tells.
     pub(crate) behind: Option<&'a str>,
+    /// Names the account where the headers do not.
+    pub(crate) account: Option<&'a str>,
 }
 
 /// What is done with a request, as far as its head tells.
@@ -90,12 +92,14 @@ impl Head<'_> {
         }
     }
 
-    /// The secret that names the account, if the head carries one: in a header, or in the query.
+    /// What names the account: the secret that the head carries, in a header or in the query, or a
+    /// name.
     pub(crate) fn credential(&self) -> Option<&[u8]> {
         const KEYS: [&str; 4] = ["x-api-key", "api-key", "x-goog-api-key", "authorization"];
         let mut keys = KEYS.iter().filter_map(|name| self.headers.get(*name));
         let key = keys.next().map(HeaderValue::as_bytes);
         key.or_else(|| credentials(self.query).next().map(str::as_bytes))
+            .or_else(|| self.account.map(str::as_bytes))
     }
 
     /// The beta headers as one sorted list: order and spacing do not separate caches.
@@ -197,6 +201,7 @@ mod tests {
             query: None,
             headers: &headers,
             behind: None,
+            account: None,
         };
         head.verdict(Some("anthropic"))
     }
@@ -263,6 +268,7 @@ mod tests {
             query: Some("alt=sse&key=k-1"),
             headers: &headers,
             behind: None,
+            account: None,
         };
         assert_eq!(&*head.betas(), "a-1,b-2,c-3");
         assert_eq!(head.credential(), Some(&b"key=k-1"[..]));

@@ -1,5 +1,7 @@
 //! The only rooms that do IO, read a clock or hold a lock, each behind a feature.
 
+#[cfg(feature = "bedrock")]
+pub mod bedrock;
 #[cfg(feature = "state")]
 mod buffers;
 #[cfg(feature = "tower")]
@@ -27,6 +29,8 @@ mod running;
 pub mod server;
 #[cfg(feature = "replay")]
 pub mod snapshot;
+#[cfg(feature = "tower")]
+mod taken;
 #[cfg(feature = "tiktoken")]
 pub mod tokens;
 #[cfg(feature = "tower")]

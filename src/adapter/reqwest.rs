@@ -196,6 +196,7 @@ pub(super) fn prepare(
         query: request.url().query(),
         headers: request.headers(),
         behind: None,
+        account: None,
     };
     let (mut caller, verdict) = cache.judge(head, tenant, route);
     desk.admit(&mut caller);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::estimate::Uncounted;
+use super::refusal::Refusal;
 use super::vault::Rented;
 use super::{Conversation, Engine, Memory, Meta};
 use crate::ledger::Record;
@@ -20,7 +21,8 @@ pub enum Verdict {
     /// Hand the response on.
     Proceed,
     /// The provider may have refused what was added. Send the caller's own body, if it is at hand,
-    /// and show this exchange the head of the answer to that; hand this response on if it is not.
+    /// and show this exchange the head of the answer to that; hand this response on if it is not,
+    /// and show its body: what names the cache is remembered as a refusal of what was added.
     Resend,
 }
 
@@ -68,7 +70,7 @@ pub(super) struct Expected {
 
 /// One request and its response, from being sent to being accounted for.
 ///
-/// The adapter calls `on_response` once, `on_bytes` per chunk, and `finish` exactly once.
+/// The adapter calls `on_response` once per attempt, `on_bytes` per chunk, and `finish` exactly once.
 #[expect(clippy::struct_excessive_bools, reason = "two independent facts")]
 pub struct Exchange {
     memory: Arc<dyn Memory>,
@@ -81,6 +83,8 @@ pub struct Exchange {
     model: Option<Model>,
     expected: Option<Expected>,
     watcher: Option<Watcher>,
+    /// What was refused and not answered a second time yet.
+    refusal: Option<Refusal>,
     usage: Option<Usage>,
     whole: bool,
 }
@@ -136,6 +140,7 @@ impl Exchange {
             model: None,
             expected: None,
             watcher: None,
+            refusal: None,
             usage: None,
             whole: false,
         }
@@ -145,10 +150,15 @@ impl Exchange {
     pub fn on_response(&mut self, now: Timestamp, status: u16, framing: Framing) -> Verdict {
         self.record.status = status;
         if self.refuses(status) {
+            self.record.resent = true;
+            self.record.breakpoints_placed = 0;
+            self.refusal = Some(Refusal::default());
+            return Verdict::Resend;
+        }
+        if self.refusal.take().is_some() {
             // From now on the exchange is about the caller's own body.
             self.record.resent = true;
             self.record.breakpoints_placed = 0;
-            return Verdict::Resend;
         }
         self.watcher = self.dialect.map(|dialect| Watcher::new(dialect, framing));
         if (200..300).contains(&status) {
@@ -171,10 +181,10 @@ impl Exchange {
         let rented = expected.rented.as_ref();
         let used = rented.is_some_and(|rented| rented.used.is_some());
         let refused = matches!(status, 400 | 403 | 422) || used && status == 404;
-        expected.changed && !self.record.resent && refused
+        expected.changed && !self.record.resent && self.refusal.is_none() && refused
     }
 
-    /// The caller's own body was accepted where ours was not.
+    /// The caller's own body was accepted where ours was not, or the refusal named the cache.
     fn refused(&mut self, now: Timestamp) {
         let Some(expected) = &mut self.expected else {
             return;
@@ -196,7 +206,13 @@ impl Exchange {
 
     /// A chunk of the response's body has arrived, whatever its borders.
     pub fn on_bytes(&mut self, _now: Timestamp, chunk: &[u8]) {
-        if let Some(watcher) = &mut self.watcher {
+        if let Some(refusal) = &mut self.refusal {
+            // It is handed on, so nothing was sent again.
+            refusal.feed(chunk);
+            self.record.resent = false;
+            let placed = self.expected.as_ref().map_or(0, |one| one.placed);
+            self.record.breakpoints_placed = count(placed);
+        } else if let Some(watcher) = &mut self.watcher {
             watcher.feed(chunk);
         }
     }
@@ -213,6 +229,10 @@ impl Exchange {
     #[must_use]
     pub fn finish(mut self, now: Timestamp, end: End) -> Record {
         self.answered(now);
+        let refusal = self.refusal.take();
+        if refusal.is_some_and(|refusal| refusal.is_about_the_cache()) {
+            self.refused(now);
+        }
         let uncounted = self.expected.as_mut().and_then(|one| one.uncounted.take());
         if let Some(expected) = &self.expected {
             let (key, turn) = &expected.turn;

@@ -5,6 +5,7 @@ mod estimate;
 mod exchange;
 mod memory;
 mod prepare;
+mod refusal;
 mod settings;
 mod steer;
 mod survey;

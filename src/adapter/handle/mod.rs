@@ -69,6 +69,12 @@ pub struct Route(pub Box<str>);
 #[expect(clippy::exhaustive_structs, reason = "a name and nothing else")]
 pub struct Behind(pub Box<str>);
 
+/// The account of one request whose headers do not carry its key, as a request extension: for
+/// credentials that are put in below the layer. Caches are not shared between accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a name and nothing else")]
+pub struct Account(pub Box<str>);
+
 /// Has one request's body collected although its length is not known, as a request extension: for
 /// proxies, whose callers do not wait for an answer before they have sent everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

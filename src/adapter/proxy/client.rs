@@ -1,7 +1,6 @@
 //! The client towards the upstreams: pooled connections, HTTP/2 where the upstream offers it.
 //!
-//! What stands below the layer is chosen here and nowhere else: a signer of requests would go
-//! between it and this client.
+//! What stands below the layer is chosen here and in `sign`, which puts signatures in.
 
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use crate::error::Error;
 /// Below what load balancers in front of providers allow, so that they never close first.
 const IDLE: Duration = Duration::from_secs(50);
 
-/// What the layer wraps.
+/// What sends requests.
 pub(super) type Upward = Client<HttpsConnector<HttpConnector>, RequestBody<Incoming>>;
 
 /// A client that gives up connecting after `patience`.

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
 
+use super::sign::{Sign, chain};
 use super::{ProxyOptions, Upstream};
 use crate::error::Error;
 use crate::provider::{Catalog, Provider};
@@ -41,6 +43,9 @@ struct Entry {
     headers: BTreeMap<Spanned<String>, Spanned<String>>,
     tenant: Option<Box<str>>,
     route: Option<Box<str>>,
+    sign: Option<Spanned<String>>,
+    region: Option<Spanned<String>>,
+    profile: Option<Spanned<String>>,
 }
 
 /// A configuration text being read.
@@ -162,7 +167,10 @@ impl Reader<'_> {
 
     fn upstream(&self, name: &Spanned<String>, entry: &Entry) -> Result<Upstream, Error> {
         let row = self.row(name, entry)?;
-        let (base, at) = match (&entry.base_url, row.and_then(base_of)) {
+        let region = entry.region.as_ref();
+        let region = region.map(|region| self.expanded(region)).transpose()?;
+        let of_row = row.and_then(|row| base_of(row).or_else(|| regional(row, region.as_deref()?)));
+        let (base, at) = match (&entry.base_url, of_row) {
             (Some(base), _) => (self.expanded(base)?, base.span()),
             (None, Some(base)) => (base, name.span()),
             (None, None) => {
@@ -172,6 +180,7 @@ impl Reader<'_> {
         };
         let mut upstream = Upstream::new(name.get_ref(), &base)
             .map_err(|error| self.error(at, &error.to_string()))?;
+        upstream.signer = self.signer(&upstream, entry, region.as_deref())?;
         upstream.provider = row.map(|row| row.name.clone());
         upstream.prefix = match &entry.path_prefix {
             Some(prefix) => Some(self.path(prefix)?.trim_end_matches('/').into()),
@@ -193,6 +202,31 @@ impl Reader<'_> {
         upstream.tenant = entry.tenant.clone();
         upstream.route = entry.route.clone();
         Ok(upstream)
+    }
+
+    /// Who signs, if anybody does.
+    fn signer(
+        &self,
+        upstream: &Upstream,
+        entry: &Entry,
+        region: Option<&str>,
+    ) -> Result<Option<Arc<dyn Sign>>, Error> {
+        let Some(sign) = &entry.sign else {
+            let Some(idle) = entry.profile.as_ref().or(entry.region.as_ref()) else {
+                return Ok(None);
+            };
+            let message = "`region` and `profile` are for signing; add sign = \"aws\"";
+            return Err(self.error(idle.span(), message));
+        };
+        if sign.get_ref() != "aws" {
+            let message = format!("cannot sign as {:?}; use sign = \"aws\"", sign.get_ref());
+            return Err(self.error(sign.span(), &message));
+        }
+        let profile = entry.profile.as_ref();
+        let profile = profile.map(|name| self.expanded(name)).transpose()?;
+        chain(upstream, region, profile.as_deref())
+            .map(Some)
+            .map_err(|fix| self.error(sign.span(), fix))
     }
 
     /// The provider row that is named, or that has the upstream's own name.
@@ -259,6 +293,12 @@ fn base_of(row: &Provider) -> Option<String> {
     Some(format!("https://{host}"))
 }
 
+/// The base URL of a row with a host per region.
+fn regional(row: &Provider, region: &str) -> Option<String> {
+    let host = row.hosts.first()?.replace('*', region);
+    Some(format!("https://{host}"))
+}
+
 /// The paths where a provider takes prompts, up to where they vary.
 fn claims(row: &Provider) -> Vec<Box<str>> {
     let paths = row.endpoints.iter().flat_map(|endpoint| &endpoint.paths);
@@ -305,9 +345,9 @@ mod tests {
         };
         assert_eq!(anthropic.authority, "api.anthropic.com");
         assert_eq!(anthropic.headers[0].1, "sk-1");
-        assert_eq!(anthropic.paths, ["/v1/messages".into()]);
+        assert_eq!(anthropic.paths, [Box::<str>::from("/v1/messages")]);
         assert_eq!(anthropic.tenant.as_deref(), Some("t"));
-        assert_eq!(gateway.paths, ["/x/".into()]);
+        assert_eq!(gateway.paths, [Box::<str>::from("/x/")]);
         assert_eq!(gateway.prefix.as_deref(), Some("/team"));
         assert!(!format!("{options:?}").contains("sk-1"));
     }
@@ -345,6 +385,14 @@ mod tests {
                 vec!["p.toml:3", "/v1/messages"],
             ),
             (
+                "[upstreams.bedrock]\nbase_url = \"http://h\"\nsign = \"gcp\"",
+                vec!["p.toml:3", "gcp", "\"aws\""],
+            ),
+            (
+                "[upstreams.bedrock]\nbase_url = \"http://h\"\nprofile = \"p\"",
+                vec!["p.toml:3", "sign = \"aws\""],
+            ),
+            (
                 "[upstreams.x]\nbase_ulr = \"http://h\"",
                 vec!["p.toml", "line 2", "base_ulr", "base_url"],
             ),
@@ -355,6 +403,30 @@ mod tests {
             for part in parts {
                 assert!(said.contains(part), "{part} in {said}");
             }
+        }
+    }
+
+    const SIGNED: &str = "[upstreams.bedrock]\nsign = \"aws\"\nregion = \"eu-west-1\"";
+
+    #[cfg(feature = "bedrock-sdk")]
+    #[test]
+    fn an_upstream_that_is_signed_for_needs_a_region_only() {
+        let options = options(SIGNED).unwrap();
+        let [bedrock] = &options.upstreams[..] else {
+            panic!("one upstream");
+        };
+        let host = "bedrock-runtime.eu-west-1.amazonaws.com";
+        assert_eq!(bedrock.authority, host);
+        assert!(bedrock.signer.is_some());
+        assert_eq!(bedrock.paths, [Box::<str>::from("/model/")]);
+    }
+
+    #[cfg(not(feature = "bedrock-sdk"))]
+    #[test]
+    fn a_build_without_signers_says_how_to_get_them() {
+        let said = options(SIGNED).unwrap_err().to_string();
+        for part in ["p.toml:2", "--features bedrock-sdk"] {
+            assert!(said.contains(part), "{said}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! One request through the proxy: admitted, routed, made the upstream's, answered.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 
 use http::header::{ACCEPT_ENCODING, EXPECT, HOST};
 use http::request::Parts;
@@ -9,21 +10,21 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Error as ClientError;
 use tower_service::Service as _;
 
-use super::client::Upward;
 use super::hops;
 use super::reply::{self, Outgoing};
 use super::routes::Routes;
+use super::sign::{self, Failed, SignedBy, Signing};
 use super::token::{self, Token};
 use super::upstream::Upstream;
 use crate::adapter::caller::{Head, ROUTE, TENANT};
-use crate::adapter::handle::{Behind, Cachewright, Collect, Route, Tenant};
+use crate::adapter::handle::{Account, Behind, Cachewright, Collect, Route, Tenant};
 use crate::adapter::tower::PromptCache;
 
 /// Everything that connections share.
 pub(super) struct Gate {
     pub(super) routes: Routes,
     pub(super) token: Option<Token>,
-    pub(super) client: PromptCache<Upward>,
+    pub(super) client: PromptCache<Signing>,
 }
 
 impl Gate {
@@ -73,6 +74,11 @@ fn readdress(
     headers.remove(HOST);
     // Answered on this side, when the body is first asked for.
     headers.remove(EXPECT);
+    if let Some(signer) = &upstream.signer {
+        sign::strip(headers);
+        parts.extensions.insert(SignedBy(Arc::clone(signer)));
+        parts.extensions.insert(Account(upstream.name.clone()));
+    }
     upstream.set_headers(headers);
     let head = Head {
         method: &parts.method,
@@ -81,6 +87,7 @@ fn readdress(
         query: parts.uri.query(),
         headers: &parts.headers,
         behind: upstream.provider.as_deref(),
+        account: None,
     };
     if parts.method == Method::POST && cache.endpoint(head).is_some() {
         // Usage cannot be read from a compressed response.
@@ -110,7 +117,31 @@ fn passed_on(mut response: Response<Outgoing>) -> Response<Outgoing> {
 }
 
 /// There is no answer, and the caller learns why; nothing of the request is repeated.
-fn failed(upstream: &Upstream, error: &ClientError) -> Response<Outgoing> {
+fn failed(upstream: &Upstream, failed: &Failed) -> Response<Outgoing> {
+    let about = Some(&*upstream.name);
+    match failed {
+        Failed::Client(error) => unanswered(upstream, error),
+        Failed::Body => {
+            let message = "the request broke off before it could be signed";
+            reply::error(StatusCode::BAD_REQUEST, "request_failed", (message, about))
+        }
+        Failed::TooLarge(limit) => {
+            let message = format!("only requests of up to {limit} bytes are signed");
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            reply::error(status, "request_too_large", (&message, about))
+        }
+        Failed::EventsIn => {
+            let message = "streams of signed events are not proxied; connect to AWS itself";
+            reply::error(StatusCode::NOT_IMPLEMENTED, "not_proxied", (message, about))
+        }
+        Failed::Unsigned(help) => {
+            reply::error(StatusCode::BAD_GATEWAY, "aws_credentials", (help, about))
+        }
+    }
+}
+
+/// The upstream could not be reached, or broke off.
+fn unanswered(upstream: &Upstream, error: &ClientError) -> Response<Outgoing> {
     let mut cause: &dyn StdError = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

@@ -18,7 +18,9 @@
 //! Keys travel in clear between the client and the proxy: that is why it listens on the loopback
 //! unless a `client_token` guards it, and then it belongs into a trusted network or behind TLS.
 //! Requests with an AWS signature pass through unread; the signature covers the host, so that they
-//! need a client that signs for the upstream's.
+//! need a client that signs for the upstream's. With `sign = "aws"` (feature `bedrock-sdk`) the
+//! proxy signs an upstream's requests itself, behind the layer, with AWS's own chain of credentials:
+//! whatever the client showed is taken out, so that anybody who may use the proxy uses that account.
 
 mod client;
 mod config;
@@ -27,6 +29,7 @@ mod hops;
 mod reply;
 mod routes;
 mod serve;
+mod sign;
 mod token;
 mod upstream;
 
@@ -43,6 +46,7 @@ pub use self::upstream::Upstream;
 
 use self::gate::Gate;
 use self::routes::Routes;
+use self::sign::Signing;
 use self::token::Token;
 use super::handle::Cachewright;
 use crate::error::Error;
@@ -132,10 +136,12 @@ impl Proxy {
                  client_token (or CACHEWRIGHT_CLIENT_TOKEN), or listen on 127.0.0.1"
             )));
         }
+        let client = client::build(options.connect_timeout)?;
+        let client = Signing::new(client, cache.engine().clone());
         let gate = Gate {
             routes: Routes::new(options.upstreams)?,
             token: token.as_deref().map(Token::new),
-            client: cache.wrap(client::build(options.connect_timeout)?),
+            client: cache.wrap(client),
         };
         Ok(Self {
             listen,

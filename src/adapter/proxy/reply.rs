@@ -72,11 +72,13 @@ pub(super) fn error(
     kind: &str,
     (message, upstream): (&str, Option<&str>),
 ) -> Response<Outgoing> {
-    let mut error = json!({"type": kind, "message": format!("cachewright proxy: {message}")});
+    let message = format!("cachewright proxy: {message}");
+    let mut error = json!({"type": kind, "message": message});
     if let (Some(name), Some(members)) = (upstream, error.as_object_mut()) {
         members.insert("upstream".into(), name.into());
     }
-    let body = json!({"type": "error", "error": error});
+    // AWS's SDKs look for both outside, and show a message only with a code.
+    let body = json!({"type": "error", "error": error, "code": kind, "message": message});
     own(status, "application/json", body.to_string().into())
 }
 

@@ -9,7 +9,7 @@ use http::header::HeaderName;
 const OWN: HeaderName = HeaderName::from_static("x-cachewright-token");
 
 /// Where clients put the only key they know; the token may stand in its place.
-const KEYS: [HeaderName; 4] = [
+pub(super) const KEYS: [HeaderName; 4] = [
     http::header::AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),

@@ -1,11 +1,13 @@
 //! Where requests are sent on to, and which ones.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Uri};
 
+use super::sign::Sign;
 use crate::error::Error;
 
 /// A provider or gateway behind the proxy.
@@ -35,6 +37,8 @@ pub struct Upstream {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) tenant: Option<Box<str>>,
     pub(super) route: Option<Box<str>>,
+    /// Signs the requests, in place of what the client showed.
+    pub(super) signer: Option<Arc<dyn Sign>>,
 }
 
 impl Upstream {
@@ -75,6 +79,7 @@ impl Upstream {
             headers: Vec::new(),
             tenant: None,
             route: None,
+            signer: None,
         })
     }
 

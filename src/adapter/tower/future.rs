@@ -16,7 +16,8 @@ use crate::adapter::caller::Caller;
 use crate::adapter::errands::{Desk, Job};
 use crate::adapter::handle::Cachewright;
 use crate::adapter::running::Running;
-use crate::engine::{End, Engine, Verdict};
+use crate::adapter::taken::Taken;
+use crate::engine::{End, Verdict};
 use crate::model::Skip;
 
 pin_project! {
@@ -62,40 +63,6 @@ pub(super) struct Reader {
     pub(super) desk: Desk,
 }
 
-/// What was taken of a body: its one frame, or all of them in one buffer. A long body comes in many,
-/// and kept as they came each of them would hold on to the buffer it was read into.
-#[derive(Default)]
-struct Taken {
-    one: Bytes,
-    all: Vec<u8>,
-}
-
-impl Taken {
-    /// Adds a frame, where `rest` bytes are expected behind it.
-    fn push(&mut self, engine: &Engine, data: Bytes, rest: usize) {
-        if self.len() == 0 {
-            self.one = data;
-            return;
-        }
-        if self.all.is_empty() {
-            self.all = engine.buffer(self.one.len() + data.len() + rest);
-            self.all.extend_from_slice(&std::mem::take(&mut self.one));
-        }
-        self.all.extend_from_slice(&data);
-    }
-
-    fn len(&self) -> usize {
-        self.one.len() + self.all.len()
-    }
-
-    fn into_bytes(self, engine: &Engine) -> Bytes {
-        if self.all.is_empty() {
-            return self.one;
-        }
-        engine.lend(self.all)
-    }
-}
-
 impl<S, F, B> ResponseFuture<S, F, B> {
     pub(super) fn collecting(service: S, request: Request<B>, read: Reader) -> Self {
         let (parts, body) = request.into_parts();
@@ -103,7 +70,7 @@ impl<S, F, B> ResponseFuture<S, F, B> {
             service,
             parts,
             body: Box::pin(body),
-            taken: Taken::default(),
+            taken: Taken::new(read.cache.engine()),
             read,
         });
         Self {
@@ -212,7 +179,7 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
             };
             let rest = self.body.size_hint().upper().unwrap_or(0);
             let rest = usize::try_from(rest).unwrap_or(limit).min(limit);
-            self.taken.push(self.read.cache.engine(), data, rest);
+            self.taken.push(data, rest);
             if self.taken.len() > limit {
                 return Poll::Ready(Outcome::TooLarge);
             }
@@ -232,7 +199,7 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
         let mut own = None;
         let (body, running) = match outcome {
             Outcome::Whole => {
-                let whole = self.taken.into_bytes(cache.engine());
+                let whole = self.taken.into_bytes();
                 let mut rewrite = cache.prepare(caller, &whole);
                 if let Some(errand) = rewrite.errand.take() {
                     desk.ask(Job::new(errand, caller.clone(), self.parts.clone()));
@@ -247,15 +214,11 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
                 (RequestBody::whole(body), rewrite.running)
             }
             Outcome::TooLarge => (
-                RequestBody::replay(self.taken.into_bytes(cache.engine()), None, self.body),
+                RequestBody::replay(self.taken.into_bytes(), None, self.body),
                 cache.skipped(caller, Skip::TooLarge),
             ),
             Outcome::Odd(frame) => (
-                RequestBody::replay(
-                    self.taken.into_bytes(cache.engine()),
-                    Some(frame),
-                    self.body,
-                ),
+                RequestBody::replay(self.taken.into_bytes(), Some(frame), self.body),
                 cache.skipped(caller, Skip::NotBuffered),
             ),
         };

@@ -25,5 +25,6 @@ mod service;
 
 pub use self::body::{RequestBody, ResponseBody};
 pub use self::future::ResponseFuture;
+#[cfg(feature = "proxy")]
 pub use self::layer::PromptCacheLayer;
 pub use self::service::PromptCache;

@@ -14,7 +14,7 @@ use super::future::Reader;
 use super::{RequestBody, ResponseBody, ResponseFuture};
 use crate::adapter::caller::{Caller, Head, ROUTE, TENANT, Verdict, take_label};
 use crate::adapter::errands::Desk;
-use crate::adapter::handle::{Behind, Cachewright, Collect, Route, Tenant};
+use crate::adapter::handle::{Account, Behind, Cachewright, Collect, Route, Tenant};
 use crate::model::Skip;
 
 /// A client whose prompts are cached well and accounted for.
@@ -162,6 +162,7 @@ fn judge(cache: &Cachewright, parts: &mut Parts) -> (Caller, Verdict) {
         query: parts.uri.query(),
         headers: &parts.headers,
         behind: parts.extensions.get().map(|Behind(name)| &**name),
+        account: parts.extensions.get().map(|Account(name)| &**name),
     };
     cache.judge(head, tenant, route)
 }
