@@ -190,7 +190,7 @@ async fn first_byte(ways: [SocketAddr; 2], samples: usize) -> [f64; 2] {
         senders.push(connect(way).await);
     }
     for number in 0..samples / 4 {
-        let body = streamed(body(10_000, number));
+        let body = streamed(&body(10_000, number));
         for (sender, times) in senders.iter_mut().zip(&mut times) {
             sender.ready().await.unwrap();
             let start = Instant::now();
@@ -205,8 +205,8 @@ async fn first_byte(ways: [SocketAddr; 2], samples: usize) -> [f64; 2] {
 }
 
 /// The same request, to be answered by a stream.
-fn streamed(body: Bytes) -> Bytes {
-    let rest = std::str::from_utf8(&body)
+fn streamed(body: &[u8]) -> Bytes {
+    let rest = std::str::from_utf8(body)
         .unwrap()
         .strip_prefix('{')
         .unwrap();

@@ -22,5 +22,10 @@ fn its_examples_are_accepted() {
     let options = ProxyOptions::default();
     let options = options.config(("proxy", proxy), &Catalog::builtin(), &|_| None);
     let proxy = options.and_then(|options| Proxy::new(&Cachewright::new(), options));
-    assert_eq!(proxy.unwrap().upstreams().count(), 2);
+    if cfg!(feature = "bedrock-sdk") {
+        assert_eq!(proxy.unwrap().upstreams().count(), 3);
+    } else {
+        let error = proxy.unwrap_err().to_string();
+        assert!(error.contains("--features bedrock-sdk"), "{error}");
+    }
 }
