@@ -67,6 +67,9 @@ mod reqwest;
 mod rent;
 // Responses of the Messages dialect, cut at every border.
 mod responses;
+// What providers ask of whole conversations, judged by their simulators.
+#[cfg(feature = "state")]
+mod rules;
 // The simulated provider over HTTP.
 #[cfg(feature = "server")]
 mod server;
