@@ -18,6 +18,9 @@ mod clients_rust;
 // What each kind of traffic costs, judged by the simulator.
 #[cfg(feature = "state")]
 mod economics;
+// Amazon's event stream through the layer and the proxy.
+#[cfg(feature = "proxy")]
+mod event_stream;
 // Prefixes kept for rent, over every adapter.
 #[cfg(all(feature = "proxy", feature = "reqwest-middleware", feature = "server"))]
 mod explicit;
