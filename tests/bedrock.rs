@@ -57,7 +57,7 @@ pub(crate) fn frame(headers: &[(&str, &str)], payload: &str) -> Vec<u8> {
     out
 }
 
-fn event(name: &str, payload: &str) -> Vec<u8> {
+pub(crate) fn event(name: &str, payload: &str) -> Vec<u8> {
     let headers = [
         (":event-type", name),
         (":content-type", "application/json"),

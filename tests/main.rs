@@ -24,6 +24,9 @@ mod clients_rust;
 // What each kind of traffic costs, judged by the simulator.
 #[cfg(feature = "state")]
 mod economics;
+// Amazon's event stream through the layer and the proxy.
+#[cfg(feature = "proxy")]
+mod event_stream;
 // Prefixes kept for rent, over every adapter.
 #[cfg(all(feature = "proxy", feature = "reqwest-middleware", feature = "server"))]
 mod explicit;
@@ -73,6 +76,9 @@ mod reqwest;
 mod rent;
 // Responses of the Messages dialect, cut at every border.
 mod responses;
+// What providers ask of whole conversations, judged by their simulators.
+#[cfg(feature = "state")]
+mod rules;
 // The simulated provider over HTTP.
 #[cfg(feature = "server")]
 mod server;

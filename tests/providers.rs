@@ -506,38 +506,56 @@ fn free_variants_do_not_cost_what_the_model_costs() {
     assert!(paid.prices.is_some() && free.prices.is_none());
 }
 
+/// Every endpoint that is steered, and by what; all others are not.
 #[test]
 fn each_endpoint_is_steered_in_its_own_way() {
     let rows = Catalog::builtin();
-    let steering = |provider: &str, dialect| {
-        let provider = rows.provider(provider).expect("a row");
-        let affinity = provider.endpoint(dialect).expect("spoken").affinity.clone();
-        affinity.map(|a| (a.field, a.header, a.per, a.per_minute, a.automatic_only))
-    };
-    use AffinityPer::{Conversation, Prefix};
-    let key = Some(Box::from("prompt_cache_key"));
-    let expected = Some((
-        None,
-        Some("x-grok-conv-id".into()),
-        Conversation,
-        None,
-        false,
-    ));
-    assert_eq!(steering("xai", "chat"), expected);
-    assert_eq!(
-        steering("xai", "responses"),
-        Some((key.clone(), None, Conversation, None, false))
-    );
-    assert_eq!(
-        steering("openai", "chat"),
-        Some((key.clone(), None, Prefix, Some(15), true))
-    );
-    assert_eq!(
-        steering("azure", "responses"),
-        Some((key, None, Prefix, Some(15), false))
-    );
-    assert_eq!(steering("azure-models", "chat"), None);
-    assert_eq!(steering("deepseek", "chat"), None);
+    let mut found = Vec::new();
+    for provider in rows.providers() {
+        for endpoint in &provider.endpoints {
+            let Some(affinity) = &endpoint.affinity else {
+                continue;
+            };
+            let parts = [
+                affinity
+                    .field
+                    .as_deref()
+                    .map(|field| format!("{field} in the body")),
+                affinity
+                    .header
+                    .as_deref()
+                    .map(|header| format!("{header} in the head")),
+                Some(format!("per {:?}", affinity.per).to_lowercase()),
+                affinity.per_minute.map(|most| format!("of {most}")),
+                affinity.automatic_only.then(|| "automatic only".to_owned()),
+                (!affinity.unless.is_empty())
+                    .then(|| format!("unless {}", affinity.unless.join(", "))),
+            ];
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            found.push(format!(
+                "{} {}: {}",
+                provider.name,
+                endpoint.name,
+                parts.join(" ")
+            ));
+        }
+    }
+    found.sort();
+    let expected = [
+        "azure chat: prompt_cache_key in the body per prefix of 15",
+        "azure responses: prompt_cache_key in the body per prefix of 15",
+        "fireworks chat: x-session-affinity in the head per conversation",
+        "fireworks responses: x-session-affinity in the head per conversation",
+        "mistral chat: prompt_cache_key in the body per prefix",
+        "openai chat: prompt_cache_key in the body per prefix of 15 automatic only",
+        "openai responses: prompt_cache_key in the body per prefix of 15 automatic only",
+        "openrouter chat: session_id in the body per conversation unless x-session-id, prompt_cache_key",
+        "openrouter messages: x-session-id in the head per conversation unless session_id, prompt_cache_key",
+        "openrouter responses: session_id in the body per conversation unless x-session-id, prompt_cache_key",
+        "xai chat: x-grok-conv-id in the head per conversation",
+        "xai responses: prompt_cache_key in the body per conversation",
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]

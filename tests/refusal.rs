@@ -153,3 +153,35 @@ async fn other_errors_pass_at_once() {
         }
     }
 }
+
+/// An old deployment of Azure's does not know the key: once it is told so, it gets none.
+#[tokio::test]
+async fn a_deployment_that_knows_no_key_gets_none() {
+    const CHAT: &str = r#"{"object":"chat.completion","model":"gpt-4o","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1}}"#;
+    const OLD: &str = "/openai/deployments/old/chat/completions?api-version=2024-02-01";
+    const NEW: &str = "/openai/deployments/new/chat/completions?api-version=2026-08-01";
+    let body = r#"{ "messages":[{"role":"user","content":"hi"}], "temperature":1.0 }"#;
+    for wrapped in BOTH {
+        let seen = AtomicUsize::new(0);
+        let mut origin = Origin::start(Protocol::Http1, move || {
+            match seen.fetch_add(1, Ordering::SeqCst) {
+                0 => json(400, r#"{"error":{"message":"Unrecognized request argument supplied: prompt_cache_key"}}"#),
+                _ => json(200, CHAT),
+            }
+        })
+        .await;
+        let cache = Cachewright::builder().assume("azure").build().unwrap();
+        let old = format!("{}{OLD}", origin.base);
+        assert_eq!(send(wrapped, &cache, &old, body).await, (200, CHAT.into()));
+        let asked = String::from_utf8(origin.next().await.body.to_vec()).unwrap();
+        assert!(asked.contains(r#","prompt_cache_key":""#), "{wrapped:?}");
+        assert_eq!(origin.next().await.body, body);
+        assert!(only(&cache).resent);
+        // Remembered, for this deployment.
+        assert_eq!(send(wrapped, &cache, &old, body).await.0, 200);
+        assert_eq!(origin.next().await.body, body, "{wrapped:?}");
+        let new = format!("{}{NEW}", origin.base);
+        assert_eq!(send(wrapped, &cache, &new, body).await.0, 200);
+        assert_ne!(origin.next().await.body, body, "{wrapped:?}");
+    }
+}

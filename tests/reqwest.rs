@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use cachewright::adapter::handle::Cachewright;
 use cachewright::adapter::tower::PromptCache;
 use cachewright::model::Skip;
 use reqwest::{Body, Client, Request, Response};
@@ -243,4 +244,28 @@ async fn labels_do_not_reach_the_provider() {
     );
     let records = cache.records();
     assert_eq!((&*records[0].tenant, &*records[0].route), ("t", "r"));
+}
+
+/// A key of ours would go before the session that the caller names in the head.
+#[tokio::test]
+async fn a_session_in_the_head_is_left_to_steer() {
+    for (own, ours) in [(None, true), (Some("x-session-id"), false)] {
+        let mut origin = Origin::of_messages(Protocol::Http1).await;
+        let cache = Cachewright::builder().assume("openrouter").build().unwrap();
+        let mut request = Client::new()
+            .post(format!("{}/api/v1/chat/completions", origin.base))
+            .header("content-type", "application/json")
+            .body(r#"{"model":"anthropic/claude-sonnet-4.5","messages":[{"role":"user","content":"hi"}]}"#);
+        if let Some(name) = own {
+            request = request.header(name, "mine");
+        }
+        cache
+            .wrap(client(Protocol::Http1))
+            .send(request)
+            .await
+            .unwrap();
+        let body = origin.next().await.body;
+        let body = std::str::from_utf8(&body).unwrap();
+        assert_eq!(body.contains("session_id"), ours, "{own:?}");
+    }
 }

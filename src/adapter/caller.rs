@@ -40,6 +40,7 @@ pub(crate) enum Verdict {
 
 /// Everything outside the body that separates caches.
 #[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Caller {
     pub(crate) provider: Box<str>,
     pub(crate) account: Box<str>,
@@ -50,6 +51,7 @@ pub(crate) struct Caller {
     pub(crate) model: Box<str>,
     pub(crate) place: Box<str>,
     pub(crate) regional: bool,
+    pub(crate) steered: bool,
     /// Where its prefix could be kept for rent, if that is wanted.
     pub(crate) storage: Option<Storage>,
 }
@@ -65,6 +67,7 @@ impl Caller {
         meta.model = &self.model;
         meta.place = &self.place;
         meta.regional = self.regional;
+        meta.steered = self.steered;
         meta.stored_as = self.storage.as_ref().map_or("", |storage| &storage.model);
         meta
     }

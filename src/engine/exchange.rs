@@ -333,14 +333,21 @@ impl Exchange {
         }
     }
 
-    /// The model of a body that was not read: by the path, or as the response names it.
+    /// The model of a body that was not read, by the path, and of a name that hides it, as that of
+    /// a deployment does, by the response.
     fn recognize(&mut self, answered: Option<&str>) {
         let named = Some(&*self.named).filter(|name| !name.is_empty());
-        if let (None, Some(id)) = (&self.model, named.or(answered)) {
+        for id in [named, answered].into_iter().flatten() {
             let model = self.catalog.model(&self.record.provider, id);
-            self.record.model = model.name.clone();
-            self.record.model_known = model.limits.known;
-            self.model = Some(model);
+            let is_new = self.model.as_ref().is_none_or(|old| {
+                let old = old.limits;
+                !old.known && model.limits.known
+            });
+            if is_new {
+                self.record.model = model.name.clone();
+                self.record.model_known = model.limits.known;
+                self.model = Some(model);
+            }
         }
     }
 

@@ -83,7 +83,7 @@ impl<'a> Draft<'a> {
         let read = recall_and_read(engine, endpoint.dialect, account, &body)?;
         let (mut reading, earlier, conversation) = read;
         reading.prompt.reserved = ordered_markers(&body, &reading);
-        let id = model_id(&reading.prompt, meta);
+        let id = model_id(&engine.catalog, &reading.prompt, meta);
         let model = endpoint.limit(engine.catalog.model(meta.provider, id));
         let keyring = &engine.settings.keyring;
         let root = keyring.scope(&[account.as_bytes(), id.as_bytes()]);
@@ -251,7 +251,7 @@ impl<'a> Draft<'a> {
             prompt: self.prompt(),
             model: &self.model,
             endpoint: self.endpoint,
-            affinity: self.endpoint.affinity.as_ref(),
+            affinity: steer::wanted(self.endpoint, self.meta, &self.turn.remembered),
             service,
             conversation: self.conversation,
             now: self.now,
@@ -377,7 +377,7 @@ fn reshape(
     let prompt = &reading.prompt;
     let bound = engine
         .catalog
-        .model(meta.provider, model_id(prompt, meta))
+        .model(meta.provider, model_id(&engine.catalog, prompt, meta))
         .prefix_check
         || prompt.thinking != Thinking::Off;
     if bound && settings.history == canon::History::Unknown {

@@ -59,6 +59,7 @@ impl Default for Settings {
 /// Where a request goes and for whom: everything that separates caches but stands outside the body.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Meta<'a> {
     /// Name of the provider row, such as `anthropic`.
     pub provider: &'a str,
@@ -78,6 +79,8 @@ pub struct Meta<'a> {
     pub place: &'a str,
     /// Whether the endpoint is a regional one, which some providers charge more for.
     pub regional: bool,
+    /// Whether a header of the caller's already steers the request to a machine.
+    pub steered: bool,
     /// The model's full name where its prefixes are kept for rent; empty where they cannot be, or
     /// where nobody runs errands.
     pub stored_as: &'a str,
@@ -97,6 +100,7 @@ impl<'a> Meta<'a> {
             model: "",
             place: "",
             regional: false,
+            steered: false,
             stored_as: "",
         }
     }
@@ -109,6 +113,7 @@ impl<'a> Meta<'a> {
             self.tenant.as_bytes(),
             self.betas.as_bytes(),
             self.place.as_bytes(),
+            self.model.as_bytes(),
         ])
     }
 }

@@ -3,8 +3,8 @@
 use super::{Meta, Settings};
 use crate::ledger::history::Nodes;
 use crate::model::{Digest, Keyring, Member, Plan, Prompt, Regime, Timestamp};
-use crate::provider::{Affinity, AffinityPer, Endpoint, Model};
-use crate::wire::MarkerStyle;
+use crate::provider::{Affinity, AffinityPer, Catalog, Endpoint, Model};
+use crate::wire::{MarkerStyle, Remembered, member_value};
 
 /// The member that tells where the provider writes.
 pub(super) const OPTIONS: &str = "prompt_cache_options";
@@ -44,7 +44,9 @@ impl Steering<'_> {
             let option = r#"{"mode":"explicit"}"#;
             plan.members.push(Member::new(OPTIONS, option));
         }
-        if self.settings.day_retention && self.model.day_retention {
+        // Both together are refused.
+        let is_free = plan.members.iter().all(|member| &*member.name != OPTIONS);
+        if is_free && self.settings.day_retention && self.model.day_retention {
             plan.members
                 .push(Member::new("prompt_cache_retention", "\"24h\""));
         }
@@ -110,9 +112,23 @@ impl Steering<'_> {
     }
 }
 
-/// The model's id: as the body names it, or the path.
-pub(super) fn model_id<'a>(prompt: &'a Prompt, meta: &Meta<'a>) -> &'a str {
-    if prompt.model.is_empty() {
+/// What steers a request, unless something of the caller's own does.
+pub(super) fn wanted<'a>(
+    endpoint: &'a Endpoint,
+    meta: &Meta<'_>,
+    body: &Remembered,
+) -> Option<&'a Affinity> {
+    let affinity = endpoint.affinity.as_ref()?;
+    let mut others = affinity.unless.iter();
+    let own = meta.steered || others.any(|name| member_value(body, name).is_some());
+    (!own).then_some(affinity)
+}
+
+/// The model's id: as the path names it, or the body. Where both do and no row knows the path's, as
+/// with the name of a deployment, the body's may say more.
+pub(super) fn model_id<'a>(catalog: &Catalog, prompt: &'a Prompt, meta: &Meta<'a>) -> &'a str {
+    let known = || catalog.model(meta.provider, meta.model).limits.known;
+    if prompt.model.is_empty() || !meta.model.is_empty() && known() {
         meta.model
     } else {
         &prompt.model

@@ -105,6 +105,8 @@ pub struct Affinity {
     pub automatic_only: bool,
     /// Requests a minute that one key can take before they spill to other machines.
     pub per_minute: Option<u32>,
+    /// Members and headers that steer as well: where the caller has one, no key is added.
+    pub unless: Vec<Box<str>>,
 }
 
 /// What one affinity key stands for.

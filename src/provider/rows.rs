@@ -33,7 +33,14 @@ const PROVIDER: [&str; 21] = [
     "note",
 ];
 const ENDPOINT: [&str; 5] = ["dialect", "marker", "paths", "affinity", "storage"];
-const AFFINITY: [&str; 5] = ["field", "header", "per", "per_minute", "automatic_only"];
+const AFFINITY: [&str; 6] = [
+    "field",
+    "header",
+    "per",
+    "per_minute",
+    "automatic_only",
+    "unless",
+];
 /// Adds the rows of one file; a row of the same name replaces the earlier one.
 pub(super) fn add(
     file: File<'_>,
@@ -158,6 +165,7 @@ fn affinity(fields: &Fields<'_>) -> Result<Option<Affinity>, Error> {
         per,
         automatic_only: fields.flag("automatic_only", Flag::No)?,
         per_minute: small(&fields, "per_minute")?,
+        unless: fields.texts("unless")?,
     };
     // An empty one says that there is none here.
     Ok((affinity.field.is_some() || affinity.header.is_some()).then_some(affinity))

@@ -143,7 +143,7 @@ fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     Ok(whole.and_then(|digits| digits.parse().ok()))
 }
 
-fn dollars<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Money>, D::Error> {
+pub(super) fn dollars<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Money>, D::Error> {
     let raw = <Option<&RawValue>>::deserialize(from)?;
     Ok(raw.and_then(|raw| usd(raw.get().trim_matches('"'))))
 }

@@ -5,6 +5,7 @@ mod converse;
 mod earlier;
 mod edit;
 mod frames;
+mod gateway;
 mod generate;
 mod grammar;
 mod inclusive;

@@ -202,6 +202,9 @@ impl Cachewright {
             caller.model = found.model.unwrap_or_default().into();
             caller.place = format!("{}{}", head.host, found.place).into();
             caller.regional = found.regional;
+            let affinity = found.endpoint.affinity.as_ref();
+            let mut steering = affinity.iter().flat_map(|affinity| &affinity.unless);
+            caller.steered = steering.any(|name| head.headers.contains_key(&**name));
         }
         (caller, verdict)
     }

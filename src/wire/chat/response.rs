@@ -4,6 +4,8 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::model::Money;
+use crate::wire::gateway;
 use crate::wire::inclusive::{Counts, named};
 use crate::wire::{MarkerStyle, Progress, Seen};
 
@@ -26,6 +28,11 @@ struct Body {
     finish_reason: Option<Box<str>>,
     /// Anything at all, since gateways have their own ideas.
     error: Option<Box<RawValue>>,
+    /// What a gateway says of the price.
+    #[serde(deserialize_with = "gateway::metadata")]
+    provider_metadata: Option<Money>,
+    #[serde(rename = "providerMetadata", deserialize_with = "gateway::metadata")]
+    metadata: Option<Money>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -34,6 +41,11 @@ struct Choice {
     finish_reason: Option<Box<str>>,
     /// Where Moonshot puts the usage of a stream.
     usage: Option<Counts>,
+    /// Where Vercel puts the price of a document, and of a stream.
+    #[serde(deserialize_with = "gateway::within")]
+    message: Option<Money>,
+    #[serde(deserialize_with = "gateway::within")]
+    delta: Option<Money>,
 }
 
 /// Whether an event's first line leaves it possible that the event carries usage, an end or an
@@ -101,17 +113,22 @@ fn note(seen: &mut Seen, body: Body, marker: MarkerStyle) {
     parts.push(Choice {
         finish_reason: body.finish_reason,
         usage: body.usage,
+        ..Choice::default()
     });
+    let mut billed = body.provider_metadata.or(body.metadata);
     for part in parts {
         // A later report replaces an earlier one: counts of a stream are running totals.
         if let Some(usage) = part.usage.and_then(|counts| counts.usage(marker)) {
+            billed = billed.or_else(|| seen.usage.and_then(|before| before.cost));
             seen.usage = Some(usage);
         }
+        billed = part.message.or(part.delta).or(billed);
         if part.finish_reason.is_some() {
             seen.stop_reason = part.finish_reason;
             seen.progress = Progress::Ended;
         }
     }
+    gateway::add(&mut seen.usage, billed);
     if body.model.is_some() {
         seen.model = body.model;
     }

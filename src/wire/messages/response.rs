@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use super::usage::Body;
-use crate::wire::{Progress, Seen};
+use crate::wire::{Progress, Seen, gateway};
 
 /// Whether an event's first line leaves it possible that the event carries usage or an end. Nearly
 /// all events are content, and say so in their first bytes.
@@ -65,6 +65,7 @@ fn note(seen: &mut Seen, body: &Body) {
     if let Some(counts) = &body.usage {
         seen.usage = Some(counts.after(seen.usage));
     }
+    gateway::add(&mut seen.usage, body.provider_metadata.or(body.metadata));
     if body.model.is_some() {
         seen.model.clone_from(&body.model);
     }

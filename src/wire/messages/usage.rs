@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::model::Usage;
+use crate::model::{Money, Usage};
+use crate::wire::gateway;
+use crate::wire::inclusive::dollars;
 use crate::wire::metrics::Metrics;
 
 /// A message, an error body, or one event of a stream: the members that matter here.
@@ -24,6 +26,11 @@ pub(super) struct Body {
     /// What Bedrock adds to `message_stop`.
     #[serde(rename = "amazon-bedrock-invocationMetrics")]
     pub(super) metrics: Option<Metrics>,
+    /// What a gateway says of the price.
+    #[serde(deserialize_with = "gateway::metadata")]
+    pub(super) provider_metadata: Option<Money>,
+    #[serde(rename = "providerMetadata", deserialize_with = "gateway::metadata")]
+    pub(super) metadata: Option<Money>,
 }
 
 /// The only member of an error that may be shown: its message can quote the prompt.
@@ -53,6 +60,9 @@ pub(super) struct Counts {
     cache_creation: Option<Split>,
     output_tokens: Option<u64>,
     iterations: Option<Vec<Self>>,
+    /// OpenRouter's figure in US dollars.
+    #[serde(deserialize_with = "dollars")]
+    cost: Option<Money>,
 }
 
 /// Writes by lifetime class; `message_delta` has none.
@@ -81,6 +91,7 @@ impl Counts {
                 if all.write_1h.is_none() {
                     all.write_5m = None;
                 }
+                all.cost = self.cost;
                 grown(before, all, total)
             }
         }
@@ -95,7 +106,7 @@ impl Counts {
             write_30m: None,
             write_1h: split.ephemeral_1h_input_tokens,
             output: self.output_tokens,
-            cost: None,
+            cost: self.cost,
         };
         grown(before, own, self.cache_creation_input_tokens)
     }

@@ -4,6 +4,8 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::model::Money;
+use crate::wire::gateway;
 use crate::wire::inclusive::{Counts, named};
 use crate::wire::{MarkerStyle, Progress, Seen};
 
@@ -23,6 +25,11 @@ struct Body {
     code: Option<Box<RawValue>>,
     /// Anything at all, since gateways have their own ideas.
     error: Option<Box<RawValue>>,
+    /// What a gateway says of the price.
+    #[serde(deserialize_with = "gateway::metadata")]
+    provider_metadata: Option<Money>,
+    #[serde(rename = "providerMetadata", deserialize_with = "gateway::metadata")]
+    metadata: Option<Money>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -104,6 +111,7 @@ fn note(seen: &mut Seen, body: Body, marker: MarkerStyle) {
     if let Some(usage) = body.usage.and_then(|counts| counts.usage(marker)) {
         seen.usage = Some(usage);
     }
+    gateway::add(&mut seen.usage, body.provider_metadata.or(body.metadata));
     if body.model.is_some() {
         seen.model = body.model;
     }
