@@ -14,86 +14,41 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
-/// A command of ours that serves; it ends when it is dropped.
-struct Serving {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    url: String,
+use crate::support::serving::Serving;
+
+fn simulator() -> Serving {
+    Serving::start(&["sim", "--listen", "127.0.0.1:0"], |_| {})
 }
 
-impl Serving {
-    fn start(args: &[&str]) -> Self {
-        let mut child = with_keys(&mut Command::new(env!("CARGO_BIN_EXE_cachewright")))
-            .args(args)
-            .env_remove("CACHEWRIGHT_CLIENT_TOKEN")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut url = String::new();
-        out.read_line(&mut url).unwrap();
-        let url = url.trim().to_owned();
-        assert!(url.starts_with("http://"), "{args:?} said {url:?}");
-        Self { child, out, url }
-    }
-
-    fn simulator() -> Self {
-        Self::start(&["sim", "--listen", "127.0.0.1:0"])
-    }
-
-    /// A proxy before this upstream; `bedrock` is more to say of Bedrock's.
-    fn proxy(upstream: &Self, dir: &Path, bedrock: &str) -> Self {
-        let upstreams = [
-            ("anthropic", "/v1/messages"),
-            ("openai", "/v1/"),
-            ("bedrock", "/model/"),
-            ("gemini", "/v1beta/"),
-        ];
-        let config: String = upstreams
-            .iter()
-            .map(|(name, path)| {
-                let base = &upstream.url;
-                let more = if *name == "bedrock" { bedrock } else { "" };
-                format!("[upstreams.{name}]\nbase_url = \"{base}\"\npaths = [\"{path}\"]\n{more}\n")
-            })
-            .collect();
-        let file = dir.join("cachewright.toml");
-        std::fs::write(&file, config).unwrap();
-        Self::start(&["proxy", "--port", "0", "--config", file.to_str().unwrap()])
-    }
-
-    fn host(&self) -> &str {
-        self.url.strip_prefix("http://").unwrap()
-    }
-
-    /// Asks it to end, and returns what it says then.
-    fn end(mut self) -> String {
-        let id = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-        assert!(asked.success());
-        let mut said = String::new();
-        self.out.read_to_string(&mut said).unwrap();
-        assert!(self.child.wait().unwrap().success());
-        said
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        // Both fail only where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A proxy before this upstream; `bedrock` is more to say of Bedrock's.
+fn proxy(upstream: &Serving, dir: &Path, bedrock: &str) -> Serving {
+    let upstreams = [
+        ("anthropic", "/v1/messages"),
+        ("openai", "/v1/"),
+        ("bedrock", "/model/"),
+        ("gemini", "/v1beta/"),
+    ];
+    let config: String = upstreams
+        .iter()
+        .map(|(name, path)| {
+            let base = &upstream.url;
+            let more = if *name == "bedrock" { bedrock } else { "" };
+            format!("[upstreams.{name}]\nbase_url = \"{base}\"\npaths = [\"{path}\"]\n{more}\n")
+        })
+        .collect();
+    let file = dir.join("cachewright.toml");
+    std::fs::write(&file, config).unwrap();
+    let args = ["proxy", "--port", "0", "--config", file.to_str().unwrap()];
+    Serving::start(&args, with_keys)
 }
 
 /// The credentials of AWS's published examples, which the simulator takes, and no others.
-fn with_keys(command: &mut Command) -> &mut Command {
+fn with_keys(command: &mut Command) {
     command
         .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
         .env(
@@ -104,7 +59,7 @@ fn with_keys(command: &mut Command) -> &mut Command {
         .env("AWS_SHARED_CREDENTIALS_FILE", "none")
         .env_remove("AWS_SESSION_TOKEN")
         .env_remove("AWS_PROFILE")
-        .env_remove("AWS_BEARER_TOKEN_BEDROCK")
+        .env_remove("AWS_BEARER_TOKEN_BEDROCK");
 }
 
 fn folder() -> PathBuf {
@@ -151,7 +106,9 @@ impl Client {
 
     /// What the client saw, with this as its base URL.
     fn run(&self, args: &[&str]) -> Saw {
-        let output = with_keys(&mut Command::new(&self.runner))
+        let mut command = Command::new(&self.runner);
+        with_keys(&mut command);
+        let output = command
             .arg(folder().join(self.script))
             .args(args)
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -179,13 +136,13 @@ impl Client {
             Some(more) => self.run(&[base, &more]),
             None => self.run(&[base]),
         };
-        let alone = Serving::simulator();
+        let alone = simulator();
         let direct = run(&alone.url, alone.host());
         let dir = tempfile::tempdir().unwrap();
-        let behind = Serving::simulator();
-        let proxy = Serving::proxy(&behind, dir.path(), bedrock);
-        let through = run(&proxy.url, behind.host());
-        (direct, through, proxy.end())
+        let behind = simulator();
+        let serving = proxy(&behind, dir.path(), bedrock);
+        let through = run(&serving.url, behind.host());
+        (direct, through, serving.end())
     }
 }
 

@@ -97,6 +97,9 @@ mod snapshot;
 mod steer;
 // What several subjects share.
 mod support;
+// The proxy before upstreams behind TLS.
+#[cfg(feature = "cli")]
+mod tls;
 // Readers of recorded traffic, over the real recordings and over broken files.
 #[cfg(feature = "replay")]
 mod workload;

@@ -7,3 +7,5 @@ pub(crate) mod marked;
 pub(crate) mod origin;
 #[cfg(feature = "replay")]
 pub(crate) mod recordings;
+#[cfg(feature = "cli")]
+pub(crate) mod serving;
