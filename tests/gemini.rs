@@ -1,7 +1,7 @@
 //! Gemini's and Vertex AI's generateContent: reading, and what a response says it used.
 
 use bytes::Bytes;
-use cachewright::model::{Keyring, Plan, Usage};
+use cachewright::model::{Keyring, Usage};
 use cachewright::wire::{Dialect, Framing, Generate, Messages, Progress, Seen, Watcher};
 
 const STREAM: &str = include_str!("vectors/gemini/stream.sse");
@@ -133,7 +133,11 @@ fn recorded_calls_are_read_and_their_usage_is_exact() {
             .unwrap_or_else(|why| panic!("{name}: {why}"));
         let prompt = reading.prompt;
         assert!(Generate.unmark(&prompt).is_empty(), "{name}");
-        assert!(Generate.mark(request, &prompt, &Plan::default()).is_empty());
+        assert!(
+            Generate
+                .mark(request, &prompt, &cachewright::model::Plan::default())
+                .is_empty()
+        );
         let sent: serde_json::Value = serde_json::from_slice(request).unwrap();
         let parts: usize = sent["contents"]
             .as_array()

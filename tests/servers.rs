@@ -8,11 +8,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use cachewright::adapter::server::{SimHandle, SimOptions, SimServer};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-
-use crate::support::recordings::decoded;
 
 /// One dialect: where documents and streams come from, what is asked, and where the usage is.
 struct Case {
@@ -290,7 +290,7 @@ fn frames(mut bytes: &[u8]) -> Vec<(String, Value)> {
         events.push(match payload.get("bytes") {
             Some(wrapped) => {
                 assert_eq!(kind, "chunk");
-                let inner = decoded(wrapped.as_str().unwrap());
+                let inner = STANDARD.decode(wrapped.as_str().unwrap()).unwrap();
                 (kind, serde_json::from_slice(&inner).unwrap())
             }
             None => (kind, payload),

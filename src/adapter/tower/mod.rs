@@ -25,6 +25,5 @@ mod service;
 
 pub use self::body::{RequestBody, ResponseBody};
 pub use self::future::ResponseFuture;
-#[cfg(feature = "proxy")]
 pub use self::layer::PromptCacheLayer;
 pub use self::service::PromptCache;
