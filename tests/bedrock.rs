@@ -8,7 +8,11 @@
 )]
 
 use bytes::Bytes;
-use cachewright::model::{Breakpoint, Keyring, Plan, Prompt, Section, Ttl, Usage, Why};
+use cachewright::model::{
+    Breakpoint, Candidate, Keyring, Outlook, Plan, Prompt, Section, Ttl, Usage, Why,
+};
+use cachewright::plan::{Rates, plan};
+use cachewright::provider::Catalog;
 use cachewright::wire::{
     Converse, Dialect, Framing, MarkerStyle, Messages, Progress, Seen, Watcher, splice,
 };
@@ -261,6 +265,35 @@ fn markers_stand_where_bedrock_accepts_them() {
         let marked = marked(POINTS, &body, Ttl::FiveMinutes);
         assert_eq!(marked, expected, "{}", line["why"]);
     }
+}
+
+/// What Nova caches ends at 20,000 tokens: a marker beyond would be a write that nobody can read,
+/// and the deepest one below it takes its place. Claude knows no such end.
+#[test]
+fn no_marker_is_planned_beyond_the_most_that_is_cached() {
+    let body = br#"{"system":[{"text":"s"}],"messages":[{"role":"user","content":[{"text":"a"},{"text":"b"}]}]}"#;
+    let prompt = read(POINTS, &Bytes::from_static(body));
+    let planned = |model: &str, prefix_tokens: [u64; 3]| {
+        let mut outlook = Outlook::default();
+        outlook.prefix_tokens = prefix_tokens.to_vec();
+        let whys = [Why::SystemEnd, Why::BeforeLast, Why::Tail];
+        let likely = |(block, why)| {
+            let mut candidate = Candidate::new(block, why);
+            candidate.reuse = 0.9;
+            candidate
+        };
+        outlook.candidates = whys.into_iter().enumerate().map(likely).collect();
+        let limits = Catalog::builtin().model("bedrock", model).limits;
+        let plan = plan(&prompt, &limits, &Rates::USUAL, &outlook);
+        let blocks = plan.breakpoints.iter().map(|marker| marker.block);
+        blocks.collect::<Vec<usize>>()
+    };
+    let nova = "us.amazon.nova-lite-v1:0";
+    let claude = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+    assert_eq!(planned(nova, [2000, 10_000, 20_000]), [0, 1, 2]);
+    assert_eq!(planned(nova, [2000, 20_000, 20_001]), [0, 1]);
+    assert_eq!(planned(claude, [2000, 20_000, 20_001]), [0, 1, 2]);
+    assert!(planned(nova, [20_001, 20_002, 20_003]).is_empty());
 }
 
 fn space() -> BoxedStrategy<&'static str> {

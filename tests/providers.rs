@@ -483,6 +483,14 @@ fn limits_are_those_of_the_provider_asked() {
     }
     let nova = rows.model("bedrock", "amazon.nova-lite-v1:0").limits;
     assert!(!nova.marks_tools && !nova.marks_results);
+    assert_eq!(nova.max_cached, Some(20_000));
+    assert!(!nova.is_beyond(20_000) && nova.is_beyond(20_001));
+    assert_eq!(
+        rows.model("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0")
+            .limits
+            .max_cached,
+        None
+    );
 }
 
 #[test]

@@ -448,6 +448,37 @@ async fn money_is_reported_as_each_provider_reports_it() {
     assert!(open["usage"]["cost"].as_f64().unwrap() > 0.0);
 }
 
+/// Vector 20: the first reply says of the same tokens that they were read and written.
+#[tokio::test]
+async fn a_cache_of_gemini_behind_a_gateway_is_counted_twice_when_it_is_made() {
+    let server = start().await;
+    let body = |model: &str| {
+        let marker = json!({"type": "ephemeral"});
+        let system = json!([{"type": "text", "text": long(), "cache_control": marker}]);
+        json!({"model": model, "max_tokens": 9, "messages": [
+            {"role": "system", "content": system}, {"role": "user", "content": "hello"}]})
+    };
+    let mut counts = Vec::new();
+    for model in ["google/gemini-2.5-flash", "anthropic/claude-sonnet-4.6"] {
+        for _ in 0..2 {
+            let sent = post(&server, "/openrouter/api/v1/chat/completions", &body(model));
+            let (status, said) = answer(sent).await;
+            assert_eq!(status, StatusCode::OK, "{said}");
+            let count = |at: &str| said["usage"].pointer(at).and_then(Value::as_u64).unwrap();
+            let read = count("/prompt_tokens_details/cached_tokens");
+            let written = count("/prompt_tokens_details/cache_write_tokens");
+            assert!(read.max(written) < count("/prompt_tokens"), "{said}");
+            counts.push((read, written));
+        }
+    }
+    let [(gemini, _), _, (_, claude), _] = counts[..] else {
+        panic!("four answers")
+    };
+    assert!(gemini > 1024 && claude > 1024, "{counts:?}");
+    let expected = [(gemini, gemini), (gemini, 0), (0, claude), (claude, 0)];
+    assert_eq!(counts, expected);
+}
+
 #[tokio::test]
 async fn refusals_have_the_shape_of_the_dialect() {
     let server = start().await;

@@ -120,16 +120,22 @@ fn replay(case: &Value) {
         assert_eq!(request.block_count(), counts.len(), "{}", text("name"));
         let request = request.with_counts(&counts);
         let kinds = ["plain", "read", "write_5m", "write_30m", "write_1h"];
-        let usage = &step["usage"];
-        let expected: Counters = kinds.map(|kind| usage.get(kind).and_then(Value::as_u64));
+        let counters = |usage: &Value| kinds.map(|kind| usage.get(kind).and_then(Value::as_u64));
+        let expected: Counters = counters(&step["usage"]);
         let at = step["at"].as_f64().unwrap();
         let found = serve(&mut sim, at, &request);
         assert_eq!(found, expected, "{} step {index}", text("name"));
+        // A known deviation is named, and no longer one when it is reproduced.
+        if let Some(recorded) = step.get("recorded") {
+            assert_ne!(found, counters(recorded), "{} step {index}", text("name"));
+        }
     }
 }
 
 /// Vector 14: the count itself wobbled in the recordings (3,765 and 3,765 of 4,612; 3,760 of
-/// 4,633); that the tail of 270 to 900 tokens is left out is reproduced, its length is not.
+/// 4,633); that the tail of 270 to 900 tokens is left out is reproduced, its length is not. The tails
+/// of these calls, 847 and 873, are no multiples of anything and no fixed share of the prompt, and
+/// two calls are too few to tell a rule from chance.
 #[test]
 fn gemini_reads_what_was_sent_as_a_whole_but_for_a_tail() {
     let mut sim = sim("gemini");
@@ -622,6 +628,28 @@ fn an_explicit_entry_of_qwen_waits_for_the_end_of_the_answer() {
     assert_eq!(read(&mut sim, 0.0, &request), 0);
     assert_eq!(read(&mut sim, 3.0, &request), 0);
     assert_eq!(read(&mut sim, 7.0, &request), 2000);
+}
+
+/// What Nova caches ends at 20,000 tokens: a marker beyond is one that is not there, the one below
+/// it goes on working, and Claude knows no such end.
+#[test]
+fn a_marker_beyond_the_most_that_is_cached_writes_nothing() {
+    let point = json!({"cachePoint": {"type": "default"}});
+    let body = json!({"system": [{"text": "s"}, point],
+                      "messages": [{"role": "user", "content": [{"text": "asked"}, point]}]});
+    for (model, message, expected) in [
+        (NOVA, 18_000, [(3, 0, 20_000), (3, 20_000, 0)]),
+        (NOVA, 18_001, [(18_004, 0, 2000), (18_004, 2000, 0)]),
+        (SONNET, 18_001, [(3, 0, 20_001), (3, 20_001, 0)]),
+    ] {
+        let mut sim = sim("bedrock");
+        let request = ask(&mut sim, ("converse", model), &body).unwrap();
+        let request = request.with_counts(&[2000, message]);
+        for (at, (plain, read, written)) in [0.0, 5.0].into_iter().zip(expected) {
+            let expected = [Some(plain), Some(read), Some(written), None, Some(0)];
+            assert_eq!(serve(&mut sim, at, &request), expected, "{model} {message}");
+        }
+    }
 }
 
 /// A cache that decides by itself has no use for markers, whatever the dialect.

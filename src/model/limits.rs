@@ -28,6 +28,8 @@ pub struct Limits {
     pub max_breakpoints: usize,
     /// The shortest prefix that is cached, in tokens; shorter ones are silently not cached.
     pub min_tokens: u64,
+    /// The longest prefix that is cached, in tokens; longer ones are not.
+    pub max_cached: Option<u64>,
     /// Positions searched back from a marker, the marker's own included.
     pub lookback: usize,
     /// Whether a run of tool uses, or of tool results, is one position.
@@ -47,10 +49,17 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Whether a prefix of this many tokens is too long to be cached.
+    #[must_use]
+    pub fn is_beyond(&self, tokens: u64) -> bool {
+        self.max_cached.is_some_and(|most| tokens > most)
+    }
+
     /// What holds when nothing is known: four markers, the highest documented minimum.
     pub const CONSERVATIVE: Self = Self {
         max_breakpoints: 4,
         min_tokens: 4096,
+        max_cached: None,
         lookback: 20,
         collapse_runs: false,
         regime: Regime::Breakpoints,

@@ -109,14 +109,16 @@ fn may_stand(
     let Some(block) = prompt.blocks.get(candidate.block) else {
         return false;
     };
+    let tokens = outlook.tokens_to(candidate.block);
     block.markable
         && block.marker.is_none()
         && (limits.marks_tools || block.section != Section::Tools)
         && (limits.marks_results || block.kind != BlockKind::ToolResult)
         && !budget.is_taken(candidate.block)
         && budget.ttl_at(candidate.block, outlook.ttl).is_some()
-        && outlook.tokens_to(candidate.block).saturating_mul(whole)
-            >= limits.min_tokens.saturating_mul(part)
+        && tokens.saturating_mul(whole) >= limits.min_tokens.saturating_mul(part)
+        // Nobody could read what is written there.
+        && !limits.is_beyond(tokens)
 }
 
 /// The deepest block worth a write, or the warm entry when that is all there is to gain.

@@ -6,12 +6,13 @@ use super::{Model, Provider, ids};
 use crate::error::Error;
 use crate::model::{Limits, PriceTier, Prices, Regime, Ttl};
 
-pub(super) const KEYS: [&str; 32] = [
+pub(super) const KEYS: [&str; 33] = [
     "provider",
     "name",
     "aliases",
     "like",
     "min_tokens",
+    "max_cached",
     "input",
     "write_5m",
     "write_30m",
@@ -80,8 +81,13 @@ pub(super) fn read(
     let base = like.map_or_else(|| blank(name, owner), |row| row.model.clone());
     let (residual_text, residual_result) = fields.pair("residual", base.residual)?;
     let flag = |key: &str, absent: bool| fields.flag(key, Flag::from(absent));
+    let max_cached = match fields.has("max_cached") {
+        true => Some(fields.number("max_cached", 0)?),
+        false => base.limits.max_cached,
+    };
     // The provider's own limits are put around these when the model is asked for.
     let limits = Limits {
+        max_cached,
         min_tokens: fields.number("min_tokens", base.limits.min_tokens)?,
         regime: regime(fields)?.unwrap_or(base.limits.regime),
         one_hour: flag("one_hour", base.limits.one_hour)?,

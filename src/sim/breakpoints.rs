@@ -14,15 +14,22 @@ pub(super) struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
-    /// A request with these markers. A prefix below the minimum is silently not cached.
+    /// A request with these markers. A prefix below the minimum is silently not cached, and so is
+    /// one beyond the most that is cached: whether its first tokens would be is not documented, and
+    /// that they are not saves less.
     pub(super) fn new(
         table: &'a Table,
         mut markers: Vec<(usize, Ttl)>,
         workspace: &str,
         when: Moment,
     ) -> Self {
-        let min = table.limits.min_tokens;
-        markers.retain(|(block, _)| table.slot(*block).is_some_and(|slot| slot.tokens >= min));
+        let limits = &table.limits;
+        let is_cached = |tokens| tokens >= limits.min_tokens && !limits.is_beyond(tokens);
+        markers.retain(|(block, _)| {
+            table
+                .slot(*block)
+                .is_some_and(|slot| is_cached(slot.tokens))
+        });
         Self {
             scope: scope(workspace, &table.row) ^ table.facts.apart,
             table,

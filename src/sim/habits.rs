@@ -64,6 +64,9 @@ pub(super) struct Habit {
     /// Whether the last `cache_control` makes an explicit cache of five minutes, never refreshed
     /// (`OpenRouter` for Gemini, openrouter.ai prompt-caching, 2026-09-12).
     pub(super) last_marker: bool,
+    /// Whether what is written is reported as read too (recorded 2026-08 of `OpenRouter` and Gemini:
+    /// 2,161 read and 2,161 written of 2,168; the price was that of a read, and storage).
+    pub(super) counted_twice: bool,
     /// Whether the `user` field steers requests where no key does.
     pub(super) by_user: bool,
 }
@@ -83,6 +86,7 @@ const PLAIN: Habit = Habit {
     silent: false,
     writes: false,
     last_marker: false,
+    counted_twice: false,
     by_user: false,
 };
 
@@ -152,6 +156,7 @@ const GEMINI: Habit = Habit {
 
 const GEMINI_BY_MARKER: Habit = Habit {
     last_marker: true,
+    counted_twice: true,
     ..GEMINI
 };
 

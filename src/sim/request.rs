@@ -274,6 +274,15 @@ impl Request {
         self.table.slots.iter().map(|slot| slot.prefix)
     }
 
+    /// Whether the provider reports what this request writes as read too. [`Usage`] counts each
+    /// token once all the same, so that its kinds add up to the prompt.
+    ///
+    /// [`Usage`]: crate::model::Usage
+    #[must_use]
+    pub fn writes_count_as_reads(&self) -> bool {
+        self.table.facts.habit.counted_twice
+    }
+
     /// The model id as the caller spelled it.
     #[must_use]
     pub fn model(&self) -> &str {

@@ -202,6 +202,7 @@ fn served(world: &World, call: &Call, target: &Target) -> Result<(Answer, Delive
         ..usage
     };
     answer.manners = manners::of(&target.provider);
+    answer.counted_twice = request.writes_count_as_reads();
     if answer.usage.cost.is_none() {
         let model = world
             .options

@@ -159,6 +159,7 @@ fn object(provider: &Provider, model: &Model) -> Value {
         "model": model.name,
         "caching": regime(model),
         "min_tokens": model.limits.min_tokens,
+        "max_cached": model.limits.max_cached,
         "granularity": model.granularity,
         "max_breakpoints": model.limits.max_breakpoints,
         "lookback": model.limits.lookback,
