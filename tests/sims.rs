@@ -134,8 +134,8 @@ fn replay(case: &Value) {
 
 /// Vector 14: the count itself wobbled in the recordings (3,765 and 3,765 of 4,612; 3,760 of
 /// 4,633); that the tail of 270 to 900 tokens is left out is reproduced, its length is not. The tails
-/// of these calls, 847 and 873, are no multiples of anything and no fixed share of the prompt, and
-/// two calls are too few to tell a rule from chance.
+/// of these calls, 847 and 873, are no fixed share of the prompt, and two calls are too few to tell a
+/// rule from chance.
 #[test]
 fn gemini_reads_what_was_sent_as_a_whole_but_for_a_tail() {
     let mut sim = sim("gemini");

@@ -202,7 +202,9 @@ fn served(world: &World, call: &Call, target: &Target) -> Result<(Answer, Delive
         ..usage
     };
     answer.manners = manners::of(&target.provider);
-    answer.counted_twice = request.writes_count_as_reads();
+    if request.writes_count_as_reads() {
+        answer.counted_twice = usage.written().unwrap_or(0);
+    }
     if answer.usage.cost.is_none() {
         let model = world
             .options

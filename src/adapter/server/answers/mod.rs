@@ -53,8 +53,8 @@ pub(super) struct Answer {
     stop: Stop,
     pub(super) usage: Usage,
     pub(super) manners: &'static [Manner],
-    /// Whether what was written is to be reported as read too.
-    pub(super) counted_twice: bool,
+    /// Tokens that were written and are to be reported as read too.
+    pub(super) counted_twice: u64,
     /// Whether a stream of Chat Completions is to end with the usage.
     usage_asked: bool,
 }
@@ -111,7 +111,7 @@ impl Answer {
                 ..Usage::default()
             },
             manners: &[],
-            counted_twice: false,
+            counted_twice: 0,
             usage_asked: wish.usage,
         }
     }
@@ -226,10 +226,10 @@ impl Answer {
         };
         // Who does not count reads, or says nothing on a miss, has no details at all.
         if let Some(read) = self.usage.read {
-            let written = self.usage.written();
-            let again = written.filter(|_| self.counted_twice).unwrap_or(0);
-            let mut details = json!({"cached_tokens": read.saturating_add(again)});
-            if let (Some(written), Some(details)) = (written, details.as_object_mut()) {
+            let read = read.saturating_add(self.counted_twice);
+            let mut details = json!({"cached_tokens": read});
+            if let (Some(written), Some(details)) = (self.usage.written(), details.as_object_mut())
+            {
                 details.insert("cache_write_tokens".into(), written.into());
             }
             fields.insert(format!("{input}_tokens_details"), details);
