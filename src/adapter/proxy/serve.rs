@@ -17,8 +17,8 @@ use super::gate::Gate;
 /// How long to wait when the system has no room for another connection.
 const CROWDED: Duration = Duration::from_millis(50);
 
-/// What a connection may hold of a request that is being read; hyper's own 400 kB make no long body
-/// faster.
+/// What a connection may hold of a request that is being read: hyper's own 400 kB would add up over
+/// connections, and the body is gathered in a buffer of its own anyway.
 const READ_BUFFER: usize = 64 << 10;
 
 /// Serves until told for how long open responses may go on, or until the teller is gone.
