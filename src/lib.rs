@@ -17,6 +17,7 @@
 //! | [`plan`] | where breakpoints go |
 //! | [`ledger`] | what happened and what it cost; what is warm |
 //! | [`wire`] | dialects: bytes to model, edits to bytes |
+//! | [`diagnose`] | why a cache was not read, and where prompts part |
 //! | [`provider`] | providers, models, limits and prices as rows |
 //! | [`sim`] | a provider's cache as a pure state machine |
 //! | [`engine`] | prepare, observe, finish: one exchange |
@@ -27,6 +28,7 @@
 
 pub mod adapter;
 pub mod canon;
+pub mod diagnose;
 pub mod engine;
 pub mod error;
 pub mod ledger;

@@ -15,6 +15,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("plan", 2),
     ("ledger", 2),
     ("wire", 3),
+    ("diagnose", 4),
     ("provider", 4),
     ("sim", 5),
     ("engine", 6),
@@ -56,7 +57,7 @@ const IO: &[&str] = &[
 
 /// Rooms that every request passes. A tree of `serde_json` values loses the spelling of numbers,
 /// and its order depends on whether any crate of the user's build enables `preserve_order`.
-const REQUEST_PATH: &[&str] = &["wire", "canon", "plan", "engine"];
+const REQUEST_PATH: &[&str] = &["wire", "canon", "plan", "diagnose", "engine"];
 
 const TREES: &[&str] = &["Value", "Map", "json", "to_value", "from_value"];
 

@@ -86,7 +86,7 @@ fn meta<'a>(found: &'a Found<'_>, host: &'a str) -> Meta<'a> {
 fn answered(mut exchange: Exchange, one: &Recording) -> Record {
     let now = Timestamp::from_secs_f64(1.0);
     let verdict = exchange.on_response(now, one.status, one.framing);
-    if verdict == cachewright::engine::Verdict::Resend {
+    if verdict == cachewright::engine::Order::Resend {
         // The recording is the answer to the caller's own body.
         let _ = exchange.on_response(now, one.status, one.framing);
     }

@@ -11,8 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cachewright::adapter::memory::InProcess;
 use cachewright::engine::{
-    End, Engine, Errand, ErrandKind, Framing, Held, Meta, Outcome, Prepared, RENT, Settings,
-    Verdict,
+    End, Engine, Errand, ErrandKind, Framing, Held, Meta, Order, Outcome, Prepared, RENT, Settings,
 };
 use cachewright::ledger::Record;
 use cachewright::model::{Mode, Money, Timestamp, Usage};
@@ -248,7 +247,7 @@ fn what_is_gone_is_forgotten() {
         let mut exchange = Desk::new(FLASH).prepare(1.0).exchange;
         assert_eq!(
             exchange.on_response(at(1.0), status, Framing::Json),
-            Verdict::Proceed
+            Order::Proceed
         );
         drop(exchange);
         let errand = rented(&mut desk);
@@ -256,7 +255,7 @@ fn what_is_gone_is_forgotten() {
         let [mut first, mut late] = [70.0, 71.0].map(|now| desk.prepare(now).exchange);
         for exchange in [&mut first, &mut late] {
             let verdict = exchange.on_response(at(72.0), status, Framing::Json);
-            assert_eq!(verdict, Verdict::Resend, "{status}");
+            assert_eq!(verdict, Order::Resend, "{status}");
         }
         assert!(desk.uses(73.0));
         let _ = first.on_response(at(74.0), 200, Framing::Json);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cachewright::adapter::memory::InProcess;
-use cachewright::engine::{End, Engine, Framing, Meta, Prepared, Settings, Verdict};
+use cachewright::engine::{End, Engine, Framing, Meta, Order, Prepared, Settings};
 use cachewright::ledger::Record;
 use cachewright::model::{Timestamp, Usage};
 use cachewright::provider::Catalog;
@@ -389,11 +389,11 @@ fn a_model_without_a_cache_is_found_out_once() {
     let mut exchange = prepared.exchange;
     assert_eq!(
         exchange.on_response(at(1.0), status, Framing::Json),
-        Verdict::Resend
+        Order::Resend
     );
     assert_eq!(
         exchange.on_response(at(2.0), ask(&own), Framing::Json),
-        Verdict::Proceed
+        Order::Proceed
     );
     assert!(exchange.finish(at(3.0), End::Complete).resent);
     // Remembered for this model, and for no other.

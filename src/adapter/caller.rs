@@ -29,7 +29,7 @@ pub(crate) struct Head<'a> {
 
 /// What is done with a request, as far as its head tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Passage {
     /// Not a prompt at all: sent on, and no exchange of ours.
     Forward,
     /// Sent on as it is, and accounted for.
@@ -74,24 +74,24 @@ impl Caller {
 }
 
 impl Head<'_> {
-    /// The verdict for a request to an endpoint that a row names, or to an unknown one.
-    pub(crate) fn verdict(&self, provider: Option<&str>) -> Verdict {
+    /// How a request passes to an endpoint that a row names, or to an unknown one.
+    pub(crate) fn passage(&self, provider: Option<&str>) -> Passage {
         if self.method != Method::POST || self.path.ends_with(COUNTING) {
-            Verdict::Forward
+            Passage::Forward
         } else if provider.is_none() {
             // What is not even JSON is not a prompt; what is JSON may be one to a provider that
             // nobody described, and the report says so.
             if self.declares_json() {
-                Verdict::Skip(Skip::UnknownEndpoint)
+                Passage::Skip(Skip::UnknownEndpoint)
             } else {
-                Verdict::Forward
+                Passage::Forward
             }
         } else if self.is_signed() {
-            Verdict::Skip(Skip::Signed)
+            Passage::Skip(Skip::Signed)
         } else if !self.may_be_json() || self.headers.contains_key(CONTENT_ENCODING) {
-            Verdict::Skip(Skip::Encoded)
+            Passage::Skip(Skip::Encoded)
         } else {
-            Verdict::Read
+            Passage::Read
         }
     }
 
@@ -192,7 +192,7 @@ pub(crate) fn take_label(headers: &mut HeaderMap, name: &HeaderName) -> Option<B
 mod tests {
     use super::*;
 
-    fn verdict(method: &Method, path: &str, headers: &[(&'static str, &str)]) -> Verdict {
+    fn passage(method: &Method, path: &str, headers: &[(&'static str, &str)]) -> Passage {
         let headers: HeaderMap = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
@@ -206,31 +206,31 @@ mod tests {
             behind: None,
             account: None,
         };
-        head.verdict(Some("anthropic"))
+        head.passage(Some("anthropic"))
     }
 
     #[test]
     fn only_plain_json_posts_are_read() {
         let json = ("content-type", "Application/JSON; charset=utf-8");
         let post =
-            |headers: &[(&'static str, &str)]| verdict(&Method::POST, "/v1/messages", headers);
-        assert_eq!(post(&[json]), Verdict::Read);
-        assert_eq!(post(&[]), Verdict::Read);
+            |headers: &[(&'static str, &str)]| passage(&Method::POST, "/v1/messages", headers);
+        assert_eq!(post(&[json]), Passage::Read);
+        assert_eq!(post(&[]), Passage::Read);
         assert_eq!(
             post(&[("content-type", "multipart/form-data")]),
-            Verdict::Skip(Skip::Encoded)
+            Passage::Skip(Skip::Encoded)
         );
         assert_eq!(
             post(&[json, ("content-encoding", "gzip")]),
-            Verdict::Skip(Skip::Encoded)
+            Passage::Skip(Skip::Encoded)
         );
         assert_eq!(
-            verdict(&Method::GET, "/v1/messages", &[json]),
-            Verdict::Forward
+            passage(&Method::GET, "/v1/messages", &[json]),
+            Passage::Forward
         );
         assert_eq!(
-            verdict(&Method::POST, "/v1/messages/count_tokens", &[json]),
-            Verdict::Forward
+            passage(&Method::POST, "/v1/messages/count_tokens", &[json]),
+            Passage::Forward
         );
     }
 
@@ -247,15 +247,15 @@ mod tests {
             ("signature-input", "sig1=()"),
         ] {
             assert_eq!(
-                verdict(&Method::POST, "/v1/messages", &[json, signature]),
-                Verdict::Skip(Skip::Signed),
+                passage(&Method::POST, "/v1/messages", &[json, signature]),
+                Passage::Skip(Skip::Signed),
                 "{signature:?}"
             );
         }
         let bearer = ("authorization", "Bearer AWS4-x");
         assert_eq!(
-            verdict(&Method::POST, "/v1/messages", &[json, bearer]),
-            Verdict::Read
+            passage(&Method::POST, "/v1/messages", &[json, bearer]),
+            Passage::Read
         );
     }
 

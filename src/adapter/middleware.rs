@@ -13,7 +13,7 @@ use super::errands::{Desk, drive};
 use super::handle::Cachewright;
 use super::reqwest::{answer, prepare, watched};
 use super::running::Running;
-use crate::engine::{End, Verdict};
+use crate::engine::{End, Order};
 
 /// A middleware whose prompts are cached well and accounted for.
 ///
@@ -89,8 +89,8 @@ impl PromptCacheMiddleware {
             return result;
         };
         let mut response = settled(result, &mut running)?;
-        let verdict = running.on_response(response.status(), response.headers());
-        if let (Verdict::Resend, Some(own)) = (verdict, own) {
+        let order = running.on_response(response.status(), response.headers());
+        if let (Order::Resend, Some(own)) = (order, own) {
             response = settled(next.run(own, extensions).await, &mut running)?;
             // The caller's own request is sent once: its answer is final.
             let _ = running.on_response(response.status(), response.headers());

@@ -17,12 +17,12 @@ use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::caller::{Head, ROUTE, TENANT, Verdict, take_label};
+use super::caller::{Head, Passage, ROUTE, TENANT, take_label};
 use super::errands::{Answer, Desk, Job, LONGEST, drive};
 use super::handle::Cachewright;
 use super::running::Running;
 use super::tower::{PromptCache, ResponseBody};
-use crate::engine::{End, Verdict as Outcome};
+use crate::engine::{End, Order};
 use crate::model::Skip;
 
 impl PromptCache<Client> {
@@ -157,8 +157,8 @@ where
             let result = ready!(sending.during(|| this.sent.as_mut().poll(cx)));
             return Poll::Ready(match (result, this.running.take()) {
                 (Ok(response), Some(mut running)) => {
-                    let verdict = running.on_response(response.status(), response.headers());
-                    if verdict == Outcome::Resend && this.own.is_some() {
+                    let order = running.on_response(response.status(), response.headers());
+                    if order == Order::Resend && this.own.is_some() {
                         *this.running = Some(running);
                         *this.again = true;
                         continue;
@@ -198,12 +198,12 @@ pub(super) fn prepare(
         behind: None,
         account: None,
     };
-    let (mut caller, verdict) = cache.judge(head, tenant, route);
+    let (mut caller, passage) = cache.judge(head, tenant, route);
     desk.admit(&mut caller);
-    match verdict {
-        Verdict::Forward => return (None, None),
-        Verdict::Skip(why) => return (cache.skipped(&caller, why), None),
-        Verdict::Read => {}
+    match passage {
+        Passage::Forward => return (None, None),
+        Passage::Skip(why) => return (cache.skipped(&caller, why), None),
+        Passage::Read => {}
     }
     let Some(body) = buffered(request) else {
         return (cache.skipped(&caller, Skip::NotBuffered), None);

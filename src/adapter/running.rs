@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::caller;
 use super::handle::Cachewright;
-use crate::engine::{End, Exchange, Verdict};
+use crate::engine::{End, Exchange, Order};
 
 /// An exchange with the handle that accounts for it.
 pub(crate) struct Running {
@@ -24,13 +24,13 @@ impl Running {
     }
 
     /// The response's head has arrived; says whether the caller's own body is to be sent instead.
-    pub(crate) fn on_response(&mut self, status: StatusCode, headers: &HeaderMap) -> Verdict {
+    pub(crate) fn on_response(&mut self, status: StatusCode, headers: &HeaderMap) -> Order {
         let framing = caller::framing(headers);
-        let mut verdict = Verdict::Proceed;
+        let mut order = Order::Proceed;
         self.watch(|exchange, cache| {
-            verdict = exchange.on_response(cache.now(), status.as_u16(), framing);
+            order = exchange.on_response(cache.now(), status.as_u16(), framing);
         });
-        verdict
+        order
     }
 
     /// A chunk of the response's body has arrived.

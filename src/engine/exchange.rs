@@ -17,7 +17,7 @@ use crate::wire::{Dialect, Framing, Watcher};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 #[expect(clippy::exhaustive_enums, reason = "an adapter must know every order")]
-pub enum Verdict {
+pub enum Order {
     /// Hand the response on.
     Proceed,
     /// The provider may have refused what was added. Send the caller's own body, if it is at hand,
@@ -147,13 +147,13 @@ impl Exchange {
     }
 
     /// The response's head has arrived: what was marked can be read from now on.
-    pub fn on_response(&mut self, now: Timestamp, status: u16, framing: Framing) -> Verdict {
+    pub fn on_response(&mut self, now: Timestamp, status: u16, framing: Framing) -> Order {
         self.record.status = status;
         if self.refuses(status) {
             self.record.resent = true;
             self.record.breakpoints_placed = 0;
             self.refusal = Some(Refusal::default());
-            return Verdict::Resend;
+            return Order::Resend;
         }
         if self.refusal.take().is_some() {
             // From now on the exchange is about the caller's own body.
@@ -168,7 +168,7 @@ impl Exchange {
                 self.enter(None);
             }
         }
-        Verdict::Proceed
+        Order::Proceed
     }
 
     /// Whether this status may be the answer to something that was added: a bad request, or what

@@ -11,7 +11,7 @@ mod steer;
 mod survey;
 mod vault;
 
-pub use exchange::{End, Exchange, Verdict};
+pub use exchange::{End, Exchange, Order};
 pub use memory::{Conversation, Forgetful, Memory};
 pub use settings::{Meta, Settings};
 pub use vault::{Errand, ErrandKind, Outcome, RENT};

@@ -2,11 +2,16 @@
 
 pub mod history;
 mod record;
+mod story;
 mod totals;
+mod verdict;
 mod waste;
 
-pub use record::Record;
+pub use record::{Id, Record};
+pub use story::{CauseSum, Flame, Kinds, Moment, Story, Worst};
 pub use totals::{Group, Totals};
+pub use verdict::Verdict;
+pub use waste::Settled;
 
 use std::collections::BTreeMap;
 
@@ -27,9 +32,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Books one exchange, and settles as waste what was written and has expired unread.
-    pub fn record(&mut self, record: &Record) {
-        self.settle(record.at);
+    /// Books one exchange, and settles what was written and has expired by then; returns what was
+    /// settled.
+    pub fn record(&mut self, record: &Record) -> Vec<Settled> {
+        let settled = self.settle(record.at);
         self.all.add(record);
         for group in Group::ALL {
             self.group(group, group.label(record)).add(record);
@@ -38,16 +44,19 @@ impl Ledger {
             self.unread.read(prefix, record.at);
         }
         self.unread.written(record);
+        settled
     }
 
     /// Settles what has expired by `now`: premiums of writes that nobody read become waste.
-    pub fn settle(&mut self, now: Timestamp) {
-        for (labels, lost) in self.unread.expired(now) {
-            self.all.waste += lost;
-            for (group, label) in Group::ALL.into_iter().zip(labels) {
-                self.group(group, &label).waste += lost;
+    pub fn settle(&mut self, now: Timestamp) -> Vec<Settled> {
+        let settled = self.unread.expired(now);
+        for write in &settled {
+            self.all.waste += write.lost;
+            for (group, label) in Group::ALL.into_iter().zip(&write.labels) {
+                self.group(group, label).waste += write.lost;
             }
         }
+        settled
     }
 
     /// Sums over everything.

@@ -1,7 +1,7 @@
 //! Sums over exchanges.
 
 use super::Record;
-use crate::model::{Money, Usage};
+use crate::model::{Cause, Money, Usage};
 
 /// What totals are kept by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +59,19 @@ pub struct Totals {
     pub errands_cost: Money,
     /// Input tokens by which the estimates were off, in either direction.
     pub misestimated: u64,
+    /// Input tokens that could have been read at best, over exchanges with usage whose body was
+    /// read.
+    pub readable: u64,
+    /// What was read of them.
+    pub readable_read: u64,
+    /// Exchanges that missed, other than for being the first of their kind.
+    pub misses: u64,
+    /// Tokens they could have read and did not.
+    pub missed: u64,
+    /// What those cost above the price of a read.
+    pub missed_cost: Money,
+    /// Time that this crate added, in microseconds.
+    pub overhead_micros: u64,
 }
 
 impl Totals {
@@ -80,6 +93,17 @@ impl Totals {
         (input > 0).then(|| self.usage.read.unwrap_or(0) as f64 / input as f64)
     }
 
+    /// Tokens read ÷ tokens that could have been read at best; `None` while nothing could.
+    #[must_use]
+    #[expect(
+        clippy::float_arithmetic,
+        clippy::cast_precision_loss,
+        reason = "a ratio for reports"
+    )]
+    pub fn read_of_readable(&self) -> Option<f64> {
+        (self.readable > 0).then(|| self.readable_read as f64 / self.readable as f64)
+    }
+
     /// Tokens by which the estimates were off ÷ tokens reported; `None` while there are none.
     #[must_use]
     #[expect(
@@ -92,18 +116,26 @@ impl Totals {
         (input > 0).then(|| self.misestimated as f64 / input as f64)
     }
 
-    pub(super) fn add(&mut self, record: &Record) {
+    /// Adds one exchange or errand.
+    pub fn add(&mut self, record: &Record) {
         if record.errand {
             self.add_errand(record);
             return;
         }
         self.exchanges += 1;
         self.skipped += u64::from(record.skip.is_some());
+        let overhead = u64::try_from(record.overhead.as_micros()).unwrap_or(u64::MAX);
+        self.overhead_micros = self.overhead_micros.saturating_add(overhead);
+        self.add_miss(record);
         let Some(usage) = &record.usage else {
             self.unreported += 1;
             return;
         };
         self.add_usage(usage);
+        if let (Some(readable), Some(read)) = (record.readable, usage.read) {
+            self.readable += readable.max(read);
+            self.readable_read += read;
+        }
         if let (Some(input), None) = (usage.input(), record.skip) {
             self.misestimated += input.abs_diff(record.estimated_input);
         }
@@ -114,6 +146,16 @@ impl Totals {
             }
             _ => self.unpriced += 1,
         }
+    }
+
+    fn add_miss(&mut self, record: &Record) {
+        let Some(miss) = &record.miss else { return };
+        if miss.cause == Cause::FirstUse {
+            return;
+        }
+        self.misses += 1;
+        self.missed = self.missed.saturating_add(miss.tokens);
+        self.missed_cost += miss.cost.unwrap_or(Money::ZERO);
     }
 
     /// Nobody waited for it, so that it counts for tokens and money only.

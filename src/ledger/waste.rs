@@ -2,11 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Group, Record};
+use super::{Group, Id, Record};
 use crate::model::{Digest, Money, Timestamp};
 
 /// Writes watched at once; the oldest is settled early when one more comes.
 const WATCHED: usize = 65_536;
+
+/// A write whose time to live has passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settled {
+    /// The exchange that wrote it.
+    pub id: Id,
+    /// When it expired.
+    pub at: Timestamp,
+    /// Provider, model, route and tenant, in the order of [`Group::ALL`].
+    pub labels: [Box<str>; 4],
+    /// The premium of what nobody read; zero when all of it was read.
+    pub lost: Money,
+}
 
 /// Writes that may still be read.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +34,7 @@ pub(super) struct Unread {
 
 #[derive(Clone, Debug)]
 struct Write {
+    id: Id,
     labels: [Box<str>; 4],
     premium: Money,
     /// Estimated tokens up to each marker, shortest first.
@@ -42,6 +57,7 @@ impl Unread {
             self.by_prefix.insert(*prefix, id);
         }
         let write = Write {
+            id: record.id,
             labels: Group::ALL.map(|group| group.label(record).into()),
             premium: record.premium,
             depths: record
@@ -72,8 +88,8 @@ impl Unread {
         }
     }
 
-    /// Takes out what has expired, each with its labels and the premium that was lost.
-    pub(super) fn expired(&mut self, now: Timestamp) -> Vec<([Box<str>; 4], Money)> {
+    /// Takes out what has expired, each with the premium that was lost.
+    pub(super) fn expired(&mut self, now: Timestamp) -> Vec<Settled> {
         let mut lost = Vec::new();
         while let Some((expires, id)) = self.order.first().copied() {
             if expires > now && self.order.len() <= WATCHED {
@@ -88,7 +104,12 @@ impl Unread {
                     self.by_prefix.remove(prefix);
                 }
             }
-            lost.push((write.labels.clone(), write.lost()));
+            lost.push(Settled {
+                id: write.id,
+                at: expires,
+                lost: write.lost(),
+                labels: write.labels,
+            });
         }
         lost
     }

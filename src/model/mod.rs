@@ -1,7 +1,9 @@
 //! The words of the domain, as plain values: no serde, no http, no clock.
 
+mod cause;
 mod digest;
 mod limits;
+mod miss;
 mod money;
 mod outlook;
 mod plan;
@@ -10,8 +12,10 @@ mod time;
 mod tokens;
 mod usage;
 
+pub use cause::{Cause, Pattern};
 pub use digest::{Digest, Fingerprint, Keyring};
 pub use limits::{Limits, Markers, Mode, Regime};
+pub use miss::{Miss, Place};
 pub use money::{Money, PriceTier, Prices};
 pub use outlook::{Candidate, Outlook};
 pub use plan::{Breakpoint, Change, Member, Plan, Skip, Why};

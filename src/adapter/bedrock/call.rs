@@ -14,7 +14,7 @@ use super::body::Watched;
 use super::translated;
 use crate::adapter::handle::Rewrite;
 use crate::adapter::running::Running;
-use crate::engine::{End, Verdict};
+use crate::engine::{End, Order};
 
 /// What every retry strategy takes for a passing failure.
 const PASSING: u16 = 503;
@@ -96,8 +96,8 @@ impl Call {
             return;
         };
         let headers = translated(response.headers());
-        let verdict = state.running.on_response(status, &headers);
-        state.refused = (verdict == Verdict::Resend).then_some(attempt);
+        let order = state.running.on_response(status, &headers);
+        state.refused = (order == Order::Resend).then_some(attempt);
         drop(state);
         let body = mem::replace(response.body_mut(), SdkBody::taken());
         let watched = Watched::new(body, self.clone(), attempt);

@@ -54,7 +54,7 @@ use http::{HeaderMap, Method, Uri};
 use http_body::Body as _;
 
 use self::call::Call;
-use super::caller::{Head, Verdict};
+use super::caller::{Head, Passage};
 use super::handle::{Cachewright, Rewrite};
 use super::running::shielded;
 use crate::engine::End;
@@ -129,20 +129,20 @@ impl PromptCacheInterceptor {
             account: None,
         };
         let labels = (self.tenant.clone(), self.route.clone());
-        let (caller, verdict) = self.cache.judge(head, labels.0, labels.1);
+        let (caller, passage) = self.cache.judge(head, labels.0, labels.1);
         let skipped = |why| Rewrite {
             running: self.cache.skipped(&caller, why),
             ..Rewrite::default()
         };
-        let rewrite = match (verdict, buffered(request.body())) {
+        let rewrite = match (passage, buffered(request.body())) {
             // The paths of other operations are those of no row.
-            (Verdict::Forward | Verdict::Skip(Skip::UnknownEndpoint), _) => return None,
-            (Verdict::Skip(why), _) => skipped(why),
-            (Verdict::Read, None) => skipped(Skip::NotBuffered),
-            (Verdict::Read, Some(body)) if body.len() > self.cache.max_body() => {
+            (Passage::Forward | Passage::Skip(Skip::UnknownEndpoint), _) => return None,
+            (Passage::Skip(why), _) => skipped(why),
+            (Passage::Read, None) => skipped(Skip::NotBuffered),
+            (Passage::Read, Some(body)) if body.len() > self.cache.max_body() => {
                 skipped(Skip::TooLarge)
             }
-            (Verdict::Read, Some(body)) => self.cache.prepare(&caller, &body),
+            (Passage::Read, Some(body)) => self.cache.prepare(&caller, &body),
         };
         Call::begun(rewrite)
     }

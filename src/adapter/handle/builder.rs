@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use super::books::Books;
 use super::config::Config;
-use super::{Cachewright, OnRecord, Shared};
+use super::{Cachewright, Callback, Observer, Shared};
 use crate::adapter::clock::{Clock, SystemClock};
 use crate::adapter::memory::{Bounds, InProcess};
 use crate::engine::{Engine, Settings};
@@ -27,7 +27,7 @@ pub struct Builder {
     tenant: Box<str>,
     route: Box<str>,
     assume: Option<Box<str>>,
-    on_record: Option<Box<OnRecord>>,
+    observers: Vec<Arc<dyn Observer>>,
 }
 
 impl Builder {
@@ -41,7 +41,7 @@ impl Builder {
             tenant: Box::default(),
             route: Box::default(),
             assume: None,
-            on_record: None,
+            observers: Vec::new(),
         }
     }
 
@@ -161,7 +161,14 @@ impl Builder {
     /// Called once per finished exchange, on the task that finished it: keep it short.
     #[must_use]
     pub fn on_record(mut self, callback: impl Fn(&Record) + Send + Sync + 'static) -> Self {
-        self.on_record = Some(Box::new(callback));
+        self.observers.push(Arc::new(Callback(callback)));
+        self
+    }
+
+    /// Told of everything that is booked; several may be.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observers.push(observer);
         self
     }
 
@@ -232,7 +239,8 @@ impl Builder {
             tenant: self.tenant,
             route: self.route,
             assume: self.assume,
-            on_record: self.on_record,
+            observers: self.observers,
+            run: draw() >> 1,
             books: Mutex::new(Books::default()),
         };
         Cachewright {
@@ -241,12 +249,16 @@ impl Builder {
     }
 }
 
+/// A random number: the standard library seeds its hash maps from the system's randomness.
+fn draw() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 /// The default settings under a secret of this process.
 fn settings() -> Settings {
-    // The standard library seeds its hash maps from the system's randomness.
-    let draw = || RandomState::new().build_hasher().finish().to_le_bytes();
+    let secret = [draw(), draw(), draw(), draw()].map(u64::to_le_bytes);
     Settings {
-        keyring: Keyring::new(&[draw(), draw(), draw(), draw()].concat()),
+        keyring: Keyring::new(&secret.concat()),
         ..Settings::default()
     }
 }

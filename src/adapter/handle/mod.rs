@@ -16,12 +16,12 @@ use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use self::books::Books;
 pub use self::builder::Builder;
 pub use self::report::{Report, Row};
-use super::caller::{Caller, Head, Verdict};
+use super::caller::{Caller, Head, Passage};
 use super::clock::Clock;
 use super::running::{Running, shielded};
 use super::tower::{PromptCache, PromptCacheLayer};
 use crate::engine::{Engine, Errand};
-use crate::ledger::{Group, Record, Totals};
+use crate::ledger::{Group, Id, Record, Settled, Totals};
 use crate::model::{Skip, Timestamp};
 use crate::provider::Found;
 
@@ -40,8 +40,26 @@ pub struct Cachewright {
     shared: Arc<Shared>,
 }
 
-/// What is called once per finished exchange.
-type OnRecord = dyn Fn(&Record) + Send + Sync;
+/// Whoever wants to know what was booked: metrics, spans, a store. Called on the task that finished
+/// the exchange, outside of every lock: keep it short. A panic in it is caught and ignored.
+pub trait Observer: Send + Sync {
+    /// One exchange or errand was booked.
+    fn booked(&self, record: &Record);
+
+    /// Writes have expired; what nobody read of them is lost.
+    fn settled(&self, settled: &[Settled]) {
+        let _ = settled;
+    }
+}
+
+/// A callback as an observer.
+struct Callback<F>(F);
+
+impl<F: Fn(&Record) + Send + Sync> Observer for Callback<F> {
+    fn booked(&self, record: &Record) {
+        (self.0)(record);
+    }
+}
 
 struct Shared {
     engine: Engine,
@@ -49,7 +67,9 @@ struct Shared {
     tenant: Box<str>,
     route: Box<str>,
     assume: Option<Box<str>>,
-    on_record: Option<Box<OnRecord>>,
+    observers: Vec<Arc<dyn Observer>>,
+    /// Names this handle in the ids of its exchanges.
+    run: u64,
     books: Mutex<Books>,
 }
 
@@ -147,9 +167,9 @@ impl Cachewright {
     /// The books with everything settled that has expired by now.
     fn settled(&self) -> MutexGuard<'_, Books> {
         let now = self.now();
-        let mut books = self.books();
-        books.ledger.settle(now);
-        books
+        let settled = self.books().ledger.settle(now);
+        self.tell(&settled);
+        self.books()
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -175,11 +195,11 @@ impl Cachewright {
         head: Head<'_>,
         tenant: Option<Box<str>>,
         route: Option<Box<str>>,
-    ) -> (Caller, Verdict) {
+    ) -> (Caller, Passage) {
         let found = self.endpoint(head);
-        let verdict = head.verdict(found.as_ref().map(|found| &*found.provider.name));
-        if verdict == Verdict::Forward {
-            return (Caller::default(), verdict);
+        let passage = head.passage(found.as_ref().map(|found| &*found.provider.name));
+        if passage == Passage::Forward {
+            return (Caller::default(), passage);
         }
         let keyring = &self.shared.engine.settings().keyring;
         let account = head.credential().map(|secret| {
@@ -206,7 +226,7 @@ impl Cachewright {
             let mut steering = affinity.iter().flat_map(|affinity| &affinity.unless);
             caller.steered = steering.any(|name| head.headers.contains_key(&**name));
         }
-        (caller, verdict)
+        (caller, passage)
     }
 
     /// What to send instead of the caller's request. Should our side fail, it goes through as it is
@@ -229,14 +249,28 @@ impl Cachewright {
         Some(Running::new(self.clone(), exchange))
     }
 
-    /// Books one finished exchange, then tells the user's callback outside the lock.
-    pub(crate) fn book(&self, record: Record) {
-        if let Some(on_record) = &self.shared.on_record {
-            let told = record.clone();
-            self.books().record(record);
-            shielded(|| on_record(&told));
-        } else {
-            self.books().record(record);
+    /// Books one finished exchange, then tells the observers outside the lock.
+    pub(crate) fn book(&self, mut record: Record) {
+        let settled = {
+            let mut books = self.books();
+            record.id = Id {
+                run: self.shared.run,
+                number: books.next(),
+            };
+            books.record(record.clone())
+        };
+        for observer in &self.shared.observers {
+            shielded(|| observer.booked(&record));
+        }
+        self.tell(&settled);
+    }
+
+    fn tell(&self, settled: &[Settled]) {
+        if settled.is_empty() {
+            return;
+        }
+        for observer in &self.shared.observers {
+            shielded(|| observer.settled(settled));
         }
     }
 

@@ -17,7 +17,7 @@ use crate::adapter::errands::{Desk, Job};
 use crate::adapter::handle::Cachewright;
 use crate::adapter::running::Running;
 use crate::adapter::taken::Taken;
-use crate::engine::{End, Verdict};
+use crate::engine::{End, Order};
 use crate::model::Skip;
 
 pin_project! {
@@ -251,8 +251,8 @@ where
     };
     Answer::Final(match result {
         Ok(response) => {
-            let verdict = running.on_response(response.status(), response.headers());
-            if verdict == Verdict::Resend && own.is_some() {
+            let order = running.on_response(response.status(), response.headers());
+            if order == Order::Resend && own.is_some() {
                 return Answer::Refused(running);
             }
             Ok(response.map(|body| ResponseBody::watched(body, running)))

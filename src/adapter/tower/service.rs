@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::future::Reader;
 use super::{RequestBody, ResponseBody, ResponseFuture};
-use crate::adapter::caller::{Caller, Head, ROUTE, TENANT, Verdict, take_label};
+use crate::adapter::caller::{Caller, Head, Passage, ROUTE, TENANT, take_label};
 use crate::adapter::errands::Desk;
 use crate::adapter::handle::{Account, Behind, Cachewright, Collect, Route, Tenant};
 use crate::model::Skip;
@@ -87,12 +87,12 @@ where
         if parts.extensions.insert(Handled).is_some() {
             return self.forward(parts, body);
         }
-        let (mut caller, verdict) = judge(&self.cache, &mut parts);
+        let (mut caller, passage) = judge(&self.cache, &mut parts);
         self.desk.admit(&mut caller);
-        match verdict {
-            Verdict::Forward => self.forward(parts, body),
-            Verdict::Skip(why) => self.skip(parts, body, (&caller, why)),
-            Verdict::Read => match unbufferable(&parts, &body, self.cache.max_body()) {
+        match passage {
+            Passage::Forward => self.forward(parts, body),
+            Passage::Skip(why) => self.skip(parts, body, (&caller, why)),
+            Passage::Read => match unbufferable(&parts, &body, self.cache.max_body()) {
                 Some(why) => self.skip(parts, body, (&caller, why)),
                 None => {
                     // The service that is ready goes with the request; its clone, which is
@@ -138,7 +138,7 @@ impl<S> PromptCache<S> {
 }
 
 /// Who calls, and what becomes of the request; takes the labels out of the head.
-fn judge(cache: &Cachewright, parts: &mut Parts) -> (Caller, Verdict) {
+fn judge(cache: &Cachewright, parts: &mut Parts) -> (Caller, Passage) {
     let tenant = take_label(&mut parts.headers, &TENANT);
     let route = take_label(&mut parts.headers, &ROUTE);
     let tenant = parts
