@@ -103,3 +103,44 @@ mod tls;
 // Readers of recorded traffic, over the real recordings and over broken files.
 #[cfg(feature = "replay")]
 mod workload;
+// Logs that people already have: billed tokens, dollars, causes.
+#[cfg(feature = "cli")]
+mod audit;
+// The admin port, scraped by a real Prometheus.
+#[cfg(feature = "cli")]
+mod admin;
+// Each cause by a planted case, and a near miss.
+mod diagnose;
+// Causes through the layer, against the simulator.
+#[cfg(feature = "server")]
+mod diagnosis;
+// `explain` over two bodies and over the ledger.
+#[cfg(feature = "cli")]
+mod explain;
+// What is found in a request before it is sent.
+#[cfg(feature = "cli")]
+mod lint;
+// What is emitted is what the table says.
+#[cfg(feature = "metrics")]
+mod metrics;
+// The report as a page, in a real browser.
+#[cfg(feature = "cli")]
+mod page;
+// `report` over a ledger.
+#[cfg(feature = "cli")]
+mod report;
+// Volatile text split, moved, rounded and dropped; rules per route.
+#[cfg(feature = "state")]
+mod reshape;
+// No prompt text, header or key in any artefact.
+#[cfg(feature = "cli")]
+mod secrets;
+// Spans with OpenTelemetry's names.
+#[cfg(feature = "tracing")]
+mod spans;
+// The ledger on disk: SQLite and Postgres, crashes and full queues.
+#[cfg(feature = "ledger")]
+mod store;
+// Changes that tune proposes save what it promised.
+#[cfg(feature = "cli")]
+mod tune;

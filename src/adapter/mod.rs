@@ -1,5 +1,9 @@
 //! The only rooms that do IO, read a clock or hold a lock, each behind a feature.
 
+#[cfg(feature = "proxy")]
+pub mod admin;
+#[cfg(feature = "audit")]
+pub mod audit;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
 #[cfg(feature = "state")]
@@ -15,8 +19,12 @@ mod errands;
 pub mod handle;
 #[cfg(feature = "state")]
 pub mod memory;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(feature = "reqwest-middleware")]
 pub mod middleware;
+#[cfg(feature = "page")]
+pub mod page;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 #[cfg(feature = "replay")]
@@ -29,11 +37,17 @@ mod running;
 pub mod server;
 #[cfg(feature = "replay")]
 pub mod snapshot;
+#[cfg(feature = "tracing")]
+pub mod spans;
+#[cfg(feature = "ledger")]
+pub mod store;
 #[cfg(feature = "tower")]
 mod taken;
 #[cfg(feature = "tiktoken")]
 pub mod tokens;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "audit")]
+pub mod tune;
 #[cfg(feature = "replay")]
 pub mod workload;

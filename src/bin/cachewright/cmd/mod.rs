@@ -1,10 +1,16 @@
 //! The commands, one file each.
 
+mod audit;
 mod demo;
+mod explain;
+mod ledger;
+mod lint;
 mod models;
 mod proxy;
 mod replay;
+mod report;
 mod sim;
+mod tune;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +26,12 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
     // The proxy's configuration is its settings; every other command's is rows.
     let rows = || Ok::<_, Error>(Arc::new(catalog(&cli.config)?));
     match &cli.command {
+        Command::Audit(args) => audit::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Lint(args) => lint::run(args),
+        Command::Tune(args) => tune::run(args),
+        Command::Ledger(args) => ledger::run(args),
         Command::Proxy(args) => proxy::run(args, &cli.config),
         Command::Replay(args) => replay::run(args, &rows()?),
         Command::Demo(args) => {

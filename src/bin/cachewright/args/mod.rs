@@ -1,5 +1,12 @@
 //! The command line.
 
+mod audit;
+mod explain;
+mod ledger;
+mod lint;
+mod report;
+mod tune;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +14,13 @@ use std::time::Duration;
 use cachewright::adapter::replay::Policy;
 use cachewright::model::{Markers, Mode, Ttl};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use audit::Audit;
+pub(crate) use explain::Explain;
+pub(crate) use ledger::Ledger;
+pub(crate) use lint::Lint;
+pub(crate) use report::Report;
+pub(crate) use tune::Tune;
 
 /// Makes LLM prompt caches pay.
 #[derive(Debug, Parser)]
@@ -21,6 +35,18 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Read logs you already have and tell what caching cost and lost there.
+    Audit(Audit),
+    /// Tell what caching saved, wasted and could save, from the ledger.
+    Report(Report),
+    /// Say why one request did not read what another had written.
+    Explain(Explain),
+    /// Find what will break caching in a request before it is sent.
+    Lint(Lint),
+    /// Rank changes of settings and prompts by the dollars each would have saved.
+    Tune(Tune),
+    /// Look after the ledger: export its rows.
+    Ledger(Ledger),
     /// Replay recorded traffic in virtual time and print what it costs.
     Replay(Replay),
     /// Serve a simulated provider that caches, refuses and bills as the real one does.

@@ -1,0 +1,3 @@
+//! What the ledger costs the calls it records.
+
+fn main() {}

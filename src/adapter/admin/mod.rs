@@ -1,0 +1,1 @@
+//! The admin port: metrics and the live report, for people and scrapers.

@@ -1,0 +1,1 @@
+//! Logs that people already have: what caching cost and lost there.

@@ -1,0 +1,1 @@
+//! A span per exchange, with OpenTelemetry's names for generative AI.

@@ -1,0 +1,1 @@
+//! The ledger on disk: a row per exchange in SQLite or Postgres.

@@ -1,0 +1,1 @@
+//! Changes of settings and prompts, tried on recorded traffic.

@@ -1,0 +1,1 @@
+//! The admin port, scraped by a real Prometheus.

@@ -1,0 +1,1 @@
+//! Each cause by a planted case, and a near miss.

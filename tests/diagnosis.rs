@@ -1,0 +1,1 @@
+//! Causes through the layer, against the simulator.

@@ -1,0 +1,1 @@
+//! `explain` over two bodies and over the ledger.

@@ -1,0 +1,1 @@
+//! What is found in a request before it is sent.

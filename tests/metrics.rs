@@ -1,0 +1,1 @@
+//! What is emitted is what the table says.

@@ -1,0 +1,1 @@
+//! Volatile text split, moved, rounded and dropped; rules per route.

@@ -1,0 +1,1 @@
+//! No prompt text, header or key in any artefact.

@@ -1,0 +1,1 @@
+//! Spans with OpenTelemetry's names.

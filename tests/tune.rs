@@ -1,0 +1,1 @@
+//! Changes that tune proposes save what it promised.
