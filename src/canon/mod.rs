@@ -15,10 +15,12 @@ mod inputs;
 mod json;
 mod rules;
 mod tools;
+mod volatile;
 
 use crate::model::{Change, Prompt, Span, Thinking};
 
 pub use rules::{Rule, Rules};
+pub use volatile::{Parted, Volatile, differing, same_but_for_volatile, volatile};
 
 /// What is known about the turns of this conversation before this request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
