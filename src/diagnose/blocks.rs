@@ -107,6 +107,7 @@ impl Walk<'_> {
             place: self.place(parting.byte),
             before: parting.before,
             after: parting.after,
+            frames: [one.span, other.span],
         }
     }
 
@@ -119,6 +120,7 @@ impl Walk<'_> {
             place: Place::new(self.section, offset(new), 0, pointer),
             before: one.span,
             after: Span::default(),
+            frames: [one.span, Span::default()],
         }
     }
 
@@ -129,6 +131,7 @@ impl Walk<'_> {
             place: self.place(0),
             before: Span::default(),
             after: other.span,
+            frames: [Span::default(), other.span],
         }
     }
 
