@@ -4,7 +4,10 @@ mod args;
 mod cmd;
 mod exit;
 mod inputs;
+mod ledgers;
 mod render;
+mod story;
+mod times;
 
 use std::process::ExitCode;
 
