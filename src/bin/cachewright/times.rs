@@ -30,11 +30,11 @@ impl Moment {
                 .parse::<Date>()
                 .ok()
                 .filter(|_| !text.contains(['T', ' ']));
-            Some(date?.to_zoned(here.clone()).ok()?.timestamp())
+            Some(date?.to_zoned_datetime(here.clone()).ok()?.timestamp())
         });
         let at = at.or_else(|| {
             let time = text.parse::<DateTime>().ok();
-            Some(time?.to_zoned(here).ok()?.timestamp())
+            Some(time?.to_zoned_datetime(here).ok()?.timestamp())
         });
         at.map(|at| Self::At(Timestamp::from_micros(at.as_microsecond())))
             .ok_or_else(|| "write 7d, 12h, 2026-11-01 or 2026-11-01T08:30".into())
@@ -70,7 +70,7 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
 
 fn spelled(at: Timestamp, zone: TimeZone, form: &str) -> String {
     match jiff::Timestamp::from_microsecond(at.as_micros()) {
-        Ok(at) => at.to_zoned(zone).strftime(form).to_string(),
+        Ok(at) => at.to_zoned_datetime(zone).strftime(form).to_string(),
         // Beyond the years that a calendar has.
         Err(_) => at.as_micros().to_string(),
     }

@@ -19,7 +19,7 @@ pub(crate) use audit::Audit;
 pub(crate) use explain::Explain;
 pub(crate) use ledger::{Export, ExportFormat, Info, Ledger, LedgerCommand, Place, Span};
 pub(crate) use lint::Lint;
-pub(crate) use report::{By, Report, Shape};
+pub(crate) use report::{Report, Shape};
 pub(crate) use tune::Tune;
 
 /// Makes LLM prompt caches pay.

@@ -1,8 +1,7 @@
-//! `cachewright explain ID`: what happened to one exchange of the ledger.
+//! `cachewright explain ID`: what happened to one exchange, as the ledger has it.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use cachewright::adapter::store::Row;
 use cachewright::error::Error;
@@ -10,30 +9,24 @@ use cachewright::ledger::{Id, Record};
 use cachewright::model::{Miss, Money, Pattern, Section, Skip, Usage};
 use serde_json::{Value, json};
 
+use crate::args::Explain;
 use crate::exit::Failure;
 use crate::ledgers;
 use crate::story::{grouped, or_dash};
 use crate::times::{exact, rfc3339};
 
-/// Which exchange, from where, and in which form.
-pub(crate) struct Asked<'a> {
-    pub(crate) id: Id,
-    pub(crate) ledger: Option<&'a str>,
-    pub(crate) settings: &'a [PathBuf],
-    pub(crate) json: bool,
-}
-
-pub(crate) fn run(asked: &Asked<'_>) -> Result<(), Failure> {
-    let store = ledgers::existing(asked.ledger, asked.settings)?;
-    let Some(row) = store.find(asked.id)? else {
+/// Explains the exchange of this id.
+pub(super) fn run(args: &Explain, id: &str) -> Result<(), Failure> {
+    let id: Id = id.parse()?;
+    let store = ledgers::existing(args.ledger.as_deref(), &[])?;
+    let Some(row) = store.find(id)? else {
         return Err(Error::input(format!(
-            "there is no exchange {} in {}; ids are in `cachewright ledger export`",
-            asked.id,
+            "there is no exchange {id} in {}; ids are in `cachewright ledger export`",
             store.place()
         ))
         .into());
     };
-    let text = match asked.json {
+    let text = match args.json {
         true => object(&row),
         false => text(&row),
     };
