@@ -124,8 +124,21 @@ fn git([one, other]: [Spot<'_>; 2], before: &[Shape], after: &[Shape]) -> Option
     })
 }
 
-/// The shapes over `at`, whether or not the words around them tell.
-fn around(Spot { text, at }: Spot<'_>) -> Vec<Shape> {
+/// Whether a word says that the number here counts something.
+fn is_labelled(spot: Spot<'_>) -> bool {
+    let mut over = over(spot).into_iter();
+    over.any(|shape| shape.pattern == Pattern::Counter)
+}
+
+/// The shapes over a place, whether or not the words around them tell. A number under a label
+/// counts only upwards, which is seen elsewhere.
+fn around(spot: Spot<'_>) -> Vec<Shape> {
+    let mut shapes = over(spot);
+    shapes.retain(|shape| shape.pattern != Pattern::Counter);
+    shapes
+}
+
+fn over(Spot { text, at }: Spot<'_>) -> Vec<Shape> {
     let from = start(text, at.saturating_sub(REACH));
     let window = text
         .get(from..(at + REACH).min(text.len()))
@@ -135,11 +148,7 @@ fn around(Spot { text, at }: Spot<'_>) -> Vec<Shape> {
         shape.from += from;
         shape.to += from;
     }
-    shapes.retain(|shape| {
-        shape.from <= at && at <= shape.to && at <= shape.from + shape.own
-            // A number under a label counts only upwards, which is seen elsewhere.
-            && shape.pattern != Pattern::Counter
-    });
+    shapes.retain(|shape| shape.from <= at && at <= shape.to && at <= shape.from + shape.own);
     shapes
 }
 
@@ -187,7 +196,9 @@ fn counted(before: Spot<'_>, after: Spot<'_>) -> Option<Parted> {
     let runs_out = RUNNING_OUT
         .iter()
         .any(|word| memmem::find(&window, word).is_some());
-    (is > was || is < was && runs_out).then_some(Parted {
+    // Limits are written in round numbers, and somebody may write another one.
+    let round = was.is_multiple_of(5) && is.is_multiple_of(5) && !is_labelled(after);
+    (is > was && !round || is < was && runs_out).then_some(Parted {
         before: one,
         after: other,
         pattern: Pattern::Counter,
@@ -253,7 +264,7 @@ mod tests {
         ))
     }
 
-    const CHANGED: [(&str, &str, &str, &str, Pattern); 13] = [
+    const CHANGED: [(&str, &str, &str, &str, Pattern); 14] = [
         (
             "at 2026-11-25T10:00:00Z x",
             "at 2026-11-25T10:05:00Z x",
@@ -327,6 +338,7 @@ mod tests {
             "Current branch: dev",
             Pattern::GitLine,
         ),
+        ("turn 5 of it", "turn 10 of it", "5", "10", Pattern::Counter),
     ];
 
     #[test]
@@ -347,6 +359,7 @@ mod tests {
             ("claude-sonnet-4-5-20250929", "claude-sonnet-4-0-20250514"),
             ("You are helpful", "You are harmful"),
             ("at most 30 words", "at most 20 words"),
+            ("at most 30 words", "at most 50 words"),
             ("gpt4turbo", "gpt5turbo"),
             ("read /home/alice/app/one.rs", "read /home/alice/app/two.rs"),
             ("password", "passport"),
