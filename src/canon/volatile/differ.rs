@@ -8,6 +8,8 @@ use crate::model::{Pattern, Span};
 
 /// How far around the place is looked.
 const REACH: usize = 256;
+/// Texts that differ in more places than this say something else.
+const PLACES: usize = 64;
 /// How far around a number words say that it runs out.
 const NEAR: usize = 48;
 const RUNNING_OUT: [&[u8]; 4] = [b"remaining", b"left", b"budget", b"countdown"];
@@ -37,7 +39,7 @@ pub fn differing(before: &[u8], after: &[u8], at: usize) -> Option<Parted> {
 #[must_use]
 pub fn same_but_for_volatile(before: &[u8], after: &[u8]) -> bool {
     let mut spots = [before, after].map(|text| Spot { text, at: 0 });
-    loop {
+    for _ in 0..PLACES {
         let [left, right] = spots.map(|spot| spot.text.get(spot.at..).unwrap_or_default());
         let shared = left
             .iter()
@@ -61,6 +63,7 @@ pub fn same_but_for_volatile(before: &[u8], after: &[u8]) -> bool {
         }
         spots = [(before, next[0]), (after, next[1])].map(|(text, at)| Spot { text, at });
     }
+    false
 }
 
 /// A place in a text.
