@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::compare::{Changed, Side, offset};
-use crate::canon::{differing, same_but_for_order, same_but_for_volatile, text_span};
+use crate::canon::{Parted, differing, same_but_for_order, same_but_for_volatile, text_span};
 use crate::model::{Block, Form, Pattern, Span};
 
 /// A block's JSON value without the caller's marker in it.
@@ -96,10 +96,16 @@ pub(super) fn parting(before: (&[u8], &Block), after: (&[u8], &Block)) -> Partin
         pattern: None,
         only: false,
     };
+    // Texts alone are within their strings.
+    let recognise = if from.start == 0 {
+        recognised
+    } else {
+        differing
+    };
     if one != other && same_but_for_order(&old.bytes, &new.bytes) {
         found.pattern = Some(Pattern::Order);
         found.only = true;
-    } else if let Some(parted) = differing(one, other, at) {
+    } else if let Some(parted) = recognise(one, other, at) {
         let place =
             |base: Span, span: Span| Span::new(base.start + span.start, base.start + span.end);
         found.before = old.in_body(place(from, parted.before));
@@ -108,6 +114,36 @@ pub(super) fn parting(before: (&[u8], &Block), after: (&[u8], &Block)) -> Partin
         found.only = same_but_for_volatile(one, other);
     }
     found
+}
+
+/// The volatile text around the place. A bare number of JSON is a setting: it counts nothing.
+fn recognised(one: &[u8], other: &[u8], at: usize) -> Option<Parted> {
+    let parted = differing(one, other, at)?;
+    let bare = |text: &[u8], span: Span| {
+        let before = text.get(..span.start as usize).unwrap_or_default();
+        let after = text.get(span.end as usize..).unwrap_or_default();
+        let first = before.trim_ascii_end().last();
+        let last = after.trim_ascii_start().first();
+        matches!(first, Some(b':' | b',' | b'['))
+            && matches!(last, Some(b',' | b'}' | b']'))
+            && is_outside(before)
+    };
+    let setting = parted.pattern == Pattern::Counter && bare(one, parted.before);
+    (!setting).then_some(parted)
+}
+
+/// Whether what follows `before` stands in no string.
+fn is_outside(before: &[u8]) -> bool {
+    let mut outside = true;
+    let mut from = 0;
+    while let Some(rest) = before.get(from..)
+        && let Some(stop) = memchr::memchr2(b'"', b'\\', rest)
+    {
+        let quote = rest.get(stop) == Some(&b'"');
+        outside ^= quote;
+        from += stop + if quote { 1 } else { 2 };
+    }
+    outside
 }
 
 /// What is compared of both: their texts where one is a bare string and the other an object,

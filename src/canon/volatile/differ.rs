@@ -8,6 +8,8 @@ use crate::model::{Pattern, Span};
 
 /// How far around the place is looked.
 const REACH: usize = 256;
+/// Texts that differ in more places than this say something else.
+const PLACES: usize = 64;
 /// How far around a number words say that it runs out.
 const NEAR: usize = 48;
 const RUNNING_OUT: [&[u8]; 4] = [b"remaining", b"left", b"budget", b"countdown"];
@@ -37,7 +39,7 @@ pub fn differing(before: &[u8], after: &[u8], at: usize) -> Option<Parted> {
 #[must_use]
 pub fn same_but_for_volatile(before: &[u8], after: &[u8]) -> bool {
     let mut spots = [before, after].map(|text| Spot { text, at: 0 });
-    loop {
+    for _ in 0..PLACES {
         let [left, right] = spots.map(|spot| spot.text.get(spot.at..).unwrap_or_default());
         let shared = left
             .iter()
@@ -61,6 +63,7 @@ pub fn same_but_for_volatile(before: &[u8], after: &[u8]) -> bool {
         }
         spots = [(before, next[0]), (after, next[1])].map(|(text, at)| Spot { text, at });
     }
+    false
 }
 
 /// A place in a text.
@@ -124,8 +127,21 @@ fn git([one, other]: [Spot<'_>; 2], before: &[Shape], after: &[Shape]) -> Option
     })
 }
 
-/// The shapes over `at`, whether or not the words around them tell.
-fn around(Spot { text, at }: Spot<'_>) -> Vec<Shape> {
+/// Whether a word says that the number here counts something.
+fn is_labelled(spot: Spot<'_>) -> bool {
+    let mut over = over(spot).into_iter();
+    over.any(|shape| shape.pattern == Pattern::Counter)
+}
+
+/// The shapes over a place, whether or not the words around them tell. A number under a label
+/// counts only upwards, which is seen elsewhere.
+fn around(spot: Spot<'_>) -> Vec<Shape> {
+    let mut shapes = over(spot);
+    shapes.retain(|shape| shape.pattern != Pattern::Counter);
+    shapes
+}
+
+fn over(Spot { text, at }: Spot<'_>) -> Vec<Shape> {
     let from = start(text, at.saturating_sub(REACH));
     let window = text
         .get(from..(at + REACH).min(text.len()))
@@ -135,11 +151,7 @@ fn around(Spot { text, at }: Spot<'_>) -> Vec<Shape> {
         shape.from += from;
         shape.to += from;
     }
-    shapes.retain(|shape| {
-        shape.from <= at && at <= shape.to && at <= shape.from + shape.own
-            // A number under a label counts only upwards, which is seen elsewhere.
-            && shape.pattern != Pattern::Counter
-    });
+    shapes.retain(|shape| shape.from <= at && at <= shape.to && at <= shape.from + shape.own);
     shapes
 }
 
@@ -187,7 +199,9 @@ fn counted(before: Spot<'_>, after: Spot<'_>) -> Option<Parted> {
     let runs_out = RUNNING_OUT
         .iter()
         .any(|word| memmem::find(&window, word).is_some());
-    (is > was || is < was && runs_out).then_some(Parted {
+    // Limits are written in round numbers, and somebody may write another one.
+    let round = was.is_multiple_of(5) && is.is_multiple_of(5) && !is_labelled(after);
+    (is > was && !round || is < was && runs_out).then_some(Parted {
         before: one,
         after: other,
         pattern: Pattern::Counter,
@@ -253,7 +267,7 @@ mod tests {
         ))
     }
 
-    const CHANGED: [(&str, &str, &str, &str, Pattern); 13] = [
+    const CHANGED: [(&str, &str, &str, &str, Pattern); 14] = [
         (
             "at 2026-11-25T10:00:00Z x",
             "at 2026-11-25T10:05:00Z x",
@@ -327,6 +341,7 @@ mod tests {
             "Current branch: dev",
             Pattern::GitLine,
         ),
+        ("turn 5 of it", "turn 10 of it", "5", "10", Pattern::Counter),
     ];
 
     #[test]
@@ -347,6 +362,7 @@ mod tests {
             ("claude-sonnet-4-5-20250929", "claude-sonnet-4-0-20250514"),
             ("You are helpful", "You are harmful"),
             ("at most 30 words", "at most 20 words"),
+            ("at most 30 words", "at most 50 words"),
             ("gpt4turbo", "gpt5turbo"),
             ("read /home/alice/app/one.rs", "read /home/alice/app/two.rs"),
             ("password", "passport"),

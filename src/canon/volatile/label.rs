@@ -45,6 +45,9 @@ const DRAWN: [&[u8]; 13] = [
     b"transaction",
 ];
 
+/// Longer values are no names.
+const LONGEST: usize = 160;
+
 /// A labelled value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Labelled {
@@ -74,7 +77,8 @@ pub(super) fn labelled(text: &[u8]) -> Option<Labelled> {
     let marked = cursor.mark() || numbered;
     let from = cursor.at;
     let rest = text.get(from..)?;
-    let run = token::run(rest);
+    // Labels may follow each other in one run of characters, which must not be read over and over.
+    let run = token::run(rest.get(..LONGEST).unwrap_or(rest));
     let digits = run.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let found = |pattern, len: usize| Labelled {
         from,

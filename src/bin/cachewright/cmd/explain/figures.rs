@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cachewright::diagnose::{Changed, Relation, Side, compare, excerpts};
-use cachewright::model::{Block, Money, Regime};
+use cachewright::model::{Block, Cause, Money, Regime, Section};
 use cachewright::provider::Model;
 
 use crate::bodies::Body;
@@ -12,6 +12,7 @@ use crate::bodies::Body;
 const WIDTH: usize = 200;
 
 /// Two bodies compared.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct Explanation {
     pub(super) files: [PathBuf; 2],
     pub(super) dialect: &'static str,
@@ -35,6 +36,8 @@ pub(super) struct Explanation {
     pub(super) lost_cost: Option<Money>,
     /// What reading the readable ones saves, per call.
     pub(super) saved: Option<Money>,
+    /// Whether both open with different words: two conversations, not one that was rewritten.
+    pub(super) apart: bool,
     pub(super) changes: Vec<Shown>,
     /// Changed places beyond those listed.
     pub(super) further: usize,
@@ -68,6 +71,10 @@ pub(super) fn explain(earlier: &Body<'_>, later: &Body<'_>) -> Explanation {
     } else {
         0
     };
+    let opening = later.reading.prompt.end_of(Section::System);
+    let apart = difference.first().is_some_and(|first| {
+        first.cause == Cause::HistoryRewritten && first.place.block as usize == opening
+    });
     let changes = difference.changes.into_iter().map(|changed| Shown {
         excerpts: excerpts(&changed, &one, &other, WIDTH),
         changed,
@@ -87,6 +94,7 @@ pub(super) fn explain(earlier: &Body<'_>, later: &Body<'_>) -> Explanation {
         minimum,
         lost_cost: above_reading(model, sizes[1], lost),
         saved: saved(model, sizes[1], readable),
+        apart,
         changes: changes.collect(),
         further: difference.further,
     }

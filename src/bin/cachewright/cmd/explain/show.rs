@@ -16,6 +16,9 @@ use crate::render::{decimal, grouped, table};
 /// A hundredth of a cent; less is not worth a word.
 const CENT: Money = Money::from_pico(100_000_000);
 
+const APART: &str = "they open with different words: two conversations share what stands before \
+     them, and can read it once the first of them has begun to answer";
+
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const GONE: Style = AnsiColor::Red.on_default();
@@ -138,6 +141,9 @@ fn facts(found: &Explanation, first: &Shown, out: &mut String) {
     }
     line("loss", &loss);
     line("fix", cause.advice());
+    if found.apart {
+        line("note", APART);
+    }
     let _ = writeln!(out, "  {DIM}{}{DIM:#}\n", basis(found));
 }
 
@@ -248,6 +254,7 @@ fn object(found: &Explanation) -> Value {
         "lost_picodollars": pico(found.lost_cost),
         "saved_usd": dollars(found.saved),
         "saved_picodollars": pico(found.saved),
+        "two_conversations": found.apart,
         "changes": found.changes.iter().map(change).collect::<Vec<_>>(),
         "further_changes": found.further,
     })
