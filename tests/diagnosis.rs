@@ -145,10 +145,8 @@ fn names() -> Vec<Value> {
 
 /// The miss of a request, which must have one.
 fn miss(record: &Record) -> &Miss {
-    record
-        .miss
-        .as_ref()
-        .unwrap_or_else(|| panic!("no miss in {record:?}"))
+    assert!(record.miss.is_some(), "no miss in {record:?}");
+    record.miss.as_ref().unwrap()
 }
 
 /// Cause, section, block and byte of a request's miss.

@@ -178,8 +178,9 @@ impl Inquest<'_> {
             let next = marks.iter().find(|mark| mark.block >= held.block);
             let distance = |to: usize| steps(prompt, limits, held.block, to);
             let next = next.filter(|_| limits.regime == Regime::Breakpoints);
-            facts.positions =
-                next.map(|mark| distance(mark.block).unwrap_or(limits.lookback.saturating_add(1)));
+            facts.positions = next.map(|mark| {
+                distance(mark.block).unwrap_or_else(|| limits.lookback.saturating_add(1))
+            });
         }
         diagnose(&facts.after(earlier))
     }
