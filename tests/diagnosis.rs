@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tower::Service;
+
+use crate::support::origin::{Origin, Protocol};
 
 const MODEL: &str = "claude-sonnet-4-5";
 
@@ -142,10 +145,8 @@ fn names() -> Vec<Value> {
 
 /// The miss of a request, which must have one.
 fn miss(record: &Record) -> &Miss {
-    record
-        .miss
-        .as_ref()
-        .unwrap_or_else(|| panic!("no miss in {record:?}"))
+    assert!(record.miss.is_some(), "no miss in {record:?}");
+    record.miss.as_ref().unwrap()
 }
 
 /// Cause, section, block and byte of a request's miss.
@@ -412,13 +413,15 @@ async fn another_model_account_or_set_of_betas_has_another_cache() {
     assert_eq!(miss(&other).cost, rewritten(input(&before)));
     assert_ne!(other.scope, before.scope);
     let mut beta = world.request("/v1/messages", "key", &at(3));
-    beta.headers_mut()
-        .insert("anthropic-beta", "context-1m-2025-08-07".parse().unwrap());
+    let headers = beta.headers_mut();
+    headers.insert("anthropic-beta", "context-1m-2025-08-07".parse().unwrap());
+    // The simulator looks at bodies only; here the header changes the prefix.
+    headers.insert("x-sim-workspace", "beta".parse().unwrap());
     let beta = world.sent(beta).await;
     assert_eq!(found(&beta).0, Cause::ScopeChanged);
     // A first message that is alike makes no conversation.
     let mut fresh = body(&names(), &text(1, 1500), &talk(1, 1));
-    fresh["model"] = json!("claude-opus-4-6");
+    fresh["model"] = json!("claude-opus-4-8");
     assert_eq!(found(&world.send(&fresh).await).0, Cause::FirstUse);
 }
 
@@ -519,4 +522,200 @@ async fn excerpts_are_quoted_where_the_user_wants_them_and_nowhere_else() {
             }
         }
     }
+}
+
+/// A provider that answers as it is told, one answer after the other, and shows what it received.
+async fn scripted(
+    answers: Vec<(u16, Value)>,
+    configure: impl FnOnce(Builder) -> Builder,
+) -> (Origin, Cachewright) {
+    let answers = Mutex::new(VecDeque::from(answers));
+    let origin = Origin::start(Protocol::Http1, move || {
+        let (status, answer) = answers.lock().unwrap().pop_front().unwrap();
+        http::Response::builder()
+            .status(status)
+            .header("content-type", "application/json")
+            .body(
+                Full::new(Bytes::from(answer.to_string()))
+                    .map_err(|never| match never {})
+                    .boxed_unsync(),
+            )
+            .unwrap()
+    });
+    let cache = configure(Cachewright::builder().by_length().assume("anthropic"));
+    (origin.await, cache.build().unwrap())
+}
+
+/// Sends a body to such a provider and returns its row, and the body as it arrived.
+async fn told(origin: &mut Origin, cache: &Cachewright, body: &Value) -> (Record, Value) {
+    let request = Request::post(origin.url())
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body.to_string())))
+        .unwrap();
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answer = cache.wrap(client).call(request).await.unwrap();
+    answer.into_body().collect().await.unwrap();
+    let record = cache.records().pop().unwrap();
+    let mut received = origin.next().await;
+    if record.resent {
+        received = origin.next().await;
+    }
+    (record, serde_json::from_slice(&received.body).unwrap())
+}
+
+/// A message with this usage, and with what else is said of it.
+fn message(id: &str, usage: &Value, more: &Value) -> (u16, Value) {
+    let mut message = json!({"id": id, "type": "message", "role": "assistant", "model": MODEL,
+        "content": [], "stop_reason": "end_turn", "usage": usage});
+    let fields = message.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    (200, message)
+}
+
+fn usage(plain: u64, read: u64, write_5m: u64, write_1h: u64) -> Value {
+    json!({"input_tokens": plain, "cache_read_input_tokens": read, "output_tokens": 1,
+           "cache_creation_input_tokens": write_5m + write_1h,
+           "cache_creation": {"ephemeral_5m_input_tokens": write_5m, "ephemeral_1h_input_tokens": write_1h}})
+}
+
+#[tokio::test]
+async fn what_came_of_the_markers_is_told() {
+    let at = |turns: usize| body(&names(), &text(1, 1500), &talk(1, turns));
+    let all = [
+        (usage(3, 0, 3796, 0), Verdict::Downgraded, Some(3)),
+        (usage(3, 3796, 0, 470), Verdict::Hit, Some(4)),
+        // Two thirds of it are gone.
+        (usage(3, 1300, 0, 3436), Verdict::Partial, Some(4)),
+        (usage(5209, 0, 0, 0), Verdict::Ignored, Some(0)),
+        (
+            json!({"input_tokens": 5600, "output_tokens": 1}),
+            Verdict::Unreported,
+            None,
+        ),
+        (json!({}), Verdict::Unreported, None),
+    ];
+    let answers = all
+        .iter()
+        .map(|(usage, ..)| message("msg", usage, &json!({})));
+    let hour = |builder: Builder| builder.ttl(cachewright::model::Ttl::OneHour);
+    let (mut origin, cache) = scripted(answers.collect(), hour).await;
+    for (turn, (reported, wanted, honoured)) in all.iter().enumerate() {
+        let (record, _) = told(&mut origin, &cache, &at(turn + 1)).await;
+        assert_eq!(record.verdict, *wanted, "{reported}");
+        assert_eq!(record.breakpoints_honoured, *honoured, "{reported}");
+        if *wanted == Verdict::Unreported {
+            assert_eq!((record.miss, record.verdict), (None, Verdict::Unreported));
+        }
+    }
+}
+
+#[tokio::test]
+async fn failures_and_unread_bodies_are_no_verdict_on_the_cache() {
+    let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "no"}});
+    let answers = vec![(529, error), message("msg", &usage(9, 0, 0, 0), &json!({}))];
+    let (mut origin, cache) = scripted(answers, |builder| builder).await;
+    let (failed, _) = told(&mut origin, &cache, &body(&[], "", &talk(1, 1))).await;
+    assert_eq!((failed.verdict, failed.miss), (Verdict::Failed, None));
+    assert!(failed.first_byte.is_some() && failed.ended >= failed.at);
+    let (unread, _) = told(&mut origin, &cache, &json!({"messages": 7})).await;
+    assert_eq!((unread.verdict, unread.miss), (Verdict::Unread, None));
+    assert_eq!((unread.predicted_read, unread.readable), (None, None));
+    assert_eq!(&*unread.dialect, "messages");
+}
+
+#[tokio::test]
+async fn the_providers_own_reason_is_asked_for_and_merged() {
+    for stream in [false, true] {
+        let world = World::with(Builder::with_provider_diagnostics).await;
+        let at = |turns: usize, system: &str| {
+            let mut body = body(&names(), system, &talk(1, turns));
+            body["stream"] = stream.into();
+            body
+        };
+        let system = text(1, 1500);
+        world.send(&at(1, &system)).await;
+        let same = world.send(&at(2, &system)).await;
+        assert_eq!(same.miss, None);
+        let changed = world.send(&at(3, &text(2, 1500))).await;
+        // Ours is finer, theirs is kept beside it.
+        assert_eq!(found(&changed).0, Cause::SystemChanged);
+        assert_eq!(miss(&changed).reported.as_deref(), Some("system_changed"));
+    }
+    // Nothing is asked where nobody wanted it, or where nothing may be added.
+    for world in [
+        World::of(Mode::Place).await,
+        World::with(|builder| builder.mode(Mode::Observe).with_provider_diagnostics()).await,
+    ] {
+        world
+            .send(&body(&names(), &text(1, 1500), &talk(1, 1)))
+            .await;
+        let changed = world
+            .send(&body(&names(), &text(2, 1500), &talk(1, 2)))
+            .await;
+        assert_eq!(miss(&changed).reported, None);
+    }
+}
+
+#[tokio::test]
+async fn the_providers_reason_speaks_where_nothing_can_be_shown_here() {
+    let said = |reason: Value| json!({"diagnostics": {"cache_miss_reason": reason}});
+    let lost = json!({"type": "system_changed", "cache_missed_input_tokens": 3000});
+    let answers = vec![
+        message("msg_1", &usage(3, 0, 3796, 0), &said(Value::Null)),
+        message("msg_2", &usage(3, 0, 4266, 0), &said(lost)),
+    ];
+    let (mut origin, cache) = scripted(answers, Builder::with_provider_diagnostics).await;
+    let at = |turns: usize| body(&names(), &text(1, 1500), &talk(1, turns));
+    let (_, first) = told(&mut origin, &cache, &at(1)).await;
+    assert_eq!(first["diagnostics"], json!({"previous_message_id": null}));
+    let (record, second) = told(&mut origin, &cache, &at(2)).await;
+    assert_eq!(
+        second["diagnostics"],
+        json!({"previous_message_id": "msg_1"})
+    );
+    assert_eq!(record.verdict, Verdict::Lost);
+    assert_eq!(found(&record), (Cause::SystemChanged, None));
+}
+
+#[tokio::test]
+async fn a_question_that_is_refused_is_not_asked_again_and_costs_no_marker() {
+    let refusal = json!({"type": "error", "error": {"type": "invalid_request_error",
+        "message": "diagnostics: Extra inputs are not permitted"}});
+    let answers = vec![
+        (400, refusal),
+        message("msg_1", &usage(3799, 0, 0, 0), &json!({})),
+        message("msg_2", &usage(3, 0, 4266, 0), &json!({})),
+        message("msg_3", &usage(3, 4266, 470, 0), &json!({})),
+    ];
+    let (mut origin, cache) = scripted(answers, Builder::with_provider_diagnostics).await;
+    let at = |turns: usize| body(&names(), &text(1, 1500), &talk(1, turns));
+    let (record, sent) = told(&mut origin, &cache, &at(1)).await;
+    assert_eq!((record.verdict, record.resent), (Verdict::Refused, true));
+    assert_eq!(sent, at(1), "the caller's own");
+    let (record, sent) = told(&mut origin, &cache, &at(2)).await;
+    assert_eq!(sent.get("diagnostics"), None);
+    assert!(record.breakpoints_placed > 0);
+    // The caller's own question stands, whatever was refused of ours.
+    let mut asked = at(3);
+    asked["diagnostics"] = json!({"previous_message_id": "msg_of_mine"});
+    let (_, sent) = told(&mut origin, &cache, &asked).await;
+    assert_eq!(sent["diagnostics"], asked["diagnostics"]);
+}
+
+#[tokio::test]
+async fn openai_is_asked_in_the_options_of_its_cache() {
+    let world = World::with(|builder| builder.assume("openai").with_provider_diagnostics()).await;
+    let at = |turns: usize, system: &str| json!({"model": "gpt-5.6-sol", "instructions": system, "input": talk(1, turns)});
+    let send = async |body: Value| {
+        world.advance(2);
+        world
+            .sent(world.request("/v1/responses", "key", &body))
+            .await
+    };
+    send(at(1, &text(1, 1500))).await;
+    let same = send(at(2, &text(1, 1500))).await;
+    assert_eq!((same.verdict, &same.miss), (Verdict::Hit, &None));
+    let changed = send(at(3, &text(2, 1500))).await;
+    assert_eq!(found(&changed).0, Cause::SystemChanged);
+    assert_eq!(miss(&changed).reported.as_deref(), Some("input_changed"));
 }

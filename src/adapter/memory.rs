@@ -154,9 +154,6 @@ impl Memory for InProcess {
         if before != after {
             self.trails.insert(key, trail);
         }
-        if after > before.max(LARGE) {
-            self.trails.run_pending_tasks();
-        }
     }
 
     fn buffer(&self, capacity: usize) -> Vec<u8> {

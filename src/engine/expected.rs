@@ -21,6 +21,7 @@ pub(super) struct Mark {
 
 /// What was expected when the request was sent.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct Expected {
     pub(super) keys: [Digest; 2],
     pub(super) marks: Vec<Mark>,

@@ -133,7 +133,8 @@ impl Inquest<'_> {
             tokens = shared;
             if self.expected.placed > 0 {
                 let held = self.held(difference.shared, 0);
-                tokens = held.map_or(0, |held| self.tokens(held)).min(tokens);
+                let held = held.map_or(0, |held| self.tokens(held));
+                tokens = held.max(self.pending(read).unwrap_or(0)).min(tokens);
             }
         }
         let earlier = Earlier::new(tokens).compared(&difference, shared.min(tokens));
@@ -157,7 +158,7 @@ impl Inquest<'_> {
     ) -> Option<Miss> {
         let marks = &self.expected.marks;
         let held = self.held(shared, read);
-        let pending = self.is_pending(read);
+        let pending = self.pending(read).is_some();
         if pending {
             earlier.answer = Answer::Pending;
         }
@@ -177,8 +178,9 @@ impl Inquest<'_> {
             let next = marks.iter().find(|mark| mark.block >= held.block);
             let distance = |to: usize| steps(prompt, limits, held.block, to);
             let next = next.filter(|_| limits.regime == Regime::Breakpoints);
-            facts.positions =
-                next.map(|mark| distance(mark.block).unwrap_or(limits.lookback.saturating_add(1)));
+            facts.positions = next.map(|mark| {
+                distance(mark.block).unwrap_or_else(|| limits.lookback.saturating_add(1))
+            });
         }
         diagnose(&facts.after(earlier))
     }
@@ -195,18 +197,24 @@ impl Inquest<'_> {
         held.billed.unwrap_or_else(|| self.scale.apply(held.tokens))
     }
 
-    /// Whether what was missed was being written when this request was sent, and nothing else that
-    /// was there already held it.
-    fn is_pending(&self, read: u64) -> bool {
+    /// Tokens of the longest shared prefix that was being written when this request was sent, where
+    /// nothing that was there already held more than was read.
+    fn pending(&self, read: u64) -> Option<u64> {
         let lineage = &self.expected.lineage;
-        let longer = |shared: usize| {
-            let tokens = self.scale.apply(self.expected.tokens_of(shared));
-            tokens > 0 && !is_about(read, tokens)
-        };
-        let mut turns = lineage.turns.iter();
-        let written = turns.any(|(shared, turn)| turn.began.is_none() && longer(*shared));
         let live = |held: &Held| held.entry.is_live(self.at) && !is_about(read, self.tokens(*held));
-        written && !lineage.held.iter().any(live)
+        if lineage.held.iter().any(live) {
+            return None;
+        }
+        let unseen = lineage
+            .turns
+            .iter()
+            .filter(|(_, turn)| turn.began.is_none());
+        let written = unseen.filter_map(|(shared, turn)| {
+            let mut marks = turn.marks.iter().rev();
+            let deepest = marks.find(|mark| mark.block < *shared)?;
+            Some(self.scale.apply(self.expected.tokens_of(deepest.block + 1)))
+        });
+        written.max().filter(|tokens| !is_about(read, *tokens))
     }
 
     /// Billed tokens of the first blocks of an earlier request.

@@ -86,6 +86,7 @@ pub struct Endpoint {
 /// How a provider is asked why a prefix was not read, compared with an earlier response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a row")]
 pub struct Inquiry {
     /// The body's member, an object.
     pub member: Box<str>,

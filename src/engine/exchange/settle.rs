@@ -127,28 +127,9 @@ impl Exchange {
 
     /// Billed tokens of what earlier requests had sent already and the provider could have kept.
     fn readable(&self, expected: &Expected) -> u64 {
-        let lineage = &expected.lineage;
-        let longest = lineage.turns.iter().max_by_key(|(shared, turn)| {
-            let whole = *shared == turn.outline.blocks;
-            (*shared, whole.then_some(turn.input))
-        });
-        let added = self.model.as_ref().map_or(0, |model| expected.added(model));
-        let known = longest.and_then(|(shared, turn)| {
-            (*shared == lineage.shared).then(|| turn.input_of(*shared, added))?
-        });
-        let scaled = || self.scale().apply(expected.tokens_of(lineage.shared));
-        let tokens = known.unwrap_or_else(scaled);
-        let all = self.usage.as_ref().and_then(Usage::input);
-        let tokens = tokens.min(all.unwrap_or(u64::MAX));
-        let read = self.usage.as_ref().and_then(|usage| usage.read);
-        // An entry that ends where they part was read: that is what its tokens are.
-        let ends = lineage
-            .predicted
-            .is_some_and(|held| held.block + 1 == lineage.shared);
-        let tokens = match read {
-            Some(read) if ends && read + tokens / 5 >= tokens => read,
-            _ => tokens,
-        };
+        let usage = self.usage.as_ref();
+        let tokens = self.sent_before(expected);
+        let tokens = tokens.min(usage.and_then(Usage::input).unwrap_or(u64::MAX));
         let Some(model) = &self.model else {
             return tokens;
         };
@@ -156,6 +137,28 @@ impl Exchange {
             return 0;
         }
         tokens - tokens % model.granularity.max(1)
+    }
+
+    fn sent_before(&self, expected: &Expected) -> u64 {
+        let lineage = &expected.lineage;
+        let turns = lineage.turns.iter();
+        let longest = turns.filter(|(shared, _)| *shared == lineage.shared);
+        let whole = longest
+            .clone()
+            .filter_map(|(shared, turn)| (*shared == turn.outline.blocks).then_some(turn.input)?);
+        if let Some(input) = whole.max() {
+            return input;
+        }
+        let added = self.model.as_ref().map_or(0, |model| expected.added(model));
+        let part = longest.filter_map(|(shared, turn)| turn.input_of(*shared, added));
+        let scaled = || self.scale().apply(expected.tokens_of(lineage.shared));
+        let tokens = part.max().unwrap_or_else(scaled);
+        // An entry that ends where they part was read: that many tokens it has.
+        let held = lineage.predicted;
+        let ends = held.is_some_and(|held| held.block + 1 == lineage.shared);
+        let read = self.usage.as_ref().and_then(|usage| usage.read);
+        read.filter(|read| ends && read + tokens / 5 >= tokens)
+            .unwrap_or(tokens)
     }
 
     /// Writes down what the provider should hold, or corrects it by what it reported.
