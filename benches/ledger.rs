@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use cachewright::adapter::handle::Cachewright;
 use cachewright::adapter::store::{Query, Store, StoreOptions};
+use cachewright::adapter::tower::RequestBody;
 use cachewright::ledger::{Id, Record, Verdict};
 use cachewright::model::{Cause, Keyring, Miss, Money, Place, Section, Timestamp, Ttl, Usage};
 use http::{Request, Response};
@@ -48,7 +49,9 @@ fn open(path: &Path) -> Store {
 
 const ANSWER: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"ok"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"cache_creation_input_tokens":300,"cache_read_input_tokens":9000,"output_tokens":2}}"#;
 
-async fn answer(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<RequestBody<Full<Bytes>>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     drop(request);
     let response = Response::builder().header("content-type", "application/json");
     Ok(response.body(Full::from(ANSWER)).unwrap())

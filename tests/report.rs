@@ -521,7 +521,8 @@ async fn a_proxy_killed_under_load_leaves_a_whole_ledger() {
     }
     let report = json(&["report", "--ledger", &path, "--json"]);
     assert_eq!(report["total"]["exchanges"], kept);
-    assert_eq!(crate::store::integrity(Path::new(&path)), "ok");
+    let check = tokio::task::spawn_blocking(move || crate::store::integrity(Path::new(&path)));
+    assert_eq!(check.await.unwrap(), "ok");
 }
 
 fn rows(path: &str) -> u64 {
