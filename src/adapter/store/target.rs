@@ -1,5 +1,6 @@
 //! Where a ledger stands, and connections to it.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use sqlx::any::{AnyConnectOptions, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
+use super::sql::Statement;
 use crate::error::Error;
 
 /// A file of SQLite's or the URL of a Postgres database.
@@ -112,6 +114,15 @@ impl Target {
 
     /// Brings the schema up to date; two processes may try at once.
     async fn migrate(&self, db: &mut AnyConnection) -> Result<(), Error> {
+        // Readers may lack the right to make tables, and need it only where some are missing.
+        let version = Statement::new("SELECT MAX(version) FROM _sqlx_migrations");
+        if let Ok([Some(version)]) = version.integers(db).await {
+            match version.cmp(&LATEST) {
+                Ordering::Equal => return Ok(()),
+                Ordering::Greater => return Err(self.newer()),
+                Ordering::Less => {}
+            }
+        }
         let migrator = Migrator::with_migrations(migrations(self));
         let mut failed = None;
         for _ in 0..ATTEMPTS {
@@ -122,12 +133,16 @@ impl Target {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Err(match failed {
-            Some(sqlx::migrate::MigrateError::VersionMissing(_)) => Error::io(format!(
-                "{self}: written by a newer cachewright; use that one, or another ledger"
-            )),
+            Some(sqlx::migrate::MigrateError::VersionMissing(_)) => self.newer(),
             Some(error) => self.trouble("cannot prepare", &error),
             None => Error::io(format!("{self}: cannot prepare")),
         })
+    }
+
+    fn newer(&self) -> Error {
+        Error::io(format!(
+            "{self}: written by a newer cachewright; use that one, or another ledger"
+        ))
     }
 
     /// An error that names the ledger.
@@ -155,6 +170,9 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
     ),
     (2, "gaps", include_str!("migrations/0002_gaps.sql")),
 ];
+
+/// The last of them.
+const LATEST: i64 = 2;
 
 /// One schema, but for two words.
 fn migrations(target: &Target) -> Vec<Migration> {
@@ -235,6 +253,11 @@ mod tests {
         }
         let error = Target::parse("mysql://u:secret@h/db").unwrap_err();
         assert!(error.is_config() && !error.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn the_latest_migration_is_the_last() {
+        assert_eq!(MIGRATIONS.last().unwrap().0, LATEST);
     }
 
     #[test]

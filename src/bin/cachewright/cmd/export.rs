@@ -91,7 +91,7 @@ impl Csv {
         let mut out = csv::Writer::from_writer(to);
         let names = COLUMNS.iter().map(|column| column.name);
         out.write_record(std::iter::once("id").chain(names))
-            .map_err(io::Error::from)?;
+            .map_err(failed)?;
         Ok(Self(out))
     }
 }
@@ -105,11 +105,19 @@ impl Sheet for Csv {
             _ => String::new(),
         });
         let line = std::iter::once(row.record.id.to_string()).chain(cells);
-        Ok(self.0.write_record(line).map_err(io::Error::from)?)
+        self.0.write_record(line).map_err(failed)
     }
 
     fn end(mut self: Box<Self>) -> Result<(), Failure> {
         Ok(self.0.flush()?)
+    }
+}
+
+/// A reader that goes away is no failure of ours.
+fn failed(error: csv::Error) -> Failure {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error.into(),
+        other => Error::io(format!("cannot write CSV: {other:?}")).into(),
     }
 }
 
