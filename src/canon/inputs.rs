@@ -1,7 +1,7 @@
 //! The inputs of earlier tool calls, which clients re-encode in whatever key order they like.
 
 use super::json::{Node, member_range};
-use super::{Reshaped, Rule, Rules, Spelling};
+use super::{COMPACTED, Reshaped, Rule, Rules, SORTED, Spelling, owed_to};
 use crate::model::{Block, BlockKind, Change, Prompt, Section, Span};
 
 /// Spells the input of every tool call in the conversation canonically.
@@ -15,11 +15,12 @@ pub(super) fn reshape(body: &[u8], prompt: &Prompt, rules: Rules, into: &mut Res
         .iter()
         .filter(|block| block.section == Section::Messages && block.kind == BlockKind::ToolUse);
     for block in calls {
-        respell(body, block, spelling, into);
+        respell(body, block, rules, into);
     }
 }
 
-fn respell(body: &[u8], block: &Block, spelling: Spelling, into: &mut Reshaped) {
+fn respell(body: &[u8], block: &Block, rules: Rules, into: &mut Reshaped) {
+    let spelling = Spelling::of(rules, Rule::InputKeys);
     let Some(span) = input_span(body, block) else {
         return;
     };
@@ -37,12 +38,10 @@ fn respell(body: &[u8], block: &Block, spelling: Spelling, into: &mut Reshaped) 
     if with == sent {
         return;
     }
-    let what = if moved {
-        "keys sorted"
-    } else {
-        "whitespace removed"
-    };
-    into.changes.push(Change::new(pointer(block), what));
+    let what = if moved { SORTED } else { COMPACTED };
+    let change = Change::new(pointer(block), what);
+    let rule = owed_to(rules, Rule::InputKeys, what);
+    into.changes.push(change.by(rule));
     into.replacements.push((span, with));
 }
 

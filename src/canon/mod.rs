@@ -93,3 +93,14 @@ impl Spelling {
         }
     }
 }
+
+/// The rule to which the change `what` of a value is owed, `keys` being that for its keys.
+fn owed_to(rules: Rules, keys: Rule, what: &str) -> &'static str {
+    let spaces = what != SORTED && rules.has(Rule::Whitespace);
+    if spaces { Rule::Whitespace } else { keys }.as_str()
+}
+
+/// What is said of a value whose keys moved.
+const SORTED: &str = "keys sorted";
+/// What is said of one that only became shorter.
+const COMPACTED: &str = "whitespace removed";

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::json::{Node, is_space};
-use super::{Reshaped, Rule, Rules, Spelling};
+use super::{COMPACTED, Reshaped, Rule, Rules, SORTED, Spelling, owed_to};
 use crate::model::{Block, Change, Prompt, Section, Span};
 
 /// Types of tools that do not depend on their neighbours, without their date. A tool without a
@@ -45,14 +45,15 @@ pub(super) fn reshape(body: &[u8], prompt: &Prompt, rules: Rules, into: &mut Res
     }
     into.changes.append(&mut changes);
     for (at, tool) in tools.iter().enumerate() {
-        let change = tool
-            .what
-            .map(|what| Change::new(format!("/tools/{at}"), what));
+        let change = tool.what.map(|what| {
+            Change::new(format!("/tools/{at}"), what).by(owed_to(rules, Rule::ToolKeys, what))
+        });
         into.changes.extend(change);
     }
     if into.changes.is_empty() {
         let what = "whitespace between tools removed";
-        into.changes.push(Change::new("/tools", what));
+        let rule = owed_to(rules, Rule::ToolKeys, what);
+        into.changes.push(Change::new("/tools", what).by(rule));
     }
     into.replacements.push((array.span, with));
 }
@@ -65,12 +66,14 @@ fn arrange(tools: &mut Vec<Tool<'_>>, rules: Rules, changes: &mut Vec<Change>) {
         let dropped = before - tools.len();
         if dropped > 0 {
             let what = format!("{dropped} repeated tools dropped");
-            changes.push(Change::new("/tools", what));
+            let rule = Rule::ToolDuplicates.as_str();
+            changes.push(Change::new("/tools", what).by(rule));
         }
     }
     if rules.has(Rule::ToolOrder) && !tools.is_sorted_by(|a, b| a.compare(b).is_le()) {
         tools.sort_by(Tool::compare);
-        changes.push(Change::new("/tools", "sorted by name"));
+        let rule = Rule::ToolOrder.as_str();
+        changes.push(Change::new("/tools", "sorted by name").by(rule));
     }
 }
 
@@ -151,8 +154,8 @@ impl<'a> Tool<'a> {
         node.write(&mut canonical);
         let (spelled, what) = match spelling {
             Spelling::AsSent => (Cow::Borrowed(sent), "nothing"),
-            Spelling::Sorted if moved => (Cow::Owned(canonical.clone()), "keys sorted"),
-            Spelling::Compact | Spelling::Sorted => (Cow::Owned(compact), "whitespace removed"),
+            Spelling::Sorted if moved => (Cow::Owned(canonical.clone()), SORTED),
+            Spelling::Compact | Spelling::Sorted => (Cow::Owned(compact), COMPACTED),
         };
         let what = (*spelled != *sent).then_some(what);
         Self {

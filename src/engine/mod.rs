@@ -3,17 +3,23 @@
 mod chain;
 mod estimate;
 mod exchange;
+mod expected;
+mod judge;
+mod lineage;
 mod memory;
 mod prepare;
+mod reading;
 mod refusal;
 mod settings;
 mod steer;
 mod survey;
+mod trail;
 mod vault;
 
 pub use exchange::{End, Exchange, Order};
 pub use memory::{Conversation, Forgetful, Memory};
 pub use settings::{Meta, Settings};
+pub use trail::{Trail, Turn};
 pub use vault::{Errand, ErrandKind, Outcome, RENT};
 
 use std::sync::Arc;
@@ -94,13 +100,6 @@ impl Engine {
     #[must_use]
     pub fn lend(&self, buffer: Vec<u8>) -> Bytes {
         self.memory.lend(buffer)
-    }
-
-    /// What the body of such a request is written in.
-    fn dialect(&self, meta: &Meta<'_>) -> Option<&'static dyn Dialect> {
-        let provider = self.catalog.provider(meta.provider)?;
-        let endpoint = provider.endpoint(meta.dialect)?;
-        Some(endpoint.dialect)
     }
 
     /// An exchange whose body was never seen, to be accounted for all the same.

@@ -1,27 +1,28 @@
 //! The request's way: read, reshape if asked, look up, plan, splice.
 
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::chain::{Before, chain};
 use super::estimate::{Estimate, Uncounted};
-use super::exchange::{Expected, Mark};
+use super::expected::{Expected, Mark};
+use super::lineage::{Lineage, Search};
+use super::reading::{Known, recall_and_read, reshape};
 use super::steer::{self, Steering, model_id};
-use super::survey::{Ground, survey};
+use super::survey::{Ground, Seen, survey};
 use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared};
-use crate::canon;
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Change, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Thinking,
-    Timestamp, Ttl,
+    Change, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp,
+    Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
 use crate::wire::{
-    Dialect, Edit, Reading, Remembered, add_members, messages_last, ordered_markers, splice,
-    splice_into, spliced_len,
+    Edit, Remembered, add_members, messages_last, ordered_markers, splice_into, spliced_len,
 };
 
 pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &Bytes) -> Prepared {
@@ -49,8 +50,10 @@ struct Draft<'a> {
     /// The body that markers go into (the caller's, or the one spelled canonically), its prompt
     /// and its prefixes.
     turn: Arc<Conversation>,
-    /// The key under which the next turn will ask for this one.
-    conversation: Digest,
+    /// Everything outside the body that separates caches.
+    account: Digest,
+    /// The conversation, and the request before this one in it.
+    known: Known,
     changes: Vec<Change>,
     model: Model,
     before: Option<Before>,
@@ -81,15 +84,15 @@ impl<'a> Draft<'a> {
             Mode::Observe | Mode::Place => (body.clone(), Vec::new()),
         };
         let read = recall_and_read(engine, endpoint.dialect, account, &body)?;
-        let (mut reading, earlier, conversation) = read;
+        let (mut reading, mut known) = read;
         reading.prompt.reserved = ordered_markers(&body, &reading);
         let id = model_id(&engine.catalog, &reading.prompt, meta);
         let model = endpoint.limit(engine.catalog.model(meta.provider, id));
         let keyring = &engine.settings.keyring;
         let root = keyring.scope(&[account.as_bytes(), id.as_bytes()]);
         let prompt = &reading.prompt;
-        let earlier = earlier.filter(|earlier| earlier.root == root);
-        let (chain, before) = chain(keyring, prompt, earlier.as_deref());
+        known.earlier = known.earlier.filter(|earlier| earlier.root == root);
+        let (chain, before) = chain(keyring, prompt, known.earlier.as_deref());
         let remembered = Arc::new(Remembered::new(body, reading));
         let turn = Arc::new(Conversation::new(remembered, root, chain));
         Ok(Self {
@@ -99,7 +102,8 @@ impl<'a> Draft<'a> {
             provider,
             endpoint,
             turn,
-            conversation,
+            account,
+            known,
             changes,
             model,
             before,
@@ -112,7 +116,7 @@ impl<'a> Draft<'a> {
         let total = estimate.prefix_tokens.last().copied().unwrap_or(0);
         let prices = self.model.prices.as_ref();
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
-        let outlook = self.survey(keys, &rates, estimate.prefix_tokens);
+        let (mut outlook, seen) = self.survey(keys, &rates, estimate.prefix_tokens);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);
         let vault = self.vault(keys, &outlook);
@@ -129,17 +133,20 @@ impl<'a> Draft<'a> {
         } else {
             Some(self.splice(&mut edits))
         };
+        let marks = self.marks(&plan, &outlook);
         let expected = Expected {
             keys,
-            marks: self.marks(&plan, &outlook),
-            warm: outlook.warm.and_then(|(at, _)| self.prefix(at)),
+            lineage: self.lineage(&marks, seen, &outlook),
+            marks,
             tail: self.tail(),
             estimated: estimate.sections,
+            prefix_tokens: mem::take(&mut outlook.prefix_tokens),
             uncounted: estimate.uncounted,
-            turn: (self.conversation, Arc::clone(&self.turn)),
+            turn: (self.known.conversation, Arc::clone(&self.turn)),
             placed: plan.breakpoints.len(),
             changed: body.is_some(),
             rented,
+            reshaped: rules(&self.changes),
         };
         Prepared {
             body,
@@ -168,7 +175,7 @@ impl<'a> Draft<'a> {
         ]
     }
 
-    fn survey(&self, keys: [Digest; 2], rates: &Rates, prefix_tokens: Vec<u64>) -> Outlook {
+    fn survey(&self, keys: [Digest; 2], rates: &Rates, prefix_tokens: Vec<u64>) -> (Outlook, Seen) {
         let settings = &self.engine.settings;
         let limits = &self.model.limits;
         let ground = Ground {
@@ -187,6 +194,25 @@ impl<'a> Draft<'a> {
             now: self.now,
         };
         survey(&ground, prefix_tokens)
+    }
+
+    /// The requests before this one; they learn of it as well.
+    fn lineage(&self, marks: &[Mark], seen: Seen, outlook: &Outlook) -> Lineage {
+        let search = Search {
+            memory: &*self.engine.memory,
+            keyring: &self.engine.settings.keyring,
+            turn: &self.turn,
+            account: self.account,
+            model: &self.model.name,
+            route: self.meta.route,
+            opening: self.known.opening,
+            earlier: self.known.earlier.as_ref(),
+            seen,
+            limits: &self.model.limits,
+            outlook,
+            now: self.now,
+        };
+        search.run(marks)
     }
 
     fn prefix(&self, block: usize) -> Option<Digest> {
@@ -253,7 +279,7 @@ impl<'a> Draft<'a> {
             endpoint: self.endpoint,
             affinity: steer::wanted(self.endpoint, self.meta, &self.turn.remembered),
             service,
-            conversation: self.conversation,
+            conversation: self.known.conversation,
             now: self.now,
         };
         steering.apply(plan)
@@ -322,6 +348,7 @@ impl<'a> Draft<'a> {
             .filter_map(|(at, ttl)| {
                 let prefix = self.prefix(at)?;
                 Some(Mark {
+                    block: at,
                     prefix,
                     ttl,
                     tokens: outlook.tokens_to(at),
@@ -333,64 +360,10 @@ impl<'a> Draft<'a> {
     }
 }
 
-type Recalled = (Reading, Option<Arc<Conversation>>, Digest);
-
-fn recall_and_read(
-    engine: &Engine,
-    dialect: &dyn Dialect,
-    account: Digest,
-    body: &Bytes,
-) -> Result<Recalled, Skip> {
-    let keyring = &engine.settings.keyring;
-    let mut known: Vec<Arc<Conversation>> = Vec::new();
-    let mut recall = |name| {
-        known = engine.memory.recall(&keyring.extend(account, name));
-        known
-            .iter()
-            .map(|one| Arc::clone(&one.remembered))
-            .collect()
-    };
-    let reading = dialect.read(body, keyring, &mut recall)?;
-    let conversation = keyring.extend(account, reading.conversation);
-    let earlier = reading.earlier.as_ref().and_then(|earlier| {
-        let same = |one: &Arc<Conversation>| Arc::ptr_eq(&one.remembered, earlier);
-        known.iter().find(|one| same(one)).cloned()
-    });
-    Ok((reading, earlier, conversation))
-}
-
-/// In `reshape` mode, spells the request canonically; what is known of the conversation is known
-/// in that spelling, so only the result is compared with it.
-///
-/// A model that binds its thinking to the exact bytes before it would refuse a later turn that is
-/// spelled otherwise than the first. Whether a conversation began in our spelling cannot be told
-/// from one request, so such requests are left alone from their first turn on, unless the user
-/// has promised it.
-fn reshape(
-    engine: &Engine,
-    meta: &Meta<'_>,
-    dialect: &dyn Dialect,
-    body: &Bytes,
-) -> Result<(Bytes, Vec<Change>), Skip> {
-    let settings = &engine.settings;
-    let reading = dialect.read(body, &settings.keyring, &mut |_| Vec::new())?;
-    let prompt = &reading.prompt;
-    let bound = engine
-        .catalog
-        .model(meta.provider, model_id(&engine.catalog, prompt, meta))
-        .prefix_check
-        || prompt.thinking != Thinking::Off;
-    if bound && settings.history == canon::History::Unknown {
-        return Ok((body.clone(), Vec::new()));
-    }
-    let history = canon::History::FromFirstTurn;
-    let reshaped = canon::canonicalize(body, prompt, settings.rules, history);
-    if reshaped.replacements.is_empty() {
-        return Ok((body.clone(), Vec::new()));
-    }
-    let replacements = reshaped.replacements.into_iter();
-    let mut edits: Vec<Edit> = replacements
-        .map(|(span, with)| Edit::new(span, with))
-        .collect();
-    Ok((Bytes::from(splice(body, &mut edits)), reshaped.changes))
+/// The names of the rules that made these changes, each once.
+fn rules(changes: &[Change]) -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = changes.iter().filter_map(|change| change.rule).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
