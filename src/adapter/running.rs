@@ -10,7 +10,6 @@ use http::{HeaderMap, StatusCode};
 use super::caller;
 use super::handle::{Cachewright, Pending};
 use crate::engine::{End, Exchange, Order};
-use crate::model::Timestamp;
 
 /// An exchange with the handle that accounts for it.
 pub(crate) struct Running {
@@ -18,8 +17,6 @@ pub(crate) struct Running {
     exchange: Option<Exchange>,
     /// What our side has taken so far.
     spent: Duration,
-    /// When the head of the last answer arrived.
-    first_byte: Option<Timestamp>,
     pending: Vec<Box<dyn Pending>>,
 }
 
@@ -33,7 +30,6 @@ impl Running {
             cache,
             exchange: Some(exchange),
             spent,
-            first_byte: None,
             pending,
         }
     }
@@ -41,13 +37,10 @@ impl Running {
     /// The response's head has arrived; says whether the caller's own body is to be sent instead.
     pub(crate) fn on_response(&mut self, status: StatusCode, headers: &HeaderMap) -> Order {
         let framing = caller::framing(headers);
-        let (mut order, mut arrived) = (Order::Proceed, None);
+        let mut order = Order::Proceed;
         self.watch(|exchange, cache| {
-            let now = cache.now();
-            order = exchange.on_response(now, status.as_u16(), framing);
-            arrived = Some(now);
+            order = exchange.on_response(cache.now(), status.as_u16(), framing);
         });
-        self.first_byte = arrived;
         order
     }
 
@@ -63,10 +56,7 @@ impl Running {
         };
         let (cache, began) = (&self.cache, self.cache.stopwatch());
         let record = shielded(|| {
-            let now = cache.now();
-            let mut record = exchange.finish(now, end);
-            record.first_byte = record.first_byte.or(self.first_byte);
-            record.ended = now;
+            let mut record = exchange.finish(cache.now(), end);
             record.overhead = self.spent + cache.stopwatch().saturating_sub(began);
             cache.book(record)
         });

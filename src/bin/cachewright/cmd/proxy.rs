@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use cachewright::adapter::admin::{Admin, AdminOptions, Scrape};
 use cachewright::adapter::handle::Cachewright;
 use cachewright::adapter::memory::Bounds;
 use cachewright::adapter::proxy::{Proxy as Server, ProxyOptions};
@@ -17,18 +18,29 @@ const REMEMBERED: u64 = 8 << 20;
 
 /// Serves until a signal, then prints what was saved.
 pub(crate) fn run(args: &Proxy, settings: &[PathBuf]) -> Result<(), Failure> {
-    let (cache, options) = configured(args, settings)?;
+    let Configured {
+        cache,
+        options,
+        admin,
+    } = configured(args, settings)?;
     let server = Server::new(&cache, options)?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Error::io(format!("cannot start serving: {error}")))?;
-    runtime.block_on(serve(args, server))?;
+    runtime.block_on(serve(args, server, admin))?;
     let mut out = io::stdout().lock();
     write!(out, "{}", cache.report())?;
     out.flush()?;
     Ok(())
 }
 
-fn configured(args: &Proxy, settings: &[PathBuf]) -> Result<(Cachewright, ProxyOptions), Failure> {
+/// What the command line and the files ask for.
+struct Configured {
+    cache: Cachewright,
+    options: ProxyOptions,
+    admin: Option<Admin>,
+}
+
+fn configured(args: &Proxy, settings: &[PathBuf]) -> Result<Configured, Failure> {
     let catalog = super::catalog(&args.rows)?;
     let mut bounds = Bounds::default();
     bounds.body_bytes = REMEMBERED;
@@ -38,10 +50,12 @@ fn configured(args: &Proxy, settings: &[PathBuf]) -> Result<(Cachewright, ProxyO
         builder = builder.rows(&name, &text)?;
     }
     let mut options = ProxyOptions::builtin(&catalog, &variable)?;
+    let mut admin = AdminOptions::default();
     for path in settings {
         let (name, text) = super::text(path)?;
         builder = builder.config(&name, &text)?;
         options = options.config((&name, &text), &catalog, &variable)?;
+        admin = admin.config(&name, &text)?;
     }
     if let Some(token) = variable("CACHEWRIGHT_CLIENT_TOKEN") {
         options.client_token = Some(token.into());
@@ -50,18 +64,31 @@ fn configured(args: &Proxy, settings: &[PathBuf]) -> Result<(Cachewright, ProxyO
         options.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     }
     options.listen = args.listen.unwrap_or(options.listen);
-    Ok((builder.build()?, options))
+    let mut admin = super::admin::options(args, admin)?;
+    admin.client_token.clone_from(&options.client_token);
+    let scrape = Scrape::new(|metrics| metrics)?;
+    let cache = builder.scrape(&scrape).build()?;
+    let admin = Admin::new(&cache, &scrape, &admin)?;
+    Ok(Configured {
+        cache,
+        options,
+        admin,
+    })
 }
 
-async fn serve(args: &Proxy, server: Server) -> Result<(), Failure> {
+async fn serve(args: &Proxy, server: Server, admin: Option<Admin>) -> Result<(), Failure> {
     let upstreams: Vec<String> = server.upstreams().map(ToString::to_string).collect();
     let stopped = stopped()?;
     let handle = server.bind().await?;
+    let admin = super::admin::open(admin).await?;
     // The first line tells scripts where to go, which matters when the port was free to choose.
     let mut out = io::stdout();
     writeln!(out, "{}", handle.base_url())?;
     for line in upstreams {
         writeln!(out, "  {line}")?;
+    }
+    if let Some(admin) = &admin {
+        writeln!(out, "  report and metrics at {}", admin.url())?;
     }
     out.flush()?;
     stopped.await?;
