@@ -34,6 +34,8 @@ pub(super) struct Expected {
     pub(super) placed: usize,
     /// Whether the body that is sent is not the caller's.
     pub(super) changed: bool,
+    /// Whether the provider is asked for its diagnostics.
+    pub(super) asked: bool,
     /// The prefix that the provider could keep for rent, or does.
     pub(super) rented: Option<Rented>,
     /// The requests before it.

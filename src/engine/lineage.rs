@@ -51,6 +51,11 @@ pub(super) struct Lineage {
     pub(super) predicted: Option<Held>,
 }
 
+/// The key of a conversation's trail, the same in every scope.
+pub(super) fn conversation(keyring: &Keyring, opening: Fingerprint) -> Digest {
+    keyring.scope(&[b"lineage", &opening.0.to_le_bytes()])
+}
+
 /// What is needed to find them.
 pub(super) struct Search<'a> {
     pub(super) memory: &'a dyn Memory,
@@ -78,8 +83,7 @@ impl Search<'_> {
         let keys = [
             self.keyring
                 .scope(&[b"route", root.as_bytes(), self.route.as_bytes()]),
-            self.keyring
-                .scope(&[b"lineage", &self.opening.0.to_le_bytes()]),
+            conversation(self.keyring, self.opening),
         ];
         let this = Arc::new(Turn::sent(
             Arc::clone(self.turn),

@@ -4,6 +4,7 @@ mod chain;
 mod estimate;
 mod exchange;
 mod expected;
+mod inquiry;
 mod judge;
 mod lineage;
 mod memory;

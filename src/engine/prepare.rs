@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::chain::{Before, chain};
 use super::estimate::{Estimate, Uncounted};
 use super::expected::{Expected, Mark};
-use super::lineage::{Lineage, Search};
+use super::inquiry::Question;
+use super::lineage::{self, Lineage, Search};
 use super::reading::{Known, recall_and_read, reshape};
 use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, Seen, survey};
@@ -119,6 +120,7 @@ impl<'a> Draft<'a> {
         let (mut outlook, seen) = self.survey(keys, &rates, estimate.prefix_tokens);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);
+        let asked = self.ask(keys, &mut plan);
         let vault = self.vault(keys, &outlook);
         let rented = vault
             .as_ref()
@@ -145,6 +147,7 @@ impl<'a> Draft<'a> {
             turn: (self.known.conversation, Arc::clone(&self.turn)),
             placed: plan.breakpoints.len(),
             changed: body.is_some(),
+            asked: asked && self.is_asked(&plan),
             rented,
             reshaped: rules(&self.changes),
         };
@@ -283,6 +286,35 @@ impl<'a> Draft<'a> {
             now: self.now,
         };
         steering.apply(plan)
+    }
+
+    /// Asks for the provider's own diagnostics; whether it did.
+    fn ask(&self, keys: [Digest; 2], plan: &mut Plan) -> bool {
+        if !self.engine.settings.provider_diagnostics || self.is_observed(keys) {
+            return false;
+        }
+        let keyring = &self.engine.settings.keyring;
+        let [scope, _] = keys;
+        let question = Question {
+            settings: &self.engine.settings,
+            memory: &*self.engine.memory,
+            endpoint: self.endpoint,
+            model: &self.model,
+            turn: &self.turn,
+            earlier: self.known.earlier.as_deref(),
+            account: self.account,
+            trail: lineage::conversation(keyring, self.known.opening),
+            scope,
+            now: self.now,
+        };
+        question.ask(plan)
+    }
+
+    /// Whether the member that asks is still there: the caller's own stands over it.
+    fn is_asked(&self, plan: &Plan) -> bool {
+        let inquiry = self.endpoint.inquiry.as_ref();
+        let mut members = plan.members.iter();
+        inquiry.is_some_and(|inquiry| members.any(|member| member.name == inquiry.member))
     }
 
     fn vault(&self, keys: [Digest; 2], outlook: &Outlook) -> Option<Vault<'_>> {

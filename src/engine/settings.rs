@@ -31,6 +31,12 @@ pub struct Settings {
     /// Whether prefixes are rented from providers that keep them for a fee, where that pays. It asks
     /// things of the provider that no call asked for, so the user decides.
     pub explicit_caches: bool,
+    /// Whether the provider is asked why a prefix was not read, where it answers that. It adds a
+    /// member to requests, so the user decides.
+    pub provider_diagnostics: bool,
+    /// Whether misses carry a line of the prompts' text around the place where they part. It puts
+    /// prompt text into the ledger, so the user decides.
+    pub excerpts: bool,
     /// Bodies longer than this many bytes go through untouched (32 MiB, Anthropic's own limit for
     /// the Messages API, platform.claude.com errors page, 2026-08).
     pub max_body: usize,
@@ -50,6 +56,8 @@ impl Default for Settings {
             stream_usage: false,
             day_retention: false,
             explicit_caches: false,
+            provider_diagnostics: false,
+            excerpts: false,
             max_body: 32 << 20,
             keyring: Keyring::new(b"cachewright"),
         }

@@ -27,7 +27,6 @@ pub struct Turn {
     /// Those of them that were read from the cache or written to it.
     pub(super) cached: Option<u64>,
     /// The id of its answer.
-    #[expect(dead_code, reason = "for the diagnostics of providers")]
     pub(super) response: Option<Box<str>>,
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Config {
     stream_usage: Option<bool>,
     day_retention: Option<bool>,
     explicit_caches: Option<bool>,
+    provider_diagnostics: Option<bool>,
+    excerpts: Option<bool>,
     pub(super) tenant: Option<Box<str>>,
     pub(super) route: Option<Box<str>>,
     pub(super) assume: Option<Box<str>>,
@@ -53,6 +55,8 @@ impl Config {
             stream_usage,
             day_retention,
             explicit_caches,
+            provider_diagnostics,
+            excerpts,
             tenant: _,
             route: _,
             assume: _,
@@ -68,6 +72,9 @@ impl Config {
         settings.stream_usage = stream_usage.unwrap_or(settings.stream_usage);
         settings.day_retention = day_retention.unwrap_or(settings.day_retention);
         settings.explicit_caches = explicit_caches.unwrap_or(settings.explicit_caches);
+        settings.provider_diagnostics =
+            provider_diagnostics.unwrap_or(settings.provider_diagnostics);
+        settings.excerpts = excerpts.unwrap_or(settings.excerpts);
         if let Some(rules) = rules {
             settings.rules = rules.iter().map(|name| name.0).collect();
         }

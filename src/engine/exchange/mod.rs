@@ -179,8 +179,15 @@ impl Exchange {
             self.memory.learn(service, forget);
             return;
         }
+        // What was asked is the likelier cause; if it was the markers, the next request shows it.
+        let asked = std::mem::take(&mut expected.asked);
         self.memory.learn(scope, &mut |learned| {
-            learned.refused_until = Some(now.plus(REFUSED_FOR));
+            let until = Some(now.plus(REFUSED_FOR));
+            if asked {
+                learned.unasked_until = until;
+            } else {
+                learned.refused_until = until;
+            }
         });
     }
 

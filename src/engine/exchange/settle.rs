@@ -71,6 +71,7 @@ impl Exchange {
             let read = usage.read?;
             Some(read.saturating_add(usage.written()?))
         });
+        turn.response.clone_from(&seen.id);
         let outline = Arc::new(turn.in_outline());
         let turn = Arc::new(turn);
         self.memory
