@@ -148,6 +148,27 @@ impl Totals {
         }
     }
 
+    /// Adds the sums over another set of exchanges.
+    pub fn merge(&mut self, other: &Self) {
+        self.exchanges += other.exchanges;
+        self.unreported += other.unreported;
+        self.unpriced += other.unpriced;
+        self.skipped += other.skipped;
+        self.add_usage(&other.usage);
+        self.cost += other.cost;
+        self.cost_without_caching += other.cost_without_caching;
+        self.waste += other.waste;
+        self.errands += other.errands;
+        self.errands_cost += other.errands_cost;
+        self.misestimated = self.misestimated.saturating_add(other.misestimated);
+        self.readable = self.readable.saturating_add(other.readable);
+        self.readable_read = self.readable_read.saturating_add(other.readable_read);
+        self.misses += other.misses;
+        self.missed = self.missed.saturating_add(other.missed);
+        self.missed_cost += other.missed_cost;
+        self.overhead_micros = self.overhead_micros.saturating_add(other.overhead_micros);
+    }
+
     fn add_miss(&mut self, record: &Record) {
         let Some(miss) = &record.miss else { return };
         if miss.cause == Cause::FirstUse {

@@ -35,6 +35,8 @@ pub(super) struct Config {
     client_token: Option<IgnoredAny>,
     #[expect(dead_code, reason = "the proxy reads it")]
     upstreams: Option<IgnoredAny>,
+    #[expect(dead_code, reason = "the store reads it")]
+    ledger: Option<IgnoredAny>,
 }
 
 impl Config {
@@ -64,6 +66,7 @@ impl Config {
             admin: _,
             client_token: _,
             upstreams: _,
+            ledger: _,
         } = self;
         settings.mode = mode.map_or(settings.mode, Into::into);
         settings.markers = markers.map_or(settings.markers, Into::into);
