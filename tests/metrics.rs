@@ -445,6 +445,10 @@ async fn send(cache: &Cachewright, origin: &Origin, body: String) {
     sent.unwrap().into_body().collect().await.unwrap();
 }
 
+/// The answer of a model that no row names.
+const UNPRICED: &str =
+    r#"{"type":"message","model":"unheard-of","usage":{"input_tokens":3,"output_tokens":2}}"#;
+
 #[tokio::test]
 async fn traffic_through_the_layer_is_counted() {
     let (kept, hands) = (Arc::new(Kept::default()), Hands::default());
@@ -456,12 +460,9 @@ async fn traffic_through_the_layer_is_counted() {
     let messages = Origin::of_messages(Protocol::Http1).await;
     send(&cache, &messages, body()).await;
     send(&cache, &messages, "not json".into()).await;
-    send(
-        &cache,
-        &messages,
-        body().replace("claude-sonnet-4-5", "unheard-of"),
-    )
-    .await;
+    let unknown = Origin::start(Protocol::Http1, || json(200, UNPRICED)).await;
+    let other = body().replace("claude-sonnet-4-5", "unheard-of");
+    send(&cache, &unknown, other).await;
     let silent = Origin::start(Protocol::Http1, || json(200, "{\"type\":\"message\"}")).await;
     send(&cache, &silent, body()).await;
     let refusing = Origin::start(Protocol::Http1, || json(400, "{\"type\":\"error\"}")).await;
@@ -472,7 +473,7 @@ async fn traffic_through_the_layer_is_counted() {
     for (name, part, expected) in [
         ("cachewright_exchanges_total", "", 5),
         ("cachewright_exchanges_total", "tenant=team-a", 5),
-        ("cachewright_exchanges_total", "model=claude-sonnet-4.5", 3),
+        ("cachewright_exchanges_total", "model=claude-sonnet-4.5", 4),
         ("cachewright_skipped_total", "reason=not_json", 1),
         ("cachewright_unpriced_total", "", totals.unpriced),
         ("cachewright_unreported_total", "", totals.unreported),

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::model::{Limits, Ttl};
 use crate::wire::{self, MarkerStyle};
 
-const PROVIDER: [&str; 22] = [
+const PROVIDER: [&str; 23] = [
     "name",
     "otel",
     "dialect",
