@@ -22,7 +22,8 @@ use cachewright::adapter::tower::{PromptCache, RequestBody};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tower::{Service as _, ServiceFn, service_fn};
+use tower::util::ServiceFn;
+use tower::{Service as _, service_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 type Answer = Ready<Result<Response<Full<Bytes>>, Infallible>>;

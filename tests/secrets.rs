@@ -325,10 +325,8 @@ async fn nothing_of_a_prompt_is_left_behind_by_the_proxy() {
     let admin = line.split_whitespace().last().unwrap().to_owned();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut left = Artefacts::default();
-    for base in [
-        format!("{}/anthropic", proxy.url),
-        format!("{}/gone", proxy.url),
-    ] {
+    for upstream in ["anthropic", "gone", "telling", "failing"] {
+        let base = format!("{}/{upstream}", proxy.url);
         let bodies = turns().into_iter().map(|turn| turn.to_string());
         for body in bodies.chain([format!("{{\"{BROKEN}\": ")]) {
             let request = client
