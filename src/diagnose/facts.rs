@@ -148,7 +148,8 @@ pub enum Answer {
 ///
 /// 1. [`Cause::BelowMinimum`]: so short a prompt is never cached.
 /// 2. [`Cause::FirstUse`]: there is no earlier request.
-/// 3. [`Cause::ModelChanged`], [`Cause::ScopeChanged`]: another cache was asked.
+/// 3. [`Cause::ModelChanged`], [`Cause::ScopeChanged`]: another cache was asked. And
+///    [`Cause::BelowMinimum`] again, where what the earlier request had sent was that short.
 /// 4. What changed in the prompt, where all that is still shared was read: the entry was there.
 /// 5. [`Cause::Expired`]: the entry's time had passed before any of it could be read.
 /// 6. What changed in the prompt, where nothing long enough to be cached is shared.
@@ -190,6 +191,9 @@ fn cause(facts: &Facts<'_>, earlier: &Earlier<'_>, read: u64) -> Cause {
         Other::Scope => return Cause::ScopeChanged,
         Other::Nothing => {}
     }
+    if earlier.tokens < facts.limits.min_tokens {
+        return Cause::BelowMinimum;
+    }
     let changed = earlier.difference.and_then(Difference::cause);
     let shared = if earlier.shared < facts.limits.min_tokens {
         0
@@ -206,7 +210,7 @@ fn cause(facts: &Facts<'_>, earlier: &Earlier<'_>, read: u64) -> Cause {
         return changed;
     }
     if let (Some(idle), Some(ttl)) = (earlier.idle, earlier.ttl)
-        && idle > ttl
+        && idle >= ttl
     {
         return Cause::Expired;
     }

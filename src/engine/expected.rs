@@ -6,7 +6,8 @@ use super::Conversation;
 use super::estimate::Uncounted;
 use super::lineage::Lineage;
 use super::vault::Rented;
-use crate::model::{Digest, Ttl};
+use crate::model::{Digest, Section, Ttl};
+use crate::provider::Model;
 
 /// A prefix that the provider should hold once it has begun to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +41,30 @@ pub(super) struct Expected {
     pub(super) rented: Option<Rented>,
     /// The requests before it.
     pub(super) lineage: Lineage,
+    /// Whether a miss may quote the prompts.
+    pub(super) excerpts: bool,
     /// The rules that changed the body.
     pub(super) reshaped: Vec<&'static str>,
 }
 
 impl Expected {
+    /// Tokens that the provider adds between the system prompt and the conversation.
+    pub(super) fn added(&self, model: &Model) -> u64 {
+        let (_, turn) = &self.turn;
+        let tools = turn.remembered.prompt.end_of(Section::Tools);
+        if tools > 0 {
+            model.tool_instructions
+        } else {
+            0
+        }
+    }
+
     /// Estimated tokens of the first `blocks` blocks.
     pub(super) fn tokens_of(&self, blocks: usize) -> u64 {
-        let last = blocks.checked_sub(1);
-        let tokens = last.and_then(|at| self.prefix_tokens.get(at));
+        let most = blocks.min(self.prefix_tokens.len());
+        let tokens = most
+            .checked_sub(1)
+            .and_then(|at| self.prefix_tokens.get(at));
         tokens.copied().unwrap_or(0)
     }
 }

@@ -41,7 +41,6 @@ pub(super) struct Lineage {
     /// Requests of this scope and model, with the number of leading blocks they have in common.
     pub(super) turns: Vec<(usize, Arc<Turn>)>,
     /// This conversation under another model or in another scope, the latest first.
-    #[expect(dead_code, reason = "for the causes of misses")]
     pub(super) elsewhere: Vec<Arc<Turn>>,
     /// What was asked for on prefixes of this request, shortest first.
     pub(super) held: Vec<Held>,

@@ -10,7 +10,7 @@ use super::estimate::{Estimate, Uncounted};
 use super::expected::{Expected, Mark};
 use super::inquiry::Question;
 use super::lineage::{self, Lineage, Search};
-use super::reading::{Known, recall_and_read, reshape};
+use super::reading::{Known, recall_and_read, reshape, rules};
 use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, Seen, survey};
 use super::vault::Vault;
@@ -149,6 +149,7 @@ impl<'a> Draft<'a> {
             changed: body.is_some(),
             asked: asked && self.is_asked(&plan),
             rented,
+            excerpts: self.engine.settings.excerpts,
             reshaped: rules(&self.changes),
         };
         Prepared {
@@ -390,12 +391,4 @@ impl<'a> Draft<'a> {
         marks.sort_by_key(|mark| mark.tokens);
         marks
     }
-}
-
-/// The names of the rules that made these changes, each once.
-fn rules(changes: &[Change]) -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = changes.iter().filter_map(|change| change.rule).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
 }

@@ -84,3 +84,11 @@ pub(super) fn reshape(
         .collect();
     Ok((Bytes::from(splice(body, &mut edits)), reshaped.changes))
 }
+
+/// The names of the rules that made these changes, each once.
+pub(super) fn rules(changes: &[Change]) -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = changes.iter().filter_map(|change| change.rule).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}

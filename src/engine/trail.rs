@@ -109,16 +109,20 @@ impl Turn {
         }
     }
 
-    /// Billed tokens of its first `blocks` blocks, by their share of its text.
-    pub(super) fn input_of(&self, blocks: usize) -> Option<u64> {
+    /// Billed tokens of its first `blocks` blocks, by their share of its text. `added` are those
+    /// that the provider puts between the system prompt and the conversation.
+    pub(super) fn input_of(&self, blocks: usize, added: u64) -> Option<u64> {
         let input = self.input?;
         if blocks >= self.outline.blocks {
             return Some(input);
         }
+        let behind = blocks > self.outline.opening;
+        let input = input.saturating_sub(added);
         let prompt = &self.conversation.as_ref()?.remembered.prompt;
         let weight = |block: &Block| u64::from(block.weight);
         let part = prompt.blocks.get(..blocks)?.iter().map(weight).sum();
-        Some(share(input, part, prompt.blocks.iter().map(weight).sum()))
+        let part = share(input, part, prompt.blocks.iter().map(weight).sum());
+        Some(if behind { part + added } else { part })
     }
 
     fn bytes(&self) -> usize {

@@ -247,7 +247,9 @@ impl Exchange {
         if let Some(usage) = self.usage {
             self.settle(&usage);
         }
-        self.price();
+        let told = seen.diagnostics.as_ref();
+        let reported = told.and_then(|told| told.reason.as_deref());
+        self.price(reported);
         self.leave(&seen);
         self.record
     }

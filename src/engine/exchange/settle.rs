@@ -6,6 +6,7 @@ use super::Exchange;
 use crate::engine::expected::{Expected, count, sum, to_f64, whole};
 use crate::engine::judge::{Case, Scale, is_about};
 use crate::engine::lineage::Held;
+use crate::engine::miss::Inquest;
 use crate::engine::trail::Turn;
 use crate::ledger::Verdict;
 use crate::ledger::history::{Entry, Node, Spot};
@@ -131,13 +132,23 @@ impl Exchange {
             let whole = *shared == turn.outline.blocks;
             (*shared, whole.then_some(turn.input))
         });
+        let added = self.model.as_ref().map_or(0, |model| expected.added(model));
         let known = longest.and_then(|(shared, turn)| {
-            (*shared == lineage.shared).then(|| turn.input_of(*shared))?
+            (*shared == lineage.shared).then(|| turn.input_of(*shared, added))?
         });
         let scaled = || self.scale().apply(expected.tokens_of(lineage.shared));
         let tokens = known.unwrap_or_else(scaled);
         let all = self.usage.as_ref().and_then(Usage::input);
         let tokens = tokens.min(all.unwrap_or(u64::MAX));
+        let read = self.usage.as_ref().and_then(|usage| usage.read);
+        // An entry that ends where they part was read: that is what its tokens are.
+        let ends = lineage
+            .predicted
+            .is_some_and(|held| held.block + 1 == lineage.shared);
+        let tokens = match read {
+            Some(read) if ends && read + tokens / 5 >= tokens => read,
+            _ => tokens,
+        };
         let Some(model) = &self.model else {
             return tokens;
         };
@@ -221,20 +232,38 @@ impl Exchange {
         held.copied()
     }
 
-    pub(super) fn price(&mut self) {
+    /// Books what it cost, and what it missed; `reported` is the provider's own reason for that.
+    pub(super) fn price(&mut self, reported: Option<&str>) {
         let Some(usage) = self.usage else { return };
         self.record.cost = usage.cost;
         let Some(model) = &self.model else { return };
-        let Some(mut prices) = model.prices else {
+        let input = usage.input();
+        let prices = model.prices.map(|prices| {
+            if self.regional {
+                prices.dearer_by(model.regional_percent)
+            } else {
+                prices
+            }
+        });
+        let tier = prices.zip(input).map(|(prices, input)| *prices.tier(input));
+        if let Some(tier) = &tier {
+            self.record.cost = usage.cost.or_else(|| Some(tier.cost(&usage)));
+            self.record.cost_without_caching = Some(tier.cost_without_caching(&usage));
+            self.record.premium = tier.write_premium(&usage);
+        }
+        let (Some(expected), Some(dialect)) = (&self.expected, self.dialect) else {
             return;
         };
-        if self.regional {
-            prices = prices.dearer_by(model.regional_percent);
-        }
-        let Some(input) = usage.input() else { return };
-        let tier = prices.tier(input);
-        self.record.cost = usage.cost.or_else(|| Some(tier.cost(&usage)));
-        self.record.cost_without_caching = Some(tier.cost_without_caching(&usage));
-        self.record.premium = tier.write_premium(&usage);
+        let inquest = Inquest {
+            expected,
+            usage,
+            scale: self.scale(),
+            model,
+            dialect,
+            prices: tier.as_ref(),
+            reported,
+            at: self.record.at,
+        };
+        self.record.miss = inquest.miss();
     }
 }
