@@ -50,13 +50,14 @@ fn world(more: &str, prepare: impl FnOnce(&mut Command)) -> World {
     let file = dir.path().join("cachewright.toml");
     let config = format!(
         "admin = \"127.0.0.1:0\"\n{more}\n[upstreams.anthropic]\nbase_url = \"{}\"\n\
-         paths = [\"/v1/messages\"]\n",
-        sim.url
+         paths = [\"/v1/messages\"]\n[ledger]\npath = \"{}\"\n",
+        sim.url,
+        dir.path().join("ledger.db").display(),
     );
     std::fs::write(&file, config).unwrap();
     let args = ["proxy", "--port", "0", "--config", file.to_str().unwrap()];
     let mut proxy = Serving::start(&args, prepare);
-    let line = proxy.line_with("report and metrics");
+    let line = proxy.line_with("report and metrics:");
     let admin = line.split_whitespace().last().unwrap();
     World {
         admin: admin.trim_end_matches('/').to_owned(),
@@ -204,23 +205,23 @@ async fn a_real_prometheus_reads_what_the_report_says() {
     let report = figures(&format!("{}/report.json", world.admin)).await;
     let total = &report["total"];
     assert_eq!(total["exchanges"], 4);
-    assert!(total["tokens"]["read"].as_u64().unwrap() > 0);
+    assert!(total["read_tokens"].as_u64().unwrap() > 0);
     for (query, expected) in [
         (
             "sum(cachewright_tokens_total{kind=\"read\"})",
-            &total["tokens"]["read"],
+            &total["read_tokens"],
         ),
         (
             "sum(cachewright_tokens_total{kind=\"write_5m\"})",
-            &total["tokens"]["write_5m"],
+            &total["write_5m_tokens"],
         ),
         (
             "sum(cachewright_tokens_total{kind=\"plain\"})",
-            &total["tokens"]["plain"],
+            &total["plain_tokens"],
         ),
         (
             "sum(cachewright_tokens_total{kind=\"output\"})",
-            &total["tokens"]["output"],
+            &total["output_tokens"],
         ),
         (
             "sum(cachewright_skipped_total{reason=\"not_json\"})",
@@ -255,7 +256,7 @@ async fn a_real_prometheus_reads_what_the_report_says() {
     ] {
         let query = format!("sum(cachewright_{metric})");
         let shown = prometheus.number(&query).await.unwrap();
-        let exact = total[member].as_f64().unwrap() / 1000.0;
+        let exact = total[member]["picodollars"].as_f64().unwrap() / 1000.0;
         assert!(
             (shown - exact).abs() <= 4.0,
             "{member}: {shown} for {exact}"
@@ -347,7 +348,7 @@ async fn the_page_shows_the_same_figures() {
     assert!(policy.starts_with("default-src 'none'"), "{policy}");
     let page = answer.text().await.unwrap();
     let report = figures(&format!("{}/report.json", world.admin)).await;
-    let saved = i128::from(report["total"]["saved"].as_i64().unwrap());
+    let saved = i128::from(report["total"]["saved"]["picodollars"].as_i64().unwrap());
     let saved = cachewright::model::Money::from_pico(saved).to_string();
     assert!(page.contains(&saved), "{saved} in {page}");
     assert_eq!(text(&format!("{}/healthz", world.admin)).await, "ok\n");
@@ -443,10 +444,10 @@ fn a_default_port_that_is_taken_does_not_stop_the_proxy() {
     // Where this fails, somebody else has it.
     let taken = TcpListener::bind("127.0.0.1:4041");
     let proxy = Serving::start(&["proxy", "--port", "0"], |_| {});
-    assert!(!proxy.end().contains("report and metrics"));
+    assert!(!proxy.end().contains("report and metrics:"));
     drop(taken);
     let off = Serving::start(&["proxy", "--port", "0", "--admin", "off"], |_| {});
-    assert!(!off.end().contains("report and metrics"));
+    assert!(!off.end().contains("report and metrics:"));
 }
 
 // ---- the dashboard ----

@@ -321,7 +321,7 @@ async fn nothing_of_a_prompt_is_left_behind_by_the_proxy() {
             .env("RUST_LOG", "trace")
             .stderr(Stdio::from(said));
     });
-    let line = proxy.line_with("report and metrics");
+    let line = proxy.line_with("report and metrics:");
     let admin = line.split_whitespace().last().unwrap().to_owned();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut left = Artefacts::default();

@@ -3,7 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /` | the report as a page, which reloads itself |
-//! | `GET /report.json` | the same figures |
+//! | `GET /report.json` | the same figures, where somebody [spells](Admin::json) them |
 //! | `GET /metrics` | everything of [`TABLE`](super::metrics::TABLE), in Prometheus' text format |
 //! | `GET /healthz` | `ok` |
 //!
@@ -39,7 +39,10 @@ use crate::error::Error;
 use crate::ledger::Story;
 
 /// What the report is told from; may take a while.
-type Teller = dyn Fn() -> Result<Story, Error> + Send + Sync;
+type Teller = dyn Fn() -> Result<Option<Story>, Error> + Send + Sync;
+
+/// How it is spelled in JSON.
+type Speller = dyn Fn(&Story) -> String + Send + Sync;
 
 /// An admin port, ready to listen.
 pub struct Admin {
@@ -66,8 +69,9 @@ impl Admin {
         let pages = Pages {
             guard: Guard::new(listen, options.client_token.as_deref())?,
             scrape: scrape.clone(),
-            story: Arc::new(move || Ok(tally.story(&cache))),
-            json: story::json,
+            own: Arc::new(move || Ok(Some(tally.story(&cache)))),
+            story: None,
+            json: None,
             telling: tokio::sync::Mutex::new(()),
         };
         Ok(Some(Self {
@@ -83,20 +87,21 @@ impl Admin {
         self.options.is_default()
     }
 
-    /// Tells the report from something else, such as a ledger. It may block.
+    /// Tells the report from something else, such as a ledger, where that has something to tell. It
+    /// may block.
     #[must_use]
     pub fn story(
         mut self,
-        story: impl Fn() -> Result<Story, Error> + Send + Sync + 'static,
+        story: impl Fn() -> Result<Option<Story>, Error> + Send + Sync + 'static,
     ) -> Self {
-        self.pages.story = Arc::new(story);
+        self.pages.story = Some(Arc::new(story));
         self
     }
 
-    /// Spells `/report.json` in this way.
+    /// Serves `/report.json`, spelled like this.
     #[must_use]
-    pub fn json(mut self, json: fn(&Story) -> String) -> Self {
-        self.pages.json = json;
+    pub fn json(mut self, json: impl Fn(&Story) -> String + Send + Sync + 'static) -> Self {
+        self.pages.json = Some(Arc::new(json));
         self
     }
 

@@ -17,10 +17,11 @@ use std::task::{Context, Poll};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-use super::Teller;
 use super::guard::{Guard, Refused};
 use super::scrape::Scrape;
+use super::{Speller, Teller};
 use crate::adapter::page;
+use crate::error::Error;
 use crate::ledger::Story;
 
 /// How often the page reloads itself while somebody looks at it.
@@ -32,8 +33,10 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) struct Pages {
     pub(super) guard: Guard,
     pub(super) scrape: Scrape,
-    pub(super) story: Arc<Teller>,
-    pub(super) json: fn(&Story) -> String,
+    /// What the handle itself knows.
+    pub(super) own: Arc<Teller>,
+    pub(super) story: Option<Arc<Teller>>,
+    pub(super) json: Option<Arc<Speller>>,
     /// One story at a time: each may read a whole ledger.
     pub(super) telling: Mutex<()>,
 }
@@ -60,7 +63,10 @@ impl Pages {
                 let page = |story: &Story| page::render_live(story, EVERY);
                 self.told("text/html; charset=utf-8", page).await
             }
-            "/report.json" => self.told("application/json", self.json).await,
+            "/report.json" if let Some(json) = self.json.clone() => {
+                self.told("application/json", move |story| json(story))
+                    .await
+            }
             "/metrics" => {
                 let scrape = self.scrape.clone();
                 let kind = "text/plain; version=0.0.4; charset=utf-8";
@@ -83,8 +89,13 @@ impl Pages {
         render: impl FnOnce(&Story) -> String + Send + 'static,
     ) -> Response<Text> {
         let _one = self.telling.lock().await;
-        let story = Arc::clone(&self.story);
-        match spawn_blocking(move || story().map(|story| render(&story))).await {
+        let (own, story) = (Arc::clone(&self.own), self.story.clone());
+        let tell = move || {
+            let told = story.map_or(Ok(None), |story| story())?;
+            let told = told.map_or_else(|| own(), |story| Ok(Some(story)))?;
+            Ok::<_, Error>(render(&told.unwrap_or_default()))
+        };
+        match spawn_blocking(tell).await {
             Ok(Ok(text)) => reply(StatusCode::OK, kind, text),
             Ok(Err(error)) => failed(&error.to_string()),
             Err(_) => failed("the report could not be written"),

@@ -4,8 +4,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Value, json};
-
 use crate::adapter::handle::{Cachewright, Observer};
 use crate::ledger::{CauseSum, Group, Moment, Record, Settled, Story, Totals, Verdict, Worst};
 use crate::model::{Cause, Miss, Money, Pattern, Timestamp};
@@ -139,88 +137,4 @@ impl Observer for Tally {
             kept.hour(write.at).waste += write.lost;
         }
     }
-}
-
-/// The figures of a story; money in picodollars, as integers.
-pub(super) fn json(story: &Story) -> String {
-    let at = |at: Option<Timestamp>| at.map(Timestamp::as_secs_f64);
-    let by: BTreeMap<&str, Vec<Value>> = story
-        .by
-        .iter()
-        .map(|(group, sums)| {
-            let sums = sums
-                .iter()
-                .map(|(label, totals)| json!({"label": &**label, "totals": figures(totals)}));
-            (name(*group), sums.collect())
-        })
-        .collect();
-    let causes = story.causes.iter().map(|sum| {
-        json!({
-            "cause": sum.cause.as_str(),
-            "misses": sum.misses,
-            "tokens": sum.tokens,
-            "cost": pico(sum.cost),
-        })
-    });
-    let verdicts: BTreeMap<&str, u64> = story
-        .verdicts
-        .iter()
-        .map(|(verdict, count)| (verdict.as_str(), *count))
-        .collect();
-    let figures = json!({
-        "from": at(story.from),
-        "until": at(story.until),
-        "total": figures(&story.total),
-        "could_save": pico(story.could_save()),
-        "by": by,
-        "causes": causes.collect::<Vec<_>>(),
-        "verdicts": verdicts,
-        "never_read": story.never_read,
-        "dropped": story.dropped,
-    });
-    format!("{figures}\n")
-}
-
-const fn name(group: Group) -> &'static str {
-    match group {
-        Group::Provider => "provider",
-        Group::Model => "model",
-        Group::Route => "route",
-        Group::Tenant => "tenant",
-    }
-}
-
-fn figures(totals: &Totals) -> Value {
-    json!({
-        "exchanges": totals.exchanges,
-        "unreported": totals.unreported,
-        "unpriced": totals.unpriced,
-        "skipped": totals.skipped,
-        "tokens": {
-            "plain": totals.usage.plain,
-            "read": totals.usage.read,
-            "write_5m": totals.usage.write_5m,
-            "write_30m": totals.usage.write_30m,
-            "write_1h": totals.usage.write_1h,
-            "output": totals.usage.output,
-        },
-        "hit_rate": totals.hit_rate(),
-        "read_of_readable": totals.read_of_readable(),
-        "estimate_error": totals.estimate_error(),
-        "cost": pico(totals.cost),
-        "cost_without_caching": pico(totals.cost_without_caching),
-        "saved": pico(totals.savings()),
-        "wasted": pico(totals.waste),
-        "errands": totals.errands,
-        "errands_cost": pico(totals.errands_cost),
-        "misses": totals.misses,
-        "missed": totals.missed,
-        "missed_cost": pico(totals.missed_cost),
-        "overhead_micros": totals.overhead_micros,
-    })
-}
-
-/// A number of JSON holds more than nine million dollars in picodollars.
-fn pico(money: Money) -> Value {
-    i64::try_from(money.as_pico()).map_or(Value::Null, Value::from)
 }

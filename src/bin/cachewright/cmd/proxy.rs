@@ -4,29 +4,39 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use cachewright::adapter::admin::{Admin, AdminOptions, Scrape};
+use cachewright::adapter::admin::{Admin, AdminOptions};
 use cachewright::adapter::handle::Cachewright;
 use cachewright::adapter::memory::Bounds;
 use cachewright::adapter::proxy::{Proxy as Server, ProxyOptions};
+use cachewright::adapter::store::{Store, StoreOptions};
 use cachewright::error::Error;
 
+use super::variable;
 use crate::args::Proxy;
-use crate::exit::Failure;
+use crate::exit::{Failure, complain};
+use crate::ledgers;
 
 /// Request bodies remembered, in bytes: enough for the open conversations of a few agents.
 const REMEMBERED: u64 = 8 << 20;
 
 /// Serves until a signal, then prints what was saved.
 pub(crate) fn run(args: &Proxy, settings: &[PathBuf]) -> Result<(), Failure> {
+    let store = ledger(args, settings)?;
     let Configured {
         cache,
         options,
         admin,
-    } = configured(args, settings)?;
+    } = configured(args, settings, store.as_ref())?;
     let server = Server::new(&cache, options)?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Error::io(format!("cannot start serving: {error}")))?;
-    runtime.block_on(serve(args, server, admin))?;
+    let place = store.as_ref().map(|(_, store)| store.place());
+    runtime.block_on(serve(args, server, (admin, place.as_deref())))?;
+    if let Some((_, store)) = &store
+        && let Err(error) = store.flush()
+    {
+        complain(&error);
+    }
     let mut out = io::stdout().lock();
     write!(out, "{}", cache.report())?;
     out.flush()?;
@@ -40,7 +50,23 @@ struct Configured {
     admin: Option<Admin>,
 }
 
-fn configured(args: &Proxy, settings: &[PathBuf]) -> Result<Configured, Failure> {
+/// The ledger, unless none is wanted. Whether it can be written shows later: calls do not wait for
+/// that.
+fn ledger(args: &Proxy, settings: &[PathBuf]) -> Result<Option<(StoreOptions, Store)>, Failure> {
+    let options = ledgers::options(args.place.ledger.as_deref(), settings)?;
+    let named = args.place.ledger.is_some();
+    if args.no_ledger || !(options.is_enabled() || named) {
+        return Ok(None);
+    }
+    let options = options.on_trouble(|what| complain(&what));
+    Ok(Some((options.clone(), Store::lazy(options))))
+}
+
+fn configured(
+    args: &Proxy,
+    settings: &[PathBuf],
+    ledger: Option<&(StoreOptions, Store)>,
+) -> Result<Configured, Failure> {
     let catalog = super::catalog(&args.rows)?;
     let mut bounds = Bounds::default();
     bounds.body_bytes = REMEMBERED;
@@ -48,6 +74,14 @@ fn configured(args: &Proxy, settings: &[PathBuf]) -> Result<Configured, Failure>
     for path in &args.rows {
         let (name, text) = super::text(path)?;
         builder = builder.rows(&name, &text)?;
+    }
+    if let Some((options, store)) = ledger {
+        builder = builder.ledger(store);
+        // Without it digests of this run compare with no others, and all else is well.
+        match options.secret(&ledgers::secret()) {
+            Ok(secret) => builder = builder.secret(&secret),
+            Err(error) => complain(&error),
+        }
     }
     let mut options = ProxyOptions::builtin(&catalog, &variable)?;
     let mut admin = AdminOptions::default();
@@ -66,9 +100,11 @@ fn configured(args: &Proxy, settings: &[PathBuf]) -> Result<Configured, Failure>
     options.listen = args.listen.unwrap_or(options.listen);
     let mut admin = super::admin::options(args, admin)?;
     admin.client_token.clone_from(&options.client_token);
-    let scrape = Scrape::new(|metrics| metrics)?;
+    let store = ledger.map(|(_, store)| store);
+    let scrape = super::admin::scrape(store)?;
     let cache = builder.scrape(&scrape).build()?;
     let admin = Admin::new(&cache, &scrape, &admin)?;
+    let admin = admin.map(|admin| super::admin::telling(admin, store));
     Ok(Configured {
         cache,
         options,
@@ -76,7 +112,11 @@ fn configured(args: &Proxy, settings: &[PathBuf]) -> Result<Configured, Failure>
     })
 }
 
-async fn serve(args: &Proxy, server: Server, admin: Option<Admin>) -> Result<(), Failure> {
+async fn serve(
+    args: &Proxy,
+    server: Server,
+    (admin, ledger): (Option<Admin>, Option<&str>),
+) -> Result<(), Failure> {
     let upstreams: Vec<String> = server.upstreams().map(ToString::to_string).collect();
     let stopped = stopped()?;
     let handle = server.bind().await?;
@@ -87,8 +127,12 @@ async fn serve(args: &Proxy, server: Server, admin: Option<Admin>) -> Result<(),
     for line in upstreams {
         writeln!(out, "  {line}")?;
     }
+    match ledger {
+        Some(place) => writeln!(out, "ledger: {place}")?,
+        None => writeln!(out, "ledger: none")?,
+    }
     if let Some(admin) = &admin {
-        writeln!(out, "  report and metrics at {}", admin.url())?;
+        writeln!(out, "report and metrics: {}", admin.url())?;
     }
     out.flush()?;
     stopped.await?;
@@ -120,17 +164,4 @@ fn stopped() -> Result<impl Future<Output = Result<(), Failure>>, Failure> {
         interrupted
             .map_err(|error| Error::io(format!("cannot wait for an interrupt: {error}")).into())
     })
-}
-
-/// A variable of the environment; the AWS SDKs know the region by two names.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command line is where configuration enters"
-)]
-fn variable(name: &str) -> Option<String> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    match name {
-        "AWS_REGION" => set(name).or_else(|| set("AWS_DEFAULT_REGION")),
-        _ => set(name),
-    }
 }
