@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cachewright::adapter::admin::Scrape;
-use cachewright::adapter::handle::Cachewright;
+use cachewright::adapter::handle::{Builder, Cachewright};
 use cachewright::adapter::page;
 use cachewright::adapter::server::{SimHandle, SimOptions, SimServer};
 use cachewright::adapter::spans::Spans;
@@ -56,7 +56,7 @@ const SECRETS: [&str; 11] = [
 ];
 
 /// What a provider says that repeats what nobody should hear.
-const ANSWER: &str = r#"{"id":"msg_palimpsestowl","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"palimpsestowl"}],"usage":{"input_tokens":3,"cache_creation_input_tokens":2000,"cache_read_input_tokens":0,"output_tokens":2}}"#;
+const ANSWER: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"palimpsestowl"}],"usage":{"input_tokens":3,"cache_creation_input_tokens":2000,"cache_read_input_tokens":0,"output_tokens":2}}"#;
 const ERROR: &str = r#"{"type":"error","error":{"type":"invalid_request_error","message":"cache_control: nightjarfault"}}"#;
 
 /// What was left behind, each piece by its name.
@@ -74,8 +74,12 @@ impl Artefacts {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 self.add_files(&path);
-            } else {
-                self.add(path.display().to_string(), fs::read(&path).unwrap());
+                continue;
+            }
+            // The log of a database may be empty, and that of complaints should be.
+            let bytes = fs::read(&path).unwrap();
+            if !bytes.is_empty() {
+                self.add(path.display().to_string(), bytes);
             }
         }
     }
@@ -126,7 +130,7 @@ fn turns() -> Vec<Value> {
     };
     let first = value!([called[0]]);
     vec![
-        body(&format!("The {SYSTEM} speaks."), first.clone()),
+        body(&format!("The {SYSTEM} speaks."), first),
         body(&format!("The {SYSTEM} speaks."), called.clone()),
         body(&format!("A {SYSTEM} is silent."), called),
     ]
@@ -182,12 +186,7 @@ async fn simulator() -> SimHandle {
 }
 
 /// Sends the conversation through a layer with everything on, and gathers what is left behind.
-async fn through_the_layer(
-    dir: &Path,
-    excerpts: impl FnOnce(
-        cachewright::adapter::handle::Builder,
-    ) -> cachewright::adapter::handle::Builder,
-) -> Artefacts {
+async fn through_the_layer(dir: &Path, excerpts: impl FnOnce(Builder) -> Builder) -> Artefacts {
     let sim = simulator().await;
     let telling = Origin::start(Protocol::Http1, || json(200, ANSWER)).await;
     let failing = Origin::start(Protocol::Http1, || json(400, ERROR)).await;
@@ -229,11 +228,20 @@ async fn through_the_layer(
     let mut left = Artefacts::default();
     left.add("metrics", scrape.text());
     left.add("spans", notes.0.lock().unwrap().clone());
-    left.add("records", format!("{:?}", cache.records()));
     left.add(
         "handle",
         format!("{cache:?} {:?} {service:?}", cache.engine()),
     );
+    gather(&mut left, &cache, store.clone()).await;
+    // With its -wal and -shm, as they are while it is open.
+    left.add_files(dir);
+    assert!(left.0.iter().any(|(name, _)| name.contains("ledger.db")));
+    left
+}
+
+/// What the handle and its ledger tell.
+async fn gather(left: &mut Artefacts, cache: &Cachewright, store: Store) {
+    left.add("records", format!("{:?}", cache.records()));
     left.add("table", cache.report().to_string());
     let told = tokio::task::spawn_blocking(move || {
         store.flush().unwrap();
@@ -247,10 +255,6 @@ async fn through_the_layer(
         page::render_live(&story, Duration::from_secs(5)),
     );
     left.add("story", format!("{story:?}"));
-    // With its -wal and -shm, as they are while it is open.
-    left.add_files(dir);
-    assert!(left.0.iter().any(|(name, _)| name.contains("ledger.db")));
-    left
 }
 
 #[tokio::test]
@@ -265,7 +269,7 @@ async fn nothing_of_a_prompt_is_left_behind_by_the_layer() {
 #[tokio::test]
 async fn excerpts_are_left_behind_where_the_user_asks_for_them() {
     let dir = tempfile::tempdir().unwrap();
-    let on = cachewright::adapter::handle::Builder::with_excerpts;
+    let on = Builder::with_excerpts;
     let left = through_the_layer(dir.path(), on).await;
     let holding = left.holding(SYSTEM);
     assert!(
@@ -289,99 +293,99 @@ fn ours(args: &[&str], state: &Path) -> std::process::Output {
         .unwrap()
 }
 
-#[tokio::test]
-async fn nothing_of_a_prompt_is_left_behind_by_the_proxy() {
-    let sim = Serving::start(&["sim", "--listen", "127.0.0.1:0"], |_| {});
-    let telling = Origin::start(Protocol::Http1, || json(200, ANSWER)).await;
-    let failing = Origin::start(Protocol::Http1, || json(400, ERROR)).await;
-    let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let ledger = dir.path().join("ledger.db");
-    let ledger = ledger.to_str().unwrap();
-    let settings = dir.path().join("cachewright.toml");
-    let config = format!(
-        "admin = \"127.0.0.1:0\"\n[ledger]\npath = \"{ledger}\"\n[upstreams.anthropic]\n\
-         base_url = \"{}\"\n[upstreams.gone]\nprovider = \"anthropic\"\n\
-         base_url = \"http://127.0.0.1:9\"\n[upstreams.telling]\nprovider = \"anthropic\"\n\
-         base_url = \"{}\"\n[upstreams.failing]\nprovider = \"anthropic\"\nbase_url = \"{}\"\n",
-        sim.url, telling.base, failing.base,
+/// The proxy before these upstreams, with everything on; and its admin port.
+fn proxy(upstreams: &[(&str, &str)], dir: &Path) -> (Serving, String) {
+    let ledger = dir.join("ledger.db");
+    let mut config = format!(
+        "admin = \"127.0.0.1:0\"\n[ledger]\npath = \"{}\"\n",
+        ledger.display()
     );
+    for (name, base) in upstreams {
+        let upstream = format!("provider = \"anthropic\"\nbase_url = \"{base}\"\n");
+        config.push_str(&format!("[upstreams.{name}]\n{upstream}"));
+    }
+    let settings = dir.join("cachewright.toml");
     fs::write(&settings, config).unwrap();
-    let said = fs::File::create(dir.path().join("stderr.txt")).unwrap();
-    let args = [
-        "proxy",
-        "--port",
-        "0",
-        "--config",
-        settings.to_str().unwrap(),
-    ];
+    let said = fs::File::create(dir.join("stderr.txt")).unwrap();
+    let args = ["proxy", "--port", "0", "--config"];
+    let args = [&args[..], &[settings.to_str().unwrap()]].concat();
     let mut proxy = Serving::start(&args, |command| {
         command
-            .env("XDG_STATE_HOME", state.path())
-            .env("HOME", state.path())
+            .env("XDG_STATE_HOME", dir.join("state"))
+            .env("HOME", dir)
             .env("RUST_LOG", "trace")
             .stderr(Stdio::from(said));
     });
     let line = proxy.line_with("report and metrics:");
     let admin = line.split_whitespace().last().unwrap().to_owned();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let mut left = Artefacts::default();
-    for upstream in ["anthropic", "gone", "telling", "failing"] {
-        let base = format!("{}/{upstream}", proxy.url);
-        let bodies = turns().into_iter().map(|turn| turn.to_string());
-        for body in bodies.chain([format!("{{\"{BROKEN}\": ")]) {
-            let request = client
-                .post(format!("{base}/v1/messages?key={KEY}"))
-                .header("content-type", "application/json")
-                .header("x-api-key", KEY)
-                .header("x-own-header", HEADER)
-                .header("anthropic-version", "2023-06-01")
-                .body(body);
-            request.send().await.unwrap().bytes().await.unwrap();
-        }
+    (proxy, admin)
+}
+
+async fn through_the_proxy(client: &reqwest::Client, base: &str) {
+    let bodies = turns().into_iter().map(|turn| turn.to_string());
+    for body in bodies.chain([format!("{{\"{BROKEN}\": ")]) {
+        let request = client
+            .post(format!("{base}/v1/messages?key={KEY}"))
+            .header("content-type", "application/json")
+            .header("x-api-key", KEY)
+            .header("x-own-header", HEADER)
+            .header("anthropic-version", "2023-06-01")
+            .body(body);
+        request.send().await.unwrap().bytes().await.unwrap();
     }
-    for page in ["", "metrics", "report.json"] {
-        let text = client.get(format!("{admin}{page}")).send().await.unwrap();
-        assert_eq!(text.status(), 200, "{page}");
-        left.add(format!("/{page}"), text.bytes().await.unwrap());
-    }
-    left.add_files(dir.path());
-    left.add("stdout", proxy.end());
+}
+
+/// What the commands print of a ledger.
+fn reports(left: &mut Artefacts, dir: &Path) {
+    let (ledger, html) = (dir.join("ledger.db"), dir.join("report.html"));
+    let html = html.to_str().unwrap();
     for args in [
-        &["report", "--ledger", ledger][..],
-        &["report", "--ledger", ledger, "--json"],
-        &["report", "--ledger", ledger, "--csv"],
-        &["report", "--ledger", ledger, "--md"],
-        &["ledger", "export", "--ledger", ledger],
-        &["ledger", "export", "--ledger", ledger, "--format", "csv"],
+        &["report"][..],
+        &["report", "--json"],
+        &["report", "--csv"],
+        &["report", "--md"],
+        &["report", "--html", html],
+        &["ledger", "export"],
+        &["ledger", "export", "--format", "csv"],
     ] {
-        let output = ours(args, state.path());
+        let place = ["--ledger", ledger.to_str().unwrap()];
+        let output = ours(&[args, &place].concat(), dir);
         assert!(output.status.success(), "{args:?}: {output:?}");
         left.add(args.join(" "), [output.stdout, output.stderr].concat());
     }
-    let export = ours(&["ledger", "export", "--ledger", ledger], state.path());
-    let rows = String::from_utf8(export.stdout).unwrap();
-    let rows: Vec<Value> = rows
-        .lines()
-        .map(|row| serde_json::from_str(row).unwrap())
-        .collect();
-    assert_eq!(rows.len(), 16);
-    let html = dir.path().join("report.html");
-    let output = ours(
-        &[
-            "report",
-            "--ledger",
-            ledger,
-            "--html",
-            html.to_str().unwrap(),
-        ],
-        state.path(),
-    );
-    assert!(output.status.success());
+}
+
+#[tokio::test]
+async fn nothing_of_a_prompt_is_left_behind_by_the_proxy() {
+    let sim = Serving::start(&["sim", "--listen", "127.0.0.1:0"], |_| {});
+    let telling = Origin::start(Protocol::Http1, || json(200, ANSWER)).await;
+    let failing = Origin::start(Protocol::Http1, || json(400, ERROR)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let upstreams = [
+        ("anthropic", &*sim.url),
+        ("gone", "http://127.0.0.1:9"),
+        ("telling", &*telling.base),
+        ("failing", &*failing.base),
+    ];
+    let (proxy, admin) = proxy(&upstreams, dir.path());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (name, _) in upstreams {
+        through_the_proxy(&client, &format!("{}/{name}", proxy.url)).await;
+    }
+    let mut left = Artefacts::default();
+    for page in ["", "metrics", "report.json"] {
+        let answer = client.get(format!("{admin}{page}")).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{page}");
+        left.add(format!("/{page}"), answer.bytes().await.unwrap());
+    }
+    // As they are while it runs, and as they are afterwards.
     left.add_files(dir.path());
-    left.add_files(state.path());
-    // Nobody complained, which is no artefact.
-    left.0
-        .retain(|(name, bytes)| !(name.ends_with("stderr.txt") && bytes.is_empty()));
+    left.add("stdout", proxy.end());
+    reports(&mut left, dir.path());
+    left.add_files(dir.path());
+    let export = left.0.iter().find(|(name, _)| name == "ledger export");
+    let rows = export.unwrap().1.split(|byte| *byte == b'\n').count();
+    assert_eq!(rows, 17, "sixteen exchanges, a line each");
     left.is_clean();
     assert!(!left.holding("claude-sonnet-4.5").is_empty());
 }

@@ -27,6 +27,7 @@ use crate::support::origin::{Origin, PROMPT, Protocol, SECRET, body, builder, js
 
 /// One span as it was seen.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 struct Seen {
     parent: Option<String>,
     fields: BTreeMap<String, String>,
