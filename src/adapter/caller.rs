@@ -47,6 +47,7 @@ pub(crate) struct Caller {
     pub(crate) tenant: Box<str>,
     pub(crate) route: Box<str>,
     pub(crate) betas: Box<str>,
+    pub(crate) host: Box<str>,
     pub(crate) dialect: &'static str,
     pub(crate) model: Box<str>,
     pub(crate) place: Box<str>,

@@ -1,6 +1,6 @@
 //! The only rooms that do IO, read a clock or hold a lock, each behind a feature.
 
-#[cfg(feature = "proxy")]
+#[cfg(feature = "admin")]
 pub mod admin;
 #[cfg(feature = "audit")]
 pub mod audit;

@@ -1,25 +1,36 @@
 //! One exchange under way: finished exactly once, by its end, its failure or its drop.
 
 use std::fmt;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
 use super::caller;
-use super::handle::Cachewright;
+use super::handle::{Cachewright, Pending};
 use crate::engine::{End, Exchange, Order};
 
 /// An exchange with the handle that accounts for it.
 pub(crate) struct Running {
     cache: Cachewright,
     exchange: Option<Exchange>,
+    /// What our side has taken so far.
+    spent: Duration,
+    pending: Vec<Box<dyn Pending>>,
 }
 
 impl Running {
-    pub(crate) const fn new(cache: Cachewright, exchange: Exchange) -> Self {
+    pub(crate) fn new(
+        cache: Cachewright,
+        exchange: Exchange,
+        (spent, pending): (Duration, Vec<Box<dyn Pending>>),
+    ) -> Self {
         Self {
             cache,
             exchange: Some(exchange),
+            spent,
+            pending,
         }
     }
 
@@ -40,9 +51,19 @@ impl Running {
 
     /// Settles the exchange; whatever comes later does nothing.
     pub(crate) fn finish(&mut self, end: End) {
-        if let Some(exchange) = self.exchange.take() {
-            let cache = &self.cache;
-            shielded(|| cache.book(exchange.finish(cache.now(), end)));
+        let Some(exchange) = self.exchange.take() else {
+            return;
+        };
+        let (cache, began) = (&self.cache, self.cache.stopwatch());
+        let record = shielded(|| {
+            let mut record = exchange.finish(cache.now(), end);
+            record.overhead = self.spent + cache.stopwatch().saturating_sub(began);
+            cache.book(record)
+        });
+        for mut pending in mem::take(&mut self.pending) {
+            if let Some(record) = &record {
+                shielded(|| pending.booked(record));
+            }
         }
     }
 
@@ -51,7 +72,10 @@ impl Running {
         let Some(exchange) = &mut self.exchange else {
             return;
         };
-        if shielded(|| see(exchange, &self.cache)).is_none() {
+        let began = self.cache.stopwatch();
+        let seen = shielded(|| see(exchange, &self.cache));
+        self.spent += self.cache.stopwatch().saturating_sub(began);
+        if seen.is_none() {
             self.finish(End::Failed);
         }
     }

@@ -112,6 +112,20 @@ impl Engine {
     }
 }
 
+impl Exchange {
+    /// What is known of it so far.
+    #[must_use]
+    pub const fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// What is asked of the provider, by OpenTelemetry's name.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.dialect.map_or("chat", Dialect::operation)
+    }
+}
+
 /// One request, ready to be sent.
 #[derive(Debug)]
 #[non_exhaustive]

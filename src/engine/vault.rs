@@ -77,6 +77,18 @@ pub enum ErrandKind {
     Delete(Box<str>),
 }
 
+impl ErrandKind {
+    /// The name in labels.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Extend(_) => "extend",
+            Self::Delete(_) => "delete",
+        }
+    }
+}
+
 /// What came of an errand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "an adapter must tell one of these")]
@@ -336,6 +348,7 @@ pub(super) fn done(
         // Nobody would have asked for it.
         cost_without_caching: cost.map(|_| Money::ZERO),
         errand: true,
+        errand_kind: errand.kind.as_str(),
         ..Record::default()
     }
 }

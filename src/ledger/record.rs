@@ -70,6 +70,8 @@ pub struct Record {
     /// Whether it was an errand on the user's behalf, such as renting an explicit cache, and no call
     /// of the user's.
     pub errand: bool,
+    /// What was asked then; empty for a call of the user's.
+    pub errand_kind: &'static str,
     /// Why the body was passed on untouched.
     pub skip: Option<Skip>,
     /// What came of the caching that was asked for.

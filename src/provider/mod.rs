@@ -54,6 +54,8 @@ pub struct Provider {
     pub messages_last: bool,
     /// Providers whose models it serves under the same rules and prices.
     pub models_from: Vec<Box<str>>,
+    /// What OpenTelemetry calls it (`gen_ai.provider.name`); its own name where that has none.
+    pub otel: Box<str>,
     /// By how many percent a regional endpoint is dearer than the global one.
     pub regional_percent: u32,
     /// Where the row's facts were read.

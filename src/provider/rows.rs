@@ -9,8 +9,9 @@ use crate::error::Error;
 use crate::model::{Limits, Ttl};
 use crate::wire::{self, MarkerStyle};
 
-const PROVIDER: [&str; 22] = [
+const PROVIDER: [&str; 23] = [
     "name",
+    "otel",
     "dialect",
     "marker",
     "endpoints",
@@ -92,6 +93,10 @@ fn provider(fields: &Fields<'_>) -> Result<Provider, Error> {
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Provider {
         name: fields.required("name")?.into(),
+        otel: fields
+            .text("otel")?
+            .map_or_else(|| fields.required("name"), Ok)?
+            .into(),
         hosts: fields.texts("hosts")?,
         regional_hosts: fields.texts("regional_hosts")?,
         endpoints: endpoints(fields)?,

@@ -74,4 +74,9 @@ pub trait Dialect: std::fmt::Debug + Send + Sync {
 
     /// Takes in a response that is one JSON document.
     fn document(&self, seen: &mut Seen, body: &[u8]);
+
+    /// What a request asks for, by OpenTelemetry's name (`gen_ai.operation.name`).
+    fn operation(&self) -> &'static str {
+        "chat"
+    }
 }

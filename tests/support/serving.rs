@@ -37,6 +37,18 @@ impl Serving {
         self.url.strip_prefix("http://").unwrap()
     }
 
+    /// The first line from here on that holds `part`; fails when it ends before it says so.
+    pub(crate) fn line_with(&mut self, part: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let length = self.out.read_line(&mut line).unwrap();
+            assert!(length > 0, "it never said {part:?}");
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
     /// Asks it to end, and returns what it says then.
     pub(crate) fn end(mut self) -> String {
         let id = self.child.id().to_string();

@@ -29,6 +29,8 @@ pub(super) struct Config {
     // One file serves the handle and the proxy.
     #[expect(dead_code, reason = "the proxy reads it")]
     listen: Option<IgnoredAny>,
+    #[expect(dead_code, reason = "the admin port reads it")]
+    admin: Option<IgnoredAny>,
     #[expect(dead_code, reason = "the proxy reads it")]
     client_token: Option<IgnoredAny>,
     #[expect(dead_code, reason = "the proxy reads it")]
@@ -61,6 +63,7 @@ impl Config {
             route: _,
             assume: _,
             listen: _,
+            admin: _,
             client_token: _,
             upstreams: _,
             ledger: _,

@@ -3,11 +3,13 @@
 mod books;
 mod builder;
 mod config;
+mod observer;
 mod report;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -15,12 +17,14 @@ use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 
 use self::books::Books;
 pub use self::builder::Builder;
+use self::observer::Callback;
+pub use self::observer::{Observer, Pending, Sending};
 pub use self::report::{Report, Row};
 use super::caller::{Caller, Head, Passage};
 use super::clock::Clock;
 use super::running::{Running, shielded};
 use super::tower::{PromptCache, PromptCacheLayer};
-use crate::engine::{Engine, Errand};
+use crate::engine::{Engine, Errand, Exchange};
 use crate::ledger::{Group, Id, Record, Settled, Totals};
 use crate::model::{Skip, Timestamp};
 use crate::provider::Found;
@@ -38,27 +42,6 @@ use crate::provider::Found;
 #[derive(Clone)]
 pub struct Cachewright {
     shared: Arc<Shared>,
-}
-
-/// Whoever wants to know what was booked: metrics, spans, a store. Called on the task that finished
-/// the exchange, outside of every lock: keep it short. A panic in it is caught and ignored.
-pub trait Observer: Send + Sync {
-    /// One exchange or errand was booked.
-    fn booked(&self, record: &Record);
-
-    /// Writes have expired; what nobody read of them is lost.
-    fn settled(&self, settled: &[Settled]) {
-        let _ = settled;
-    }
-}
-
-/// A callback as an observer.
-struct Callback<F>(F);
-
-impl<F: Fn(&Record) + Send + Sync> Observer for Callback<F> {
-    fn booked(&self, record: &Record) {
-        (self.0)(record);
-    }
 }
 
 struct Shared {
@@ -185,6 +168,11 @@ impl Cachewright {
         self.shared.clock.now()
     }
 
+    /// See [`Clock::stopwatch`].
+    pub(crate) fn stopwatch(&self) -> Duration {
+        self.shared.clock.stopwatch()
+    }
+
     pub(crate) fn max_body(&self) -> usize {
         self.shared.engine.settings().max_body
     }
@@ -211,6 +199,7 @@ impl Cachewright {
             tenant: tenant.unwrap_or_else(|| self.shared.tenant.clone()),
             route: route.unwrap_or_else(|| self.shared.route.clone()),
             betas: head.betas(),
+            host: head.host.into(),
             ..Caller::default()
         };
         if let Some(found) = found {
@@ -232,25 +221,37 @@ impl Cachewright {
     /// What to send instead of the caller's request. Should our side fail, it goes through as it is
     /// and there is no exchange.
     pub(crate) fn prepare(&self, caller: &Caller, body: &Bytes) -> Rewrite {
-        let engine = &self.shared.engine;
+        let (engine, began) = (&self.shared.engine, self.stopwatch());
         let prepared = shielded(|| engine.prepare(self.now(), &caller.meta(), body));
         prepared.map_or_else(Rewrite::default, |prepared| Rewrite {
             body: prepared.body,
             headers: prepared.headers,
             errand: prepared.errand,
-            running: Some(Running::new(self.clone(), prepared.exchange)),
+            running: Some(self.running(caller, prepared.exchange, began)),
         })
     }
 
     /// An exchange whose body goes through unread.
     pub(crate) fn skipped(&self, caller: &Caller, why: Skip) -> Option<Running> {
-        let engine = &self.shared.engine;
+        let (engine, began) = (&self.shared.engine, self.stopwatch());
         let exchange = shielded(|| engine.skipped(self.now(), &caller.meta(), why))?;
-        Some(Running::new(self.clone(), exchange))
+        Some(self.running(caller, exchange, began))
     }
 
-    /// Books one finished exchange, then tells the observers outside the lock.
-    pub(crate) fn book(&self, mut record: Record) {
+    /// An exchange on its way, with those who follow it; `began` is when our side of it began.
+    fn running(&self, caller: &Caller, exchange: Exchange, began: Duration) -> Running {
+        let sending = Sending::new(&exchange, caller, self.shared.engine.catalog());
+        let observers = self.shared.observers.iter();
+        let pending = observers
+            .filter_map(|observer| shielded(|| observer.sending(&sending)).flatten())
+            .collect();
+        let spent = self.stopwatch().saturating_sub(began);
+        Running::new(self.clone(), exchange, (spent, pending))
+    }
+
+    /// Books one finished exchange, then tells the observers outside the lock; returns what was
+    /// booked.
+    pub(crate) fn book(&self, mut record: Record) -> Record {
         let settled = {
             let mut books = self.books();
             record.id = Id {
@@ -263,6 +264,7 @@ impl Cachewright {
             shielded(|| observer.booked(&record));
         }
         self.tell(&settled);
+        record
     }
 
     fn tell(&self, settled: &[Settled]) {

@@ -30,7 +30,7 @@ mod reply;
 mod routes;
 mod serve;
 mod sign;
-mod token;
+pub(in crate::adapter) mod token;
 mod upstream;
 
 use std::fmt;

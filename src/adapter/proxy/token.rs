@@ -18,21 +18,21 @@ pub(super) const KEYS: [HeaderName; 4] = [
 
 /// A token that clients must show.
 #[derive(Clone)]
-pub(super) struct Token(blake3::Hash);
+pub(in crate::adapter) struct Token(blake3::Hash);
 
 impl Token {
-    pub(super) fn new(token: &str) -> Self {
+    pub(in crate::adapter) fn new(token: &str) -> Self {
         Self(blake3::hash(token.as_bytes()))
     }
 
     /// Digests compare in constant time, whatever the length of what was shown.
-    fn is(&self, shown: &[u8]) -> bool {
+    pub(in crate::adapter) fn is(&self, shown: &[u8]) -> bool {
         self.0 == blake3::hash(shown)
     }
 }
 
 /// Whether a request with these headers may pass. Takes the token out of them.
-pub(super) fn admit(token: Option<&Token>, headers: &mut HeaderMap) -> bool {
+pub(in crate::adapter) fn admit(token: Option<&Token>, headers: &mut HeaderMap) -> bool {
     let own = headers.remove(OWN);
     let Some(token) = token else {
         return true;

@@ -49,8 +49,8 @@ pub enum End {
 pub struct Exchange {
     memory: Arc<dyn Memory>,
     catalog: Arc<Catalog>,
-    record: Record,
-    dialect: Option<&'static dyn Dialect>,
+    pub(super) record: Record,
+    pub(super) dialect: Option<&'static dyn Dialect>,
     /// The model by the path, for a body that was not read.
     named: Box<str>,
     regional: bool,

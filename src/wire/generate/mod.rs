@@ -21,6 +21,10 @@ use crate::model::{Keyring, Plan, Prompt, Section, Skip};
 pub struct Generate;
 
 impl Dialect for Generate {
+    fn operation(&self) -> &'static str {
+        "generate_content"
+    }
+
     fn read(&self, body: &Bytes, keyring: &Keyring, _: Recall<'_>) -> Result<Reading, Skip> {
         read::read(body, keyring)
     }

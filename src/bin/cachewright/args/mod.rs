@@ -183,10 +183,12 @@ Examples:
   cachewright proxy
   cachewright proxy --port 8080 --grace 5s
   cachewright proxy --config cachewright.toml --rows models.toml
+  cachewright proxy --admin 127.0.0.1:9090
   cachewright proxy --ledger postgres://writer@db/cachewright
   ANTHROPIC_BASE_URL=http://127.0.0.1:4040 your-client
   OPENAI_BASE_URL=http://127.0.0.1:4040/v1 your-client
 
+The report is at http://127.0.0.1:4041/, and /metrics beside it is for Prometheus.
 A request to /NAME/… goes to the upstream of that name, any other one by its path.
 CACHEWRIGHT_CLIENT_TOKEN, if set, is what clients must show: x-cachewright-token, or as API key.";
 
@@ -203,6 +205,10 @@ pub(crate) struct Proxy {
     /// The port on 127.0.0.1 to listen on; 0 takes a free one.
     #[arg(long, value_name = "PORT", conflicts_with = "listen")]
     pub(crate) port: Option<u16>,
+    /// Where the report and the metrics are: an address, or `off`; 127.0.0.1:4041 unless the
+    /// configuration says otherwise.
+    #[arg(long, value_name = "ADDRESS|off")]
+    pub(crate) admin: Option<String>,
     /// How long open responses may go on after a signal, such as 30s, 500ms or 2m.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) grace: Duration,

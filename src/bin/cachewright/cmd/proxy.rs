@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use cachewright::adapter::admin::{Admin, AdminOptions};
 use cachewright::adapter::handle::Cachewright;
 use cachewright::adapter::memory::Bounds;
 use cachewright::adapter::proxy::{Proxy as Server, ProxyOptions};
@@ -21,12 +22,16 @@ const REMEMBERED: u64 = 8 << 20;
 /// Serves until a signal, then prints what was saved.
 pub(crate) fn run(args: &Proxy, settings: &[PathBuf]) -> Result<(), Failure> {
     let store = ledger(args, settings)?;
-    let (cache, options) = configured(args, settings, store.as_ref())?;
+    let Configured {
+        cache,
+        options,
+        admin,
+    } = configured(args, settings, store.as_ref())?;
     let server = Server::new(&cache, options)?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Error::io(format!("cannot start serving: {error}")))?;
     let place = store.as_ref().map(|(_, store)| store.place());
-    runtime.block_on(serve(args, server, place.as_deref()))?;
+    runtime.block_on(serve(args, server, (admin, place.as_deref())))?;
     if let Some((_, store)) = &store
         && let Err(error) = store.flush()
     {
@@ -36,6 +41,13 @@ pub(crate) fn run(args: &Proxy, settings: &[PathBuf]) -> Result<(), Failure> {
     write!(out, "{}", cache.report())?;
     out.flush()?;
     Ok(())
+}
+
+/// What the command line and the files ask for.
+struct Configured {
+    cache: Cachewright,
+    options: ProxyOptions,
+    admin: Option<Admin>,
 }
 
 /// The ledger, unless none is wanted. Whether it can be written shows later: calls do not wait for
@@ -54,7 +66,7 @@ fn configured(
     args: &Proxy,
     settings: &[PathBuf],
     ledger: Option<&(StoreOptions, Store)>,
-) -> Result<(Cachewright, ProxyOptions), Failure> {
+) -> Result<Configured, Failure> {
     let catalog = super::catalog(&args.rows)?;
     let mut bounds = Bounds::default();
     bounds.body_bytes = REMEMBERED;
@@ -72,10 +84,12 @@ fn configured(
         }
     }
     let mut options = ProxyOptions::builtin(&catalog, &variable)?;
+    let mut admin = AdminOptions::default();
     for path in settings {
         let (name, text) = super::text(path)?;
         builder = builder.config(&name, &text)?;
         options = options.config((&name, &text), &catalog, &variable)?;
+        admin = admin.config(&name, &text)?;
     }
     if let Some(token) = variable("CACHEWRIGHT_CLIENT_TOKEN") {
         options.client_token = Some(token.into());
@@ -84,13 +98,29 @@ fn configured(
         options.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     }
     options.listen = args.listen.unwrap_or(options.listen);
-    Ok((builder.build()?, options))
+    let mut admin = super::admin::options(args, admin)?;
+    admin.client_token.clone_from(&options.client_token);
+    let store = ledger.map(|(_, store)| store);
+    let scrape = super::admin::scrape(store)?;
+    let cache = builder.scrape(&scrape).build()?;
+    let admin = Admin::new(&cache, &scrape, &admin)?;
+    let admin = admin.map(|admin| super::admin::telling(admin, store));
+    Ok(Configured {
+        cache,
+        options,
+        admin,
+    })
 }
 
-async fn serve(args: &Proxy, server: Server, ledger: Option<&str>) -> Result<(), Failure> {
+async fn serve(
+    args: &Proxy,
+    server: Server,
+    (admin, ledger): (Option<Admin>, Option<&str>),
+) -> Result<(), Failure> {
     let upstreams: Vec<String> = server.upstreams().map(ToString::to_string).collect();
     let stopped = stopped()?;
     let handle = server.bind().await?;
+    let admin = super::admin::open(admin).await?;
     // The first line tells scripts where to go, which matters when the port was free to choose.
     let mut out = io::stdout();
     writeln!(out, "{}", handle.base_url())?;
@@ -100,6 +130,9 @@ async fn serve(args: &Proxy, server: Server, ledger: Option<&str>) -> Result<(),
     match ledger {
         Some(place) => writeln!(out, "ledger: {place}")?,
         None => writeln!(out, "ledger: none")?,
+    }
+    if let Some(admin) = &admin {
+        writeln!(out, "report and metrics: {}", admin.url())?;
     }
     out.flush()?;
     stopped.await?;
