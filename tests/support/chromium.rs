@@ -42,7 +42,7 @@ impl Browser {
             eprintln!("skipped: {PROGRAM} is absent: install `chromium`");
             return None;
         }
-        let profile = tempfile(name);
+        let profile = own_directory(&format!("profile-{name}"));
         let mut child = Command::new("sh")
             .args([
                 "-c",
@@ -86,6 +86,10 @@ impl Browser {
         for domain in ["Page", "Runtime", "Network", "Log"] {
             browser.call(&format!("{domain}.enable"), &json!({}));
         }
+        browser.call(
+            "Emulation.setFocusEmulationEnabled",
+            &json!({"enabled": true}),
+        );
         Some(browser)
     }
 
@@ -130,7 +134,8 @@ impl Browser {
         message
     }
 
-    fn wait(&mut self, event: &str) {
+    /// Waits for an event.
+    pub(crate) fn wait(&mut self, event: &str) {
         while self.next()["method"] != event {}
     }
 
@@ -171,7 +176,7 @@ impl Browser {
     }
 
     /// Presses one key.
-    pub(crate) fn press(&mut self, key: &str, code: u32) {
+    pub(crate) fn press(&mut self, (key, code): (&str, u32)) {
         for kind in ["rawKeyDown", "keyUp"] {
             let params =
                 json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
@@ -201,7 +206,7 @@ impl Drop for Browser {
 }
 
 /// A directory of this test's own, empty.
-pub(crate) fn tempfile(name: &str) -> PathBuf {
+pub(crate) fn own_directory(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("page")
         .join(name);

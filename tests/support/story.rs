@@ -270,7 +270,7 @@ fn flames(story: &Story) -> Vec<Flame> {
             ("tools 9c1f", "system 41d0", "others", 170),
             ("tools 9c1f", "system e8b3", "conversation 15f6", 110),
             ("tools 02aa", "system 41d0", "conversation c3d8", 120),
-            ("", "system 77e4", "conversation 0b1a", 70),
+            ("", "77e4", "conversation 0b1a", 70),
         ] {
             let of = |tokens: Option<u64>| tokens.unwrap_or(0) / 1000 * part;
             let kinds = Kinds {

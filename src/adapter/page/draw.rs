@@ -18,6 +18,9 @@ const SCALE: u32 = 4;
 /// Plotters draws text smaller than it is told, by this factor.
 const FONT: f64 = 1.24;
 
+/// A chart has room for so many bars at least.
+pub(super) const FEWEST: i64 = 12;
+
 /// One of the two forms of every chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -62,8 +65,8 @@ impl Form {
     /// Dates that fit below.
     pub(super) const fn ticks(self) -> i64 {
         match self {
-            Self::Wide => 9,
-            Self::Narrow => 3,
+            Self::Wide => 11,
+            Self::Narrow => 4,
         }
     }
 }
@@ -102,7 +105,9 @@ fn stack_on<B: DrawingBackend>(
     let top: f64 = sums.fold(0.0, f64::max);
     let top = if top > 0.0 { top * 1.04 } else { 1.0 };
     let first = stack.bars.first().map_or(0, |bar| bar.0);
+    // A few bars do not fill the chart.
     let last = stack.bars.last().map_or(0, |bar| bar.0) + stack.stretch;
+    let last = last.max(first.saturating_add(stack.stretch.saturating_mul(FEWEST)));
     let places: Vec<i64> = stack.ticks.iter().map(|tick| tick.0).collect();
     let mut chart = ChartBuilder::on(area)
         .margin_top(10 * SCALE)

@@ -17,8 +17,10 @@ const STYLE: &str = include_str!("flame.css");
 const KEYS: &str = include_str!("flame.js");
 /// What `onload` of the graph runs.
 const ONLOAD: &str = "init(evt)";
-/// Paths that are drawn; the rest is drawn as one.
-const PATHS: usize = 400;
+/// What is less than one part in so many of everything cannot be seen.
+const SEEN: u128 = 500;
+/// What is too small to be seen.
+const OTHERS: &str = "others";
 /// The graph's scripts read counts as floats, which are exact up to here.
 const EXACT: u128 = 1 << 52;
 /// Beneath every path.
@@ -33,7 +35,7 @@ pub(super) struct Flames {
 
 impl Flames {
     pub(super) fn of(story: &Story) -> Self {
-        let paths = largest(&story.flames);
+        let paths = visible(&story.flames);
         let graph = draw(&paths).unwrap_or_default();
         Self { paths, graph }
     }
@@ -93,27 +95,34 @@ impl Flames {
     }
 }
 
-/// The paths with the most tokens, in the order of the paths; the others become one.
-fn largest(flames: &[Flame]) -> Vec<(Vec<String>, Kinds)> {
-    let mut by_size: Vec<&Flame> = flames
-        .iter()
-        .filter(|flame| size(&flame.kinds) > 0)
-        .collect();
-    by_size.sort_by(|one, other| {
-        let sizes = size(&other.kinds).cmp(&size(&one.kinds));
-        sizes.then_with(|| one.path.cmp(&other.path))
-    });
+/// In the order of the paths. What is too small to be seen is put together with its siblings, and
+/// with its parent's where that is still too small, so that no number of prefixes makes many paths.
+fn visible(flames: &[Flame]) -> Vec<(Vec<String>, Kinds)> {
     let mut paths: BTreeMap<Vec<String>, Kinds> = BTreeMap::new();
-    for flame in by_size.iter().take(PATHS) {
+    for flame in flames.iter().filter(|flame| size(&flame.kinds) > 0) {
         add(paths.entry(names(flame)).or_default(), &flame.kinds);
     }
-    let rest = by_size.iter().skip(PATHS);
-    if rest.len() > 0 {
-        let sum = paths.entry(vec![format!("{} smaller prefixes", rest.len())]);
-        let sum = sum.or_default();
-        rest.for_each(|flame| add(sum, &flame.kinds));
+    let least = paths.values().map(size).sum::<u128>() / SEEN;
+    let deepest = paths.keys().map(Vec::len).max().unwrap_or(0);
+    for depth in (1..=deepest).rev() {
+        for keep in [depth - 1, depth.saturating_sub(2)] {
+            gather(&mut paths, depth, keep, least);
+        }
     }
     paths.into_iter().collect()
+}
+
+/// Puts small paths of this depth together below their first `keep` names.
+fn gather(paths: &mut BTreeMap<Vec<String>, Kinds>, depth: usize, keep: usize, least: u128) {
+    let small = |path: &Vec<String>, kinds: &Kinds| path.len() == depth && size(kinds) < least;
+    let moved: Vec<_> = paths
+        .extract_if(.., |path, kinds| small(path, kinds))
+        .collect();
+    for (mut path, kinds) in moved {
+        path.truncate(keep);
+        path.push(OTHERS.into());
+        add(paths.entry(path).or_default(), &kinds);
+    }
 }
 
 pub(super) fn size(kinds: &Kinds) -> u128 {
@@ -129,39 +138,34 @@ pub(super) fn add(sum: &mut Kinds, more: &Kinds) {
     sum.plain = sum.plain.saturating_add(more.plain);
 }
 
-/// Folded lines know semicolons, line ends and comments.
+/// What stands at each depth of a path.
+const FLOORS: [&str; 5] = ["route", "model", "tools", "system prompt", "conversation"];
+
 fn names(flame: &Flame) -> Vec<String> {
-    let none = [
-        "(no route)",
-        "(no model)",
-        "(no tools)",
-        "(no system prompt)",
-        "(no conversation)",
-    ];
-    let mut none = none.into_iter();
-    let clean = |part: &str, none: Option<&str>| {
-        let text: String = part
-            .chars()
-            .map(|one| match one {
-                ';' => ',',
-                one if one.is_control() || one.is_whitespace() => ' ',
-                one => one,
-            })
-            .collect();
-        let text = clip_to(text.trim(), 60);
-        if text.is_empty() {
-            none.unwrap_or("(none)").to_owned()
-        } else if text.starts_with('#') {
-            format!("·{text}")
-        } else {
-            text
-        }
+    let floors = FLOORS.into_iter().chain(std::iter::repeat("part"));
+    let parts = flame.path.iter().zip(floors);
+    parts.map(|(part, floor)| named(part, floor)).collect()
+}
+
+/// Folded lines know semicolons, line ends and comments. A bare digest says what it is of.
+fn named(part: &str, floor: &str) -> String {
+    let clean = |one| match one {
+        ';' => ',',
+        one if one.is_control() || one.is_whitespace() => ' ',
+        one => one,
     };
-    flame
-        .path
-        .iter()
-        .map(|part| clean(part, none.next()))
-        .collect()
+    let text: String = part.chars().map(clean).collect();
+    let text = clip_to(text.trim(), 60);
+    let digest = text.bytes().all(|one| one.is_ascii_hexdigit());
+    if text.is_empty() {
+        format!("no {floor}")
+    } else if text.starts_with('#') {
+        format!("·{text}")
+    } else if digest && FLOORS.iter().skip(2).any(|one| *one == floor) {
+        format!("{floor} {text}")
+    } else {
+        text
+    }
 }
 
 /// `None` where it cannot be drawn; the figures stand in the tree beside it.
@@ -253,7 +257,7 @@ mod tests {
 
     #[test]
     fn names_cannot_break_the_folded_lines() {
-        let odd = ["# route;one\n", "model 5", "", "<b>&\"", "x"];
+        let odd = ["# route;one\n", "model 5", "", "<b>&\"", "9c1f"];
         let flames = graph_of(vec![flame(&odd, 10, 0, 5)]);
         let graph = &flames.graph;
         assert!(
@@ -261,9 +265,32 @@ mod tests {
             "{graph}"
         );
         assert!(graph.contains("model 5 (15 tokens"));
-        assert!(graph.contains("(no tools) (15 tokens"));
+        assert!(graph.contains("no tools (15 tokens"));
+        assert!(graph.contains("conversation 9c1f (15 tokens"));
         assert!(graph.contains("&lt;b&gt;&amp;"));
         assert!(!graph.contains("<b>"));
+    }
+
+    #[test]
+    fn small_prefixes_are_put_together_below_their_parent() {
+        let mut flames = vec![flame(&["a", "large"], 1_000_000, 0, 0)];
+        for number in 0..5_000 {
+            flames.push(flame(&["a", &format!("small {number}")], 0, 100, 1));
+        }
+        flames.push(flame(&["b", "alone"], 0, 0, 7));
+        flames.push(flame(&["c", "alone"], 0, 0, 7));
+        let shown: Vec<(String, Kinds)> = graph_of(flames)
+            .paths
+            .into_iter()
+            .map(|(path, kinds)| (path.join("/"), kinds))
+            .collect();
+        let kinds = |read, write, plain| Kinds { read, write, plain };
+        let wanted = [
+            ("a/large".to_owned(), kinds(1_000_000, 0, 0)),
+            ("a/others".to_owned(), kinds(0, 500_000, 5_000)),
+            ("others".to_owned(), kinds(0, 0, 14)),
+        ];
+        assert_eq!(shown, wanted);
     }
 
     #[test]

@@ -36,7 +36,12 @@ pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
 /// Three digits and a unit, for axes and places without room.
 #[expect(clippy::float_arithmetic, reason = "rendering")]
 pub(super) fn short(number: f64) -> String {
-    let units = [(1e12, " T"), (1e9, " B"), (1e6, " M"), (1e3, " k")];
+    let units = [
+        (1e12, "\u{a0}T"),
+        (1e9, "\u{a0}B"),
+        (1e6, "\u{a0}M"),
+        (1e3, "\u{a0}k"),
+    ];
     let size = number.abs();
     let (value, unit) = units
         .into_iter()
@@ -137,6 +142,14 @@ pub(super) fn prose(text: &str) -> Markup {
     }
 }
 
+/// With its first letter in capitals.
+pub(super) fn capital(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next()
+        .map(|first| first.to_uppercase().chain(rest).collect())
+        .unwrap_or_default()
+}
+
 /// A table that scrolls in its own box, where it is wider than the page.
 pub(super) fn scroll(name: &str, table: &Markup) -> Markup {
     html! {
@@ -155,14 +168,14 @@ mod tests {
             (0.0005, "0.0005"),
             (7.5, "7.5"),
             (99.96, "100"),
-            (1_500.0, "1.5 k"),
-            (123_456_789.0, "123 M"),
-            (-2_000_000_000.0, "-2 B"),
+            (1_500.0, "1.5\u{a0}k"),
+            (123_456_789.0, "123\u{a0}M"),
+            (-2_000_000_000.0, "-2\u{a0}B"),
         ];
         for (number, text) in cases {
             assert_eq!(short(number), text, "{number}");
         }
-        assert_eq!(dollars(-1_500.0), "-$1.5 k");
+        assert_eq!(dollars(-1_500.0), "-$1.5\u{a0}k");
         assert_eq!(count(1_234_567), "1,234,567");
         assert!(short(1.8e30).len() < 12);
     }

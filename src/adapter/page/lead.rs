@@ -101,8 +101,12 @@ pub(super) fn figures(story: &Story) -> Markup {
                 div.figure {
                     h2 { "Of what was possible" }
                     p.big { (percent(total.read_of_readable())) }
-                    p { "Of the " (short_count(total.readable))
-                        " tokens that an earlier request had sent already were read." }
+                    @if total.readable == 0 {
+                        p { "Nothing that an earlier request had sent was sent again." }
+                    } @else {
+                        p { "Of the " (short_count(total.readable))
+                            " tokens that an earlier request had sent already were read." }
+                    }
                 }
                 div.figure {
                     h2 { "Missed" }

@@ -117,9 +117,10 @@ fn contents(story: &Story, flames: &Flames) -> Markup {
 }
 
 fn sections(story: &Story, flames: &Flames) -> Markup {
+    let total = &story.total;
     html! {
         (lead::figures(story))
-        @if story.total.exchanges > 0 || story.total.errands > 0 {
+        @if total.exchanges > 0 || total.errands > 0 {
             (time::savings(story))
             (time::tokens(story))
             (routes::section(story.by.get(&Group::Route).map_or(&[], Vec::as_slice)))
@@ -127,6 +128,6 @@ fn sections(story: &Story, flames: &Flames) -> Markup {
             (flames.section())
             (tables::section(story))
         }
-        (gaps::section(story))
+        @if total.exchanges > 0 || total.errands > 0 || story.dropped > 0 { (gaps::section(story)) }
     }
 }

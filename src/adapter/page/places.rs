@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::format::{clip, clip_to, count, counted, label, prose, scroll};
+use super::format::{capital, clip, clip_to, count, counted, label, prose, scroll};
 use crate::ledger::{Story, Worst};
 
 /// The longest excerpt that is shown.
@@ -46,8 +46,8 @@ fn place(worst: &Worst) -> Markup {
             }
             @if let Some([before, after]) = &worst.excerpts {
                 dl.excerpts {
-                    div { dt { "Before" } dd { code { bdi { (clip_to(before, EXCERPT)) } } } }
-                    div { dt { "After" } dd { code { bdi { (clip_to(after, EXCERPT)) } } } }
+                    (excerpt("Before", before, after))
+                    (excerpt("After", after, before))
                 }
             }
             p.fix { strong { "Fix: " } (prose(worst.cause.advice())) "." }
@@ -83,9 +83,46 @@ fn causes(story: &Story) -> Markup {
     }
 }
 
-fn capital(text: &str) -> String {
-    let mut rest = text.chars();
-    rest.next()
-        .map(|first| first.to_uppercase().chain(rest).collect())
-        .unwrap_or_default()
+/// What differs from the other is marked.
+fn excerpt(name: &str, text: &str, other: &str) -> Markup {
+    let (text, other) = (clip_to(text, EXCERPT), clip_to(other, EXCERPT));
+    let [start, moved, end] = parted(&text, &other);
+    html! {
+        div { dt { (name) } dd { code { bdi { (start) mark { (moved) } (end) } } } }
+    }
+}
+
+/// The part of `text` that differs from `other`, and what stands before and after it.
+fn parted<'a>(text: &'a str, other: &str) -> [&'a str; 3] {
+    let pairs = text.chars().zip(other.chars());
+    let same = pairs.take_while(|(one, other)| one == other);
+    let start = same.map(|(one, _)| one.len_utf8()).sum();
+    let (head, rest) = text.split_at(start);
+    let pairs = rest
+        .chars()
+        .rev()
+        .zip(other.get(start..).unwrap_or("").chars().rev());
+    let same = pairs.take_while(|(one, other)| one == other);
+    let end: usize = same.map(|(one, _)| one.len_utf8()).sum();
+    let (moved, tail) = rest.split_at(rest.len() - end);
+    [head, moved, tail]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_marked() {
+        let cases = [
+            ("at 9:07 go", "at 9:52 go", ["at 9:", "07", " go"]),
+            ("äb", "äc", ["ä", "b", ""]),
+            ("aa", "aaa", ["aa", "", ""]),
+            ("aaa", "aa", ["aa", "a", ""]),
+            ("", "x", ["", "", ""]),
+        ];
+        for (text, other, parts) in cases {
+            assert_eq!(parted(text, other), parts, "{text}");
+        }
+    }
 }

@@ -68,7 +68,7 @@ fn row((name, totals): &Route, form: Form) -> Row {
         name: named(name, if form == Form::Wide { 80 } else { 24 }),
         figure: match (totals.hit_rate(), possible(totals)) {
             (None, _) => "no tokens reported".into(),
-            (rate, possible) => format!("{} of {}", percent(rate), percent(possible)),
+            (rate, possible) => format!("{}, possible {}", percent(rate), percent(possible)),
         },
         part: totals.hit_rate().unwrap_or(0.0),
         most: possible(totals).unwrap_or(0.0),

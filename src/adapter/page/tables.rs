@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::format::{count, label, percent, ratio, reported, scroll};
+use super::format::{capital, count, label, percent, ratio, reported, scroll};
 use crate::ledger::{Group, Story, Totals, Verdict};
 
 /// Rows of one table; the rest is in the report's other forms.
@@ -57,10 +57,10 @@ fn table(story: &Story, group: Group, rows: &[(Box<str>, Totals)]) -> Markup {
             caption { "Exchanges, tokens and dollars by " (name(group)) ", dearest first" }
             thead {
                 tr {
-                    th scope="col" { (name(group)) }
+                    th scope="col" { (capital(name(group))) }
                     @for head in [
-                        "Exchanges", "Input", "Read", "Written", "Plain", "Output", "Hit rate",
-                        "Of possible", "Paid", "Without caching", "Saved", "Wasted", "Missed",
+                        "Exchanges", "Paid", "Without caching", "Saved", "Wasted", "Missed", "Hit rate",
+                        "Of possible", "Input", "Read", "Written", "Plain", "Output",
                     ] {
                         th.number scope="col" { (head) }
                     }
@@ -80,15 +80,15 @@ fn cells(totals: &Totals) -> Markup {
     let usage = &totals.usage;
     html! {
         td.number { (count(totals.exchanges)) }
-        @for tokens in [usage.input(), usage.read, usage.written(), usage.plain, usage.output] {
-            td.number { (reported(tokens)) }
-        }
-        td.number { (percent(totals.hit_rate())) }
-        td.number { (percent(totals.read_of_readable())) }
         @for amount in [
             totals.cost, totals.cost_without_caching, totals.savings(), totals.waste, totals.missed_cost,
         ] {
             td.number { (amount) }
+        }
+        td.number { (percent(totals.hit_rate())) }
+        td.number { (percent(totals.read_of_readable())) }
+        @for tokens in [usage.input(), usage.read, usage.written(), usage.plain, usage.output] {
+            td.number { (reported(tokens)) }
         }
     }
 }

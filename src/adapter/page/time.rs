@@ -92,6 +92,8 @@ impl Bars {
         let first = self.bars.keys().next().copied().unwrap_or(0) / SECOND;
         let last = self.bars.keys().next_back().copied().unwrap_or(0);
         let last = last.saturating_add(self.stretch) / SECOND;
+        let least = self.stretch.saturating_mul(draw::FEWEST) / SECOND;
+        let last = last.max(first.saturating_add(least));
         let span = last.saturating_sub(first).max(1);
         let fits = STEPS.into_iter().find(|step| span / step <= most);
         let step = fits.unwrap_or(span / most).max(1);
@@ -127,6 +129,18 @@ pub(super) fn savings(story: &Story) -> Markup {
         total.savings(),
         total.cost_without_caching
     );
+    let legend_of = [
+        (PLAIN, "Paid"),
+        (GAIN, "Saved by caching"),
+        (LOSS, "Paid more than without caching"),
+    ];
+    let lost = story
+        .moments
+        .iter()
+        .any(|one| one.totals.savings() < Money::ZERO);
+    let shown = legend_of
+        .get(..if lost { 3 } else { 2 })
+        .unwrap_or(&legend_of);
     let draw = |form: Form| {
         let bars = Bars::of(&story.moments, form.bars());
         let mut stack = bars.stack(&[PLAIN, GAIN, LOSS], form, |bar| {
@@ -142,7 +156,7 @@ pub(super) fn savings(story: &Story) -> Markup {
             section id="time" {
                 h2 { "Savings over time" }
                 figure {
-                    (legend(&[(PLAIN, "Paid"), (GAIN, "Saved by caching"), (LOSS, "Paid more than without caching")]))
+                    (legend(shown))
                     (both(&says, draw))
                     (table(story, "Paid and saved over time", &["Exchanges", "Paid", "Without caching", "Saved"], |bar| {
                         vec![
