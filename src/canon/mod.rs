@@ -11,14 +11,18 @@
 //! bytes, arrays keep their order, and everything outside tool definitions and tool inputs is
 //! never touched.
 
+mod identity;
 mod inputs;
 mod json;
 mod rules;
 mod tools;
+mod volatile;
 
 use crate::model::{Change, Prompt, Span, Thinking};
 
+pub use identity::{same_but_for_order, text_span, tool_name};
 pub use rules::{Rule, Rules};
+pub use volatile::{Parted, Volatile, differing, same_but_for_volatile, volatile};
 
 /// What is known about the turns of this conversation before this request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

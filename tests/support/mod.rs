@@ -1,6 +1,8 @@
 //! What several subjects share.
 
 pub(crate) mod body;
+#[cfg(feature = "cli")]
+pub(crate) mod chromium;
 #[cfg(feature = "replay")]
 pub(crate) mod marked;
 #[cfg(feature = "tower")]
@@ -9,3 +11,5 @@ pub(crate) mod origin;
 pub(crate) mod recordings;
 #[cfg(feature = "cli")]
 pub(crate) mod serving;
+#[cfg(feature = "cli")]
+pub(crate) mod story;

@@ -1,6 +1,7 @@
 //! The `cachewright` command.
 
 mod args;
+mod bodies;
 mod cmd;
 mod exit;
 mod inputs;

@@ -28,7 +28,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Audit(args) => audit::run(args),
         Command::Report(args) => report::run(args),
-        Command::Explain(args) => explain::run(args),
+        Command::Explain(args) => explain::run(args, rows()?.as_ref()),
         Command::Lint(args) => lint::run(args),
         Command::Tune(args) => tune::run(args),
         Command::Ledger(args) => ledger::run(args),

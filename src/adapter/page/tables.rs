@@ -1,0 +1,137 @@
+//! Tables by provider, model, route and tenant, and the verdicts.
+
+use maud::{Markup, html};
+
+use super::format::{count, label, percent, ratio, reported, scroll};
+use crate::ledger::{Group, Story, Totals, Verdict};
+
+/// Rows of one table; the rest is in the report's other forms.
+const ROWS: usize = 50;
+
+pub(super) fn section(story: &Story) -> Markup {
+    let groups = [Group::Route, Group::Model, Group::Provider, Group::Tenant];
+    html! {
+        section id="tables" {
+            h2 { "In figures" }
+            @for group in groups {
+                @if let Some(rows) = story.by.get(&group).filter(|rows| !rows.is_empty()) {
+                    details open[group == Group::Route] {
+                        summary { h3 { "By " (name(group)) } " " span.count { (count(length(rows.len()))) } }
+                        (scroll(&format!("By {}", name(group)), &table(story, group, rows)))
+                        @if rows.len() > ROWS {
+                            p.more {
+                                (count(length(rows.len().saturating_sub(ROWS))))
+                                " more, which cost less; all of them are in "
+                                code { "cachewright report --by " (name(group)) " --json" } "."
+                            }
+                        }
+                    }
+                }
+            }
+            @if !story.verdicts.is_empty() {
+                details {
+                    summary { h3 { "Verdicts" } }
+                    (scroll("Verdicts", &verdicts(story)))
+                }
+            }
+        }
+    }
+}
+
+fn length(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+const fn name(group: Group) -> &'static str {
+    match group {
+        Group::Provider => "provider",
+        Group::Model => "model",
+        Group::Route => "route",
+        Group::Tenant => "tenant",
+    }
+}
+
+fn table(story: &Story, group: Group, rows: &[(Box<str>, Totals)]) -> Markup {
+    html! {
+        table.wide {
+            caption { "Exchanges, tokens and dollars by " (name(group)) ", dearest first" }
+            thead {
+                tr {
+                    th scope="col" { (name(group)) }
+                    @for head in [
+                        "Exchanges", "Input", "Read", "Written", "Plain", "Output", "Hit rate",
+                        "Of possible", "Paid", "Without caching", "Saved", "Wasted", "Missed",
+                    ] {
+                        th.number scope="col" { (head) }
+                    }
+                }
+            }
+            tbody {
+                @for (one, totals) in rows.iter().take(ROWS) {
+                    tr { th scope="row" { (label(one, "(none)")) } (cells(totals)) }
+                }
+            }
+            tfoot { tr { th scope="row" { "All" } (cells(&story.total)) } }
+        }
+    }
+}
+
+fn cells(totals: &Totals) -> Markup {
+    let usage = &totals.usage;
+    html! {
+        td.number { (count(totals.exchanges)) }
+        @for tokens in [usage.input(), usage.read, usage.written(), usage.plain, usage.output] {
+            td.number { (reported(tokens)) }
+        }
+        td.number { (percent(totals.hit_rate())) }
+        td.number { (percent(totals.read_of_readable())) }
+        @for amount in [
+            totals.cost, totals.cost_without_caching, totals.savings(), totals.waste, totals.missed_cost,
+        ] {
+            td.number { (amount) }
+        }
+    }
+}
+
+fn verdicts(story: &Story) -> Markup {
+    html! {
+        table {
+            caption { "What came of the caching that each exchange asked for" }
+            thead {
+                tr {
+                    th scope="col" { "Verdict" }
+                    th.number scope="col" { "Exchanges" }
+                    th.number scope="col" { "Share" }
+                    th scope="col" { "Meaning" }
+                }
+            }
+            tbody {
+                @for (verdict, exchanges) in &story.verdicts {
+                    tr {
+                        th scope="row" { code { (verdict.as_str()) } }
+                        td.number { (count(*exchanges)) }
+                        td.number { (percent(ratio(*exchanges, story.total.exchanges))) }
+                        td.prose { (meaning(*verdict)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+const fn meaning(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Unread => "the body passed unread",
+        Verdict::Failed => "no response, or an error instead of one",
+        Verdict::Unreported => "the response reported no usage",
+        Verdict::Plain => "nothing was marked and nothing was read",
+        Verdict::BelowMinimum => "the prefix is shorter than the model's minimum",
+        Verdict::Written => "nothing was there to read; it was written",
+        Verdict::Hit => "it read what was expected, or more",
+        Verdict::Partial => "it read something, but far less than was expected",
+        Verdict::Lost => "what should have been warm was not read at all",
+        Verdict::Ignored => "it was marked, and the provider neither read nor wrote",
+        Verdict::Downgraded => "one hour was asked for and five minutes were granted",
+        Verdict::Refused => "the provider refused what was added",
+    }
+}
