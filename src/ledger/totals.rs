@@ -81,6 +81,14 @@ impl Totals {
         self.cost_without_caching - self.cost
     }
 
+    /// Savings ÷ cost without caching; `None` while there is none.
+    #[must_use]
+    #[expect(clippy::float_arithmetic, reason = "a ratio for reports")]
+    pub fn saved_share(&self) -> Option<f64> {
+        let without = self.cost_without_caching.as_usd();
+        (without > 0.0).then(|| self.savings().as_usd() / without)
+    }
+
     /// Tokens read from the cache ÷ all input tokens; `None` while there are none.
     #[must_use]
     #[expect(

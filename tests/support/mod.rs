@@ -7,6 +7,8 @@ pub(crate) mod chromium;
 pub(crate) mod marked;
 #[cfg(feature = "tower")]
 pub(crate) mod origin;
+#[cfg(feature = "ledger")]
+pub(crate) mod postgres;
 #[cfg(feature = "replay")]
 pub(crate) mod recordings;
 #[cfg(feature = "cli")]

@@ -114,7 +114,7 @@ impl Batch {
         let chunks = whole.iter().map(<[Vec<Cell>; CHUNK]>::as_slice);
         for chunk in chunks.chain(rest.chunks(1)) {
             let mut statement = Statement::new(head.as_str());
-            statement.rows(kinds.clone(), chunk.iter().cloned())?;
+            statement.rows(&kinds, chunk.iter().cloned())?;
             statement.push(" ON CONFLICT (run, number) DO NOTHING");
             statement.run(db).await?;
         }
@@ -133,7 +133,7 @@ impl Batch {
                     Cell::money(*lost),
                 ]
             });
-            update.rows([Kind::Count, Kind::Count, Kind::Pico].into_iter(), rows)?;
+            update.rows(&[Kind::Count, Kind::Count, Kind::Pico].into_iter(), rows)?;
             update.push(
                 ") UPDATE exchanges SET wasted_pico = v.lost FROM v \
                  WHERE exchanges.run = v.run AND exchanges.number = v.number \

@@ -37,7 +37,8 @@ impl Keeper {
             max_size: options.max_size,
             clock: Arc::clone(&options.clock),
             looked: None,
-            busy: false,
+            // What a longer retention has left is looked after from the beginning.
+            busy: options.retention.is_some() || options.max_size.is_some(),
             file: None,
         }
     }
@@ -45,6 +46,11 @@ impl Keeper {
     /// Whether there is more to delete.
     pub(super) const fn is_busy(&self) -> bool {
         self.busy
+    }
+
+    /// Has it wait for the next round.
+    pub(super) const fn rest(&mut self) {
+        self.busy = false;
     }
 
     /// Has it look again.

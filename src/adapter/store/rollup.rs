@@ -17,6 +17,9 @@ pub(super) type Labels = [Box<str>; 4];
 /// Sums over a stretch of time and a set of labels.
 type Key<Rest> = (i64, Labels, Rest);
 
+/// Cause, pattern and spot.
+type PlaceName = (&'static str, &'static str, Box<str>);
+
 /// Totals and the number of writes that nobody read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counted {
@@ -76,7 +79,7 @@ pub(super) struct Sums {
     pub(super) causes: BTreeMap<Key<&'static str>, Missed>,
     pub(super) verdicts: BTreeMap<Key<&'static str>, u64>,
     /// By cause, pattern and spot.
-    pub(super) places: BTreeMap<Key<(&'static str, &'static str, Box<str>)>, Spot>,
+    pub(super) places: BTreeMap<Key<PlaceName>, Spot>,
     /// By the ends of tools and system prompt, and the conversation.
     pub(super) prefixes: BTreeMap<Key<[Box<str>; 3]>, Kinds>,
 }

@@ -55,7 +55,7 @@ impl Statement {
     /// Rows of placeholders: `($1,$2),($3,$4)`.
     pub(super) fn rows(
         &mut self,
-        kinds: impl Iterator<Item = Kind> + Clone,
+        kinds: &(impl Iterator<Item = Kind> + Clone),
         rows: impl Iterator<Item = Vec<Cell>>,
     ) -> Result<&mut Self, sqlx::Error> {
         for (at, cells) in rows.enumerate() {
@@ -174,7 +174,7 @@ impl Table {
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             let mut statement = Statement::new(head.as_str());
-            statement.rows(self.kinds(), rows.by_ref().take(CHUNK))?;
+            statement.rows(&self.kinds(), rows.by_ref().take(CHUNK))?;
             statement.push(&tail);
             statement.run(db).await?;
         }

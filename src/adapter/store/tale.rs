@@ -195,10 +195,12 @@ fn flames(mut prefixes: BTreeMap<[Box<str>; 5], Kinds>) -> Vec<Flame> {
             prefixes = gathered(prefixes, place, most);
         }
     }
-    prefixes
-        .into_iter()
+    let named = prefixes.into_iter();
+    let mut flames: Vec<Flame> = named
         .map(|(path, kinds)| Flame::new(spelled(path), kinds))
-        .collect()
+        .collect();
+    flames.sort_by(|one, other| one.path.cmp(&other.path));
+    flames
 }
 
 /// All but the largest paths go by the name of the others at this place and below.

@@ -225,7 +225,7 @@ impl Far {
             .enable_all()
             .build();
         let Ok(runtime) = runtime else {
-            self.trouble("cannot start a runtime for the ledger".into());
+            self.trouble("cannot start a runtime for the ledger");
             return;
         };
         while !(self.closing && self.is_done()) {
@@ -311,7 +311,7 @@ impl Far {
                     self.connection = None;
                     self.failed = self.failed.saturating_add(1);
                     self.common.failures.fetch_add(1, Ordering::Relaxed);
-                    self.trouble(error.to_string().into());
+                    self.trouble(&error.to_string());
                     return;
                 }
             }
@@ -330,16 +330,15 @@ impl Far {
             self.connection = None;
         }
         let target = &self.options.target;
-        let mut connection = match self.connection.take() {
+        let connection = match &mut self.connection {
             Some(connection) => connection,
-            None => {
+            none => {
                 let made = target.made().await?;
                 self.keeper.opened();
-                made
+                none.insert(made)
             }
         };
-        let written = self.batch.write(&mut connection, &mut self.fold).await;
-        self.connection = Some(connection);
+        let written = self.batch.write(connection, &mut self.fold).await;
         written.map_err(|error| target.trouble("cannot write to", &error))
     }
 
@@ -363,29 +362,45 @@ impl Far {
     }
 
     async fn tend(&mut self) {
-        let Some(mut connection) = self.connection.take() else {
-            return;
+        let done = match self.connected().await {
+            Ok(()) => self.tidied().await,
+            Err(error) => Err(error),
         };
-        match self.keeper.tend(&mut connection).await {
-            Ok(()) => self.connection = Some(connection),
+        if let Err(error) = done {
             // It is tried again in the next round, over a new connection.
-            Err(error) => {
-                self.common.failures.fetch_add(1, Ordering::Relaxed);
-                let error = self.options.target.trouble("cannot tidy", &error);
-                self.tell(&error.to_string());
-            }
+            self.connection = None;
+            self.keeper.rest();
+            self.common.failures.fetch_add(1, Ordering::Relaxed);
+            self.tell(&error.to_string());
         }
     }
 
+    async fn tidied(&mut self) -> Result<(), Error> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
+        let tidied = self.keeper.tend(connection).await;
+        tidied.map_err(|error| self.options.target.trouble("cannot tidy", &error))
+    }
+
+    /// Opens a connection where there is something to do over it.
+    async fn connected(&mut self) -> Result<(), Error> {
+        if self.connection.is_none() && self.keeper.is_busy() {
+            self.connection = Some(self.options.target.made().await?);
+            self.keeper.opened();
+        }
+        Ok(())
+    }
+
     /// Said once per change, not once per attempt.
-    fn trouble(&self, what: Box<str>) {
+    fn trouble(&self, what: &str) {
         let mut trouble = self
             .common
             .trouble
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let first = trouble.is_none();
-        *trouble = Some(what.clone());
+        *trouble = Some(what.into());
         drop(trouble);
         if first {
             self.tell(&format!(

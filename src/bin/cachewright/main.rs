@@ -5,7 +5,10 @@ mod bodies;
 mod cmd;
 mod exit;
 mod inputs;
+mod ledgers;
 mod render;
+mod story;
+mod times;
 
 use std::process::ExitCode;
 
