@@ -26,7 +26,8 @@ const SHORT: usize = 8;
 /// Takes records one by one and tells their story at the end.
 ///
 /// Records of one conversation must come in the order of their time; those of different
-/// conversations need not.
+/// conversations need not. A record whose time is zero has none: it stands in the sums and in no
+/// stretch of time.
 #[derive(Clone, Debug, Default)]
 pub struct Teller {
     ledger: Ledger,
@@ -48,9 +49,11 @@ impl Teller {
     pub fn add(&mut self, record: &Record) {
         let settled = self.ledger.record(record);
         self.settled(&settled);
-        self.from = Some(self.from.map_or(record.at, |from| from.min(record.at)));
-        self.until = Some(self.until.map_or(record.at, |until| until.max(record.at)));
-        self.moments.at(record.at).add(record);
+        if record.at > Timestamp::default() {
+            self.from = Some(self.from.map_or(record.at, |from| from.min(record.at)));
+            self.until = Some(self.until.map_or(record.at, |until| until.max(record.at)));
+            self.moments.at(record.at).add(record);
+        }
         if record.errand {
             return;
         }
@@ -111,7 +114,10 @@ impl Teller {
         for write in settled {
             if write.lost > Money::ZERO {
                 self.never_read += 1;
-                self.moments.at(write.at).waste += write.lost;
+                // Logs without a clock have writes that expire near the epoch.
+                if self.from.is_some_and(|from| write.at >= from) {
+                    self.moments.at(write.at).waste += write.lost;
+                }
             }
         }
     }
@@ -137,12 +143,12 @@ impl Teller {
         if self.places.len() >= PLACES && !self.places.contains_key(&key) {
             key = (OTHER.into(), miss.cause, None, Box::default());
         }
-        let place = self
-            .places
-            .entry(key)
-            .or_insert_with_key(|(route, cause, pattern, pointer)| {
-                Worst::at(route, *cause, *pattern, pointer)
-            });
+        let place =
+            self.places
+                .entry(key)
+                .or_insert_with_key(|(route, cause, pattern, pointer)| {
+                    Worst::at(route, *cause, *pattern, pointer)
+                });
         place.misses += 1;
         place.tokens = place.tokens.saturating_add(miss.tokens);
         place.cost += cost;
@@ -257,7 +263,10 @@ mod tests {
         let moments: u64 = story.moments.iter().map(|one| one.totals.exchanges).sum();
         assert_eq!(moments, 3);
         assert_eq!(story.worst.len(), 1, "a first use is no place to mend");
-        assert_eq!(story.flames.iter().map(|one| one.kinds.read).sum::<u64>(), 6);
+        assert_eq!(
+            story.flames.iter().map(|one| one.kinds.read).sum::<u64>(),
+            6
+        );
     }
 
     #[test]
@@ -271,7 +280,10 @@ mod tests {
         let early = teller.clone().story(Timestamp::from_secs_f64(299.0));
         assert_eq!((early.never_read, early.total.waste), (0, Money::ZERO));
         let late = teller.story(Timestamp::from_secs_f64(300.0));
-        assert_eq!((late.never_read, late.total.waste), (1, Money::from_pico(9)));
+        assert_eq!(
+            (late.never_read, late.total.waste),
+            (1, Money::from_pico(9))
+        );
         let waste: Money = late.moments.iter().map(|one| one.totals.waste).sum();
         assert_eq!(waste, Money::from_pico(9));
     }
@@ -291,7 +303,10 @@ mod tests {
         assert!(story.moments.len() <= MOMENTS);
         let moments: u64 = story.moments.iter().map(|one| one.totals.exchanges).sum();
         assert_eq!(moments, 5000);
-        assert_eq!(story.flames.iter().map(|one| one.kinds.read).sum::<u64>(), 10_000);
+        assert_eq!(
+            story.flames.iter().map(|one| one.kinds.read).sum::<u64>(),
+            10_000
+        );
         let spaced: Vec<i64> = story.moments.iter().map(|one| one.at.as_micros()).collect();
         assert!(spaced.is_sorted());
     }

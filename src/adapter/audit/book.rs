@@ -150,9 +150,7 @@ impl Book {
         let alone = turn.place.session.is_empty();
         if let Some(figures) = Figures::of(&usage) {
             finding = match turn.history {
-                History::Bodies => {
-                    self.shelf.explain(turn, figures, (&usage, model), digest)
-                }
+                History::Bodies => self.shelf.explain(turn, figures, (&usage, model), digest),
                 History::Untold if alone => Finding::default(),
                 History::Untold | History::Messages(_) => self.in_lane(turn, figures, model),
             };
@@ -268,13 +266,11 @@ impl Book {
             }
         }
         let route = if name == OTHERS { "" } else { route };
-        self.sessions
-            .entry(name.into())
-            .or_insert_with(|| Session {
-                name: name.into(),
-                route: route.into(),
-                ..Session::default()
-            })
+        self.sessions.entry(name.into()).or_insert_with(|| Session {
+            name: name.into(),
+            route: route.into(),
+            ..Session::default()
+        })
     }
 
     /// Puts the half of the sessions that lost least into one.
@@ -407,7 +403,7 @@ fn tier(model: &Model, usage: &Usage, regional: bool) -> Option<PriceTier> {
     if regional {
         prices = prices.dearer_by(model.regional_percent);
     }
-    Some(prices.tier(usage.input()?))
+    Some(*prices.tier(usage.input()?))
 }
 
 fn price(record: &mut Record, model: &Model, regional: bool) {

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::Reader;
 use super::book::Book;
 use super::files::fault;
 use super::spoken::{Spoken, look};
 use super::turn::{History, Messages, Place, Turn};
-use super::Reader;
 use crate::model::{Timestamp, Usage};
 
 /// Lines of one file whose place in the history is remembered.
@@ -136,7 +136,10 @@ struct Open {
 impl Reader for Claude {
     fn line(&mut self, book: &mut Book, text: &[u8]) -> Result<(), String> {
         let line: Line<'_> = serde_json::from_slice(text).map_err(|error| fault(&error))?;
-        let at = line.timestamp.as_deref().map_or(Ok(Timestamp::default()), time)?;
+        let at = line
+            .timestamp
+            .as_deref()
+            .map_or(Ok(Timestamp::default()), time)?;
         let parent = line.parent.as_deref().map_or(0, name);
         let node = self.node(&line, parent, at);
         if line.kind.as_deref() == Some("assistant") {

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::Reader;
 use super::book::Book;
 use super::claude::{project, time};
 use super::files::fault;
 use super::spoken::{Spoken, look};
 use super::turn::{History, Messages, Place, Turn};
-use super::Reader;
 use crate::model::{Timestamp, Usage};
 
 #[derive(Deserialize)]

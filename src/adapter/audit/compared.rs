@@ -88,7 +88,8 @@ impl Shelf {
                 let within = markers(shared_blocks.unwrap_or_default());
                 let moving = is_automatic(sent) || sent.prompt.implicit.is_some();
                 facts.shared_markers = (!moving).then_some(within);
-                let mut earlier = Earlier::new(readable).compared(&difference, shared.min(readable));
+                let mut earlier =
+                    Earlier::new(readable).compared(&difference, shared.min(readable));
                 if kept.model != model.name {
                     earlier.other = Other::Model;
                 }

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::Reader;
 use super::claude::Claude;
 use super::codex::Codex;
 use super::export::Export;
@@ -10,7 +11,6 @@ use super::neutral::Neutral;
 use super::recorded::Recorded;
 use super::sessions::Sessions;
 use super::usage::{self, Lines};
-use super::Reader;
 
 /// The kinds of log that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Kind {
             Self::Neutral => Box::new(Neutral),
             Self::Recorded => Box::new(Recorded),
             Self::Usage => Box::new(Lines),
-            Self::Export => Box::new(Export::default()),
+            Self::Export => Box::new(Export),
         }
     }
 }

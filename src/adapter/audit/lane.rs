@@ -160,13 +160,7 @@ impl Lane {
     }
 
     /// Whether messages were taken back, and that cost more than what else was lost.
-    fn is_rewound(
-        &self,
-        last: &Last,
-        messages: Messages,
-        figures: Figures,
-        model: &Model,
-    ) -> bool {
+    fn is_rewound(&self, last: &Last, messages: Messages, figures: Figures, model: &Model) -> bool {
         if messages.kept >= messages.before {
             return false;
         }
@@ -206,7 +200,11 @@ impl Lane {
             History::Untold | History::Bodies => (usize::MAX, self.levels.len() + 1),
             History::Messages(messages) => (messages.kept, messages.now),
         };
-        while self.levels.back().is_some_and(|level| level.messages > kept) {
+        while self
+            .levels
+            .back()
+            .is_some_and(|level| level.messages > kept)
+        {
             self.levels.pop_back();
         }
         if self.levels.len() >= LEVELS {

@@ -235,12 +235,7 @@ impl Audit {
         *self.book.sources.files.entry(kind).or_default() += 1;
     }
 
-    fn known(
-        &mut self,
-        kind: Kind,
-        lines: &mut Lines,
-        watch: &mut dyn Watch,
-    ) -> Result<(), Error> {
+    fn known(&mut self, kind: Kind, lines: &mut Lines, watch: &mut dyn Watch) -> Result<(), Error> {
         self.count(kind.as_str());
         let mut reader = kind.reader();
         let mut ticks = 0_u32;

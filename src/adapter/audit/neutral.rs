@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Reader;
 use super::book::Book;
 use super::compared::Sent;
 use super::turn::{History, Place, Turn};
-use super::Reader;
 use crate::adapter::workload::{Timed, neutral};
 use crate::model::Keyring;
 use crate::provider::{Catalog, Endpoint};

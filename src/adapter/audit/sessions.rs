@@ -7,11 +7,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::Reader;
 use super::book::Book;
 use super::files::fault;
 use super::spoken::{Spoken, look};
 use super::turn::{History, Messages, Place, Turn};
-use super::Reader;
 use crate::model::{Timestamp, Usage};
 
 #[derive(Deserialize)]
@@ -72,7 +72,9 @@ impl Reader for Sessions {
         for (number, req) in line.reqs.iter().enumerate() {
             let before = lengths.entry(req.agent.as_deref()).or_default();
             let Some(messages) = messages(req, *before, &known) else {
-                outcome = Err(format!("request {number} does not fit the session's messages"));
+                outcome = Err(format!(
+                    "request {number} does not fit the session's messages"
+                ));
                 continue;
             };
             *before = messages.now;

@@ -29,7 +29,7 @@ pub(super) struct Turn {
 }
 
 /// Where it belongs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) session: Arc<str>,
     /// The sub-agent's lane; empty for the main one.
