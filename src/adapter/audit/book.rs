@@ -22,7 +22,9 @@ const MODELS: usize = 1024;
 /// First requests of lanes that later ones may have raced.
 const STARTS: usize = 64;
 /// The name of the sessions that were put together.
-pub(super) const OTHERS: &str = "other sessions";
+const OTHERS: &str = "other sessions";
+/// The name of what belongs to no session.
+const NONE: &str = "without a session";
 
 /// Everything that is added up, bounded whatever is read.
 pub(super) struct Book {
@@ -124,6 +126,15 @@ impl Book {
         }
         let evidence = self.explain(turn, &model, &mut record);
         self.add(&record, &turn.place.session, evidence);
+    }
+
+    /// Takes in what a copy of a response left in the cache; it was booked before.
+    pub(super) fn seen(&mut self, turn: &Turn) {
+        let model = self.model(turn);
+        let lane = self.lanes.entry(turn.place.clone()).or_default();
+        if let Some(usage) = &turn.usage {
+            lane.push(turn, usage, &model, Digest::default());
+        }
     }
 
     /// Books a record that was explained before.
@@ -258,14 +269,14 @@ impl Book {
     }
 
     fn session(&mut self, name: &str, route: &str) -> &mut Session {
-        let name = if name.is_empty() { OTHERS } else { name };
+        let name = if name.is_empty() { NONE } else { name };
         if !self.sessions.contains_key(name) {
-            self.sessions_seen += u64::from(name != OTHERS);
+            self.sessions_seen += u64::from(name != NONE);
             if self.sessions.len() >= SESSIONS {
                 self.shrink();
             }
         }
-        let route = if name == OTHERS { "" } else { route };
+        let route = if name == NONE { "" } else { route };
         self.sessions.entry(name.into()).or_insert_with(|| Session {
             name: name.into(),
             route: route.into(),

@@ -131,6 +131,7 @@ struct Open {
     place: Place,
     model: Arc<str>,
     usage: Usage,
+    copy: bool,
 }
 
 impl Reader for Claude {
@@ -216,9 +217,8 @@ impl Claude {
             let (_, open) = self.open.remove(place);
             self.book(book, &lane, open);
         }
-        if !book.is_new(&["message", id]) {
-            return Ok(());
-        }
+        // A copy is not booked, yet the conversation goes on from it.
+        let copy = !book.is_new(&["message", id]);
         if self.open.len() >= OPEN {
             let (lane, open) = self.open.remove(0);
             self.book(book, &lane, open);
@@ -236,6 +236,7 @@ impl Claude {
             },
             model: Arc::from(model),
             usage,
+            copy,
         };
         self.open.push((lane, open));
         Ok(())
@@ -247,7 +248,7 @@ impl Claude {
         let history = prompt.map_or(History::Untold, |node| {
             History::Messages(self.messages(lane, open.prompt, node))
         });
-        book.turn(&Turn {
+        let turn = Turn {
             at,
             first_byte: Some(open.first_byte),
             ended: open.ended,
@@ -261,7 +262,12 @@ impl Claude {
             usage: Some(open.usage),
             history,
             sent: None,
-        });
+        };
+        if open.copy {
+            book.seen(&turn);
+        } else {
+            book.turn(&turn);
+        }
         let tip = Tip {
             prompt: open.prompt,
         };

@@ -88,7 +88,7 @@ impl Evidence {
             }
             Self::Rewound => "the last messages were taken back and others sent in their place",
             Self::Shortened => {
-                "the log only appends, yet the prompt became shorter: the client left out earlier content, such as old tool results"
+                "the log only appends, yet the prompt became shorter: earlier content was left out, such as old tool results or thinking"
             }
             Self::ThinkingDropped => {
                 "the user spoke again and the prompt became shorter: this model drops the thinking of earlier turns"
@@ -115,6 +115,15 @@ impl Evidence {
         }
     }
 
+    /// Whether what was seen is the client's or the model's own way, rather than the user's doing.
+    #[must_use]
+    pub const fn is_habit(self) -> bool {
+        matches!(
+            self,
+            Self::Compacted | Self::Shortened | Self::ThinkingDropped
+        )
+    }
+
     /// What to do, where that differs from the cause's general advice.
     #[must_use]
     pub const fn advice(self, cause: Cause) -> &'static str {
@@ -124,7 +133,7 @@ impl Evidence {
                 "compaction pays when the conversation goes on for long; clear instead of compacting where the old turns are not needed"
             }
             Self::Shortened => {
-                "nothing where the client prunes by itself; pruning pays only if many turns follow"
+                "where you can set how the client prunes, let it prune seldom and much at once"
             }
             Self::ThinkingDropped => {
                 "a model that keeps earlier thinking does not lose the cache here"

@@ -188,7 +188,7 @@ impl Lane {
                 && level.tokens > 0
                 && level.tokens <= figures.read.saturating_add(noise(model, level.tokens))
         })?;
-        (figures.read > 0).then_some(level.digest)
+        (figures.read > 0 && level.digest != Digest::default()).then_some(level.digest)
     }
 
     /// Takes in what a request left behind; `digest` names it.

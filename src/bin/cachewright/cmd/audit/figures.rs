@@ -70,13 +70,18 @@ fn reason(reason: &Reason) -> Value {
 }
 
 fn session(session: &Session) -> Value {
+    let mut totals = sums_of(&session.totals);
+    // What nobody read is not told apart by session.
+    if let Some(totals) = totals.as_object_mut() {
+        totals.remove("never_read");
+    }
     json!({
         "session": session.name,
         "route": session.route,
         "from": session.from.map(rfc3339),
         "until": session.until.map(rfc3339),
         "worst_cause": session.worst.map(|cause| cause.as_str()),
-        "totals": sums_of(&session.totals),
+        "totals": totals,
     })
 }
 

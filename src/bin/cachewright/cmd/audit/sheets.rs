@@ -2,7 +2,7 @@
 
 use cachewright::adapter::audit::Report;
 use cachewright::ledger::{Group, Totals};
-use cachewright::model::Cause;
+use cachewright::model::{Cause, Money};
 
 use crate::args::{Audit, AuditBy};
 use crate::render::decimal;
@@ -12,6 +12,8 @@ pub(super) struct Row<'a> {
     pub(super) label: String,
     pub(super) totals: &'a Totals,
     pub(super) worst: Option<Cause>,
+    /// Premiums of writes that nobody read; not told apart by session.
+    pub(super) waste: Option<Money>,
 }
 
 /// The rows that were asked for, those that lost or cost most first.
@@ -24,6 +26,7 @@ pub(super) fn rows(report: &Report, by: AuditBy) -> Vec<Row<'_>> {
                     label: session.name.to_string(),
                     totals: &session.totals,
                     worst: session.worst,
+                    waste: None,
                 })
                 .collect();
         }
@@ -35,6 +38,7 @@ pub(super) fn rows(report: &Report, by: AuditBy) -> Vec<Row<'_>> {
         label: label.to_string(),
         totals,
         worst: None,
+        waste: Some(totals.waste),
     })
     .collect()
 }
@@ -112,7 +116,7 @@ fn record(row: &Row<'_>) -> Vec<String> {
         totals.misses.to_string(),
         totals.missed.to_string(),
         decimal(totals.missed_cost),
-        decimal(totals.waste),
+        row.waste.map_or_else(String::new, decimal),
         row.worst
             .map_or_else(String::new, |cause| cause.as_str().to_owned()),
     ]);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use cachewright::adapter::audit::{Evidence, Reason, Report};
+use cachewright::adapter::audit::{Reason, Report};
 use cachewright::ledger::Totals;
 use cachewright::model::{Cause, Money};
 
@@ -203,9 +203,9 @@ fn advice(report: &Report) -> Vec<Line> {
     let mut said: Vec<&str> = Vec::new();
     let mut lines = Vec::new();
     let mut reasons: Vec<&Reason> = losses(report)
-        .filter(|reason| reason.sum.cost > Money::ZERO || reason.sum.cause.is_avoidable())
+        .filter(|reason| reason.sum.cost > Money::ZERO)
         .collect();
-    reasons.sort_by_key(|reason| !reason.sum.cause.is_avoidable());
+    reasons.sort_by_key(|reason| !reason.sum.cause.is_avoidable() || reason.evidence.is_habit());
     for reason in reasons.into_iter().take(TOLD) {
         let advice = reason.evidence.advice(reason.sum.cause);
         if said.contains(&advice) {
@@ -222,10 +222,10 @@ fn advice(report: &Report) -> Vec<Line> {
 }
 
 fn worth(reason: &Reason) -> String {
-    if reason.sum.cause.is_avoidable() && reason.evidence != Evidence::Compacted {
+    if reason.sum.cause.is_avoidable() && !reason.evidence.is_habit() {
         format!("up to {}", reason.sum.cost)
     } else {
-        format!("{}, hardly yours to save", reason.sum.cost)
+        format!("{}, of which little is yours to save", reason.sum.cost)
     }
 }
 
@@ -252,35 +252,43 @@ fn sheet(report: &Report, args: &Audit) -> String {
         AuditBy::Model => "model",
         AuditBy::Route => "route",
     };
-    let header = [
-        name,
-        "requests",
-        "hit rate",
-        "paid",
-        "saved",
-        "lost",
-        "never read",
-        "mostly by",
-    ];
+    let (last, waste) = match args.by {
+        AuditBy::Session | AuditBy::Cause => ("mostly by", false),
+        AuditBy::Model | AuditBy::Route => ("never read", true),
+    };
+    let header = [name, "requests", "hit rate", "paid", "saved", "lost", last];
     let rows = rows(report, args.by);
     let rows = rows.iter().take(args.top).map(|row| {
-        let mut cells = vec![or_dash((!row.label.is_empty()).then(|| row.label.clone()))];
+        let mut cells = vec![or_dash((!row.label.is_empty()).then(|| short(&row.label)))];
         cells.extend(sums(row.totals));
-        cells.push(or_dash(row.worst.map(label)));
+        cells.push(match waste {
+            true => row.totals.waste.to_string(),
+            false => or_dash(row.worst.map(label)),
+        });
         cells
     });
-    table(&header, rows, 1..7)
+    table(&header, rows, 1..if waste { 7 } else { 6 })
 }
 
-fn sums(totals: &Totals) -> [String; 6] {
+fn sums(totals: &Totals) -> [String; 5] {
     [
         grouped(totals.exchanges),
         or_dash(totals.hit_rate().map(percent)),
         totals.cost.to_string(),
         totals.savings().to_string(),
         totals.missed_cost.to_string(),
-        totals.waste.to_string(),
     ]
+}
+
+/// The end of a long name, which tells more than its beginning.
+fn short(name: &str) -> String {
+    const LONGEST: usize = 40;
+    let length = name.chars().count();
+    if length <= LONGEST {
+        return name.to_owned();
+    }
+    let end: String = name.chars().skip(length - LONGEST + 1).collect();
+    format!("…{end}")
 }
 
 /// What a reader must know to trust the figures.
@@ -325,13 +333,7 @@ fn remarks(report: &Report) -> Vec<Line> {
             grouped(report.unknown_tokens)
         ));
     }
-    for (model, exchanges) in &report.unpriced {
-        all.push(format!(
-            "{} requests went to `{model}`, which has no price row: their tokens count, their \
-             dollars do not. Add a row with --config.",
-            grouped(*exchanges)
-        ));
-    }
+    all.extend(unpriced(report));
     if report.story.total.unreported > 0 {
         let count = grouped(report.story.total.unreported);
         all.push(format!("{count} requests failed or reported no usage."));
@@ -354,6 +356,25 @@ fn remarks(report: &Report) -> Vec<Line> {
             rest: "    ",
         })
         .collect()
+}
+
+/// The models that have no prices.
+fn unpriced(report: &Report) -> Option<String> {
+    let named: Vec<String> = report
+        .unpriced
+        .iter()
+        .map(|(model, exchanges)| match &**model {
+            "" => format!("{} to models without a name", grouped(*exchanges)),
+            model => format!("{} to `{model}`", grouped(*exchanges)),
+        })
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "Without a price row, so that their tokens count and their dollars do not: {} \
+             (add rows with --config).",
+            named.join(", ")
+        )
+    })
 }
 
 fn left_out(report: &Report) -> Vec<String> {
