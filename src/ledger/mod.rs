@@ -3,12 +3,14 @@
 pub mod history;
 mod record;
 mod story;
+mod teller;
 mod totals;
 mod verdict;
 mod waste;
 
 pub use record::{Id, Record};
 pub use story::{CauseSum, Flame, Kinds, Moment, Story, Worst};
+pub use teller::Teller;
 pub use totals::{Group, Totals};
 pub use verdict::Verdict;
 pub use waste::Settled;

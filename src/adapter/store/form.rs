@@ -27,7 +27,7 @@ impl Row {
     }
 
     /// The row of these values.
-    pub(super) fn read(cells: &[Cell]) -> Self {
+    pub(in crate::adapter) fn read(cells: &[Cell]) -> Self {
         let mut cells = Cells::new(cells);
         let mut record = Record::default();
         read_head(&mut record, &mut cells);

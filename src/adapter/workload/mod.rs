@@ -64,3 +64,10 @@ pub struct Timed {
     /// Output tokens, where they were recorded.
     pub output: Option<u64>,
 }
+
+/// Reads one neutral line, which stands alone; its time is zero where it has none.
+#[cfg(feature = "audit")]
+pub(super) fn neutral(line: &[u8]) -> Result<Timed, String> {
+    let at = neutral::start(line)?.unwrap_or_default();
+    neutral::timed(line, at)
+}

@@ -15,7 +15,7 @@ use cachewright::adapter::replay::Policy;
 use cachewright::model::{Markers, Mode, Ttl};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use audit::Audit;
+pub(crate) use audit::{Audit, AuditBy};
 pub(crate) use explain::Explain;
 pub(crate) use ledger::{Export, ExportFormat, Info, Ledger, LedgerCommand, Place, Span};
 pub(crate) use lint::Lint;

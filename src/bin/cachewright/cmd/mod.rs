@@ -29,7 +29,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
     // The proxy's configuration is its settings; every other command's is rows.
     let rows = || Ok::<_, Error>(Arc::new(catalog(&cli.config)?));
     match &cli.command {
-        Command::Audit(args) => audit::run(args),
+        Command::Audit(args) => audit::run(args, &rows()?),
         Command::Report(args) => report::run(args, &cli.config),
         Command::Explain(args) => explain::run(args, rows()?.as_ref()),
         Command::Lint(args) => lint::run(args),

@@ -102,13 +102,13 @@ pub(crate) fn csv(subject: &Subject<'_>) -> String {
 }
 
 /// Columns to fill: what the terminal says, or what every terminal has.
-fn width() -> usize {
+pub(crate) fn width() -> usize {
     let columns = variable("COLUMNS").and_then(|columns| columns.parse().ok());
     columns.unwrap_or(80).clamp(40, 200)
 }
 
 /// Breaks a sentence into lines that begin as `first` and `others` say.
-fn fold(out: &mut String, sentence: &str, (first, others): (&str, &str), width: usize) {
+pub(crate) fn fold(out: &mut String, sentence: &str, (first, others): (&str, &str), width: usize) {
     let mut line = String::from(first);
     let mut empty = true;
     for word in sentence.split(' ') {

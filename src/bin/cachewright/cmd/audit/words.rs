@@ -1,0 +1,402 @@
+//! An audit in sentences and tables: first what happened, then the figures.
+
+use std::fmt::Write as _;
+
+use cachewright::adapter::audit::{Reason, Report};
+use cachewright::ledger::Totals;
+use cachewright::model::{Cause, Money};
+
+use super::sheets::rows;
+use crate::args::{Audit, AuditBy};
+use crate::render::{percent, table};
+use crate::story::{fold, grouped, or_dash, width};
+use crate::times::local;
+
+/// Causes told in sentences; the table has them all.
+const TOLD: usize = 4;
+
+/// One paragraph, with what its lines begin with.
+struct Line {
+    text: String,
+    first: &'static str,
+    rest: &'static str,
+}
+
+fn plain(text: String) -> Line {
+    Line {
+        text,
+        first: "",
+        rest: "",
+    }
+}
+
+/// For a terminal.
+pub(super) fn text(report: &Report, args: &Audit) -> String {
+    let width = width();
+    let mut out = String::new();
+    for line in opening(report) {
+        fold(&mut out, &line.text, (line.first, line.rest), width);
+    }
+    for (title, lines) in [
+        ("\nWhy", causes(report)),
+        ("\nWhat to change", advice(report)),
+    ] {
+        if !lines.is_empty() {
+            let _ = writeln!(out, "{title}");
+        }
+        for line in lines {
+            fold(&mut out, &line.text, (line.first, line.rest), width);
+        }
+    }
+    if report.story.total.exchanges > 0 {
+        let _ = writeln!(out, "\n{}", sheet(report, args));
+    }
+    out.push_str("\nWhat these figures rest on\n");
+    for line in remarks(report) {
+        fold(&mut out, &line.text, (line.first, line.rest), width);
+    }
+    out
+}
+
+/// As Markdown.
+pub(super) fn markdown(report: &Report, args: &Audit) -> String {
+    let mut out = String::from("# What caching cost and lost\n\n");
+    for line in opening(report) {
+        let _ = writeln!(out, "{}", line.text);
+    }
+    for (title, lines) in [("Why", causes(report)), ("What to change", advice(report))] {
+        if !lines.is_empty() {
+            let _ = write!(out, "\n## {title}\n\n");
+        }
+        for line in lines {
+            let _ = writeln!(out, "- {}", line.text);
+        }
+    }
+    if report.story.total.exchanges > 0 {
+        let _ = write!(out, "\n## Figures\n\n{}\n", sheet(report, args));
+    }
+    out.push_str("\n## What these figures rest on\n\n");
+    for line in remarks(report) {
+        let _ = writeln!(out, "- {}", line.text);
+    }
+    out
+}
+
+/// What was paid, what caching saved, what was lost.
+fn opening(report: &Report) -> Vec<Line> {
+    let total = &report.story.total;
+    if total.exchanges == 0 {
+        return vec![plain("Nothing was found that can be audited.".to_owned())];
+    }
+    let mut lines = vec![plain(paid(report))];
+    if let (Some(rate), Some(read)) = (total.hit_rate(), total.usage.read) {
+        let input = grouped(total.usage.input().unwrap_or(0));
+        let read = grouped(read);
+        lines.push(plain(format!(
+            "{} of the input was read from the cache: {read} of {input} tokens.",
+            percent(rate)
+        )));
+    }
+    lines.extend(lost(report));
+    lines
+}
+
+fn paid(report: &Report) -> String {
+    let story = &report.story;
+    let total = &story.total;
+    let count = |number: u64, word: &str| {
+        format!(
+            "{} {word}{}",
+            grouped(number),
+            if number == 1 { "" } else { "s" }
+        )
+    };
+    let sessions = match report.sessions_seen {
+        0 => String::new(),
+        sessions => format!(" in {}", count(sessions, "session")),
+    };
+    let time = match (story.from, story.until) {
+        (Some(from), Some(until)) => format!(", {} to {}", local(from), local(until)),
+        _ => String::new(),
+    };
+    let what = count(total.exchanges, "request");
+    if total.unpriced + total.unreported == total.exchanges {
+        return format!("{what}{sessions}{time}. None of them could be priced.");
+    }
+    let saved = total.savings();
+    let verb = if saved < Money::ZERO {
+        format!("caching cost {} more than it saved", -saved)
+    } else {
+        format!("caching saved {saved}")
+    };
+    format!(
+        "{what}{sessions}{time}. You paid {}; without caching it would have been {}: {verb}.",
+        total.cost, total.cost_without_caching
+    )
+}
+
+fn lost(report: &Report) -> Option<Line> {
+    let total = &report.story.total;
+    if total.misses == 0 && report.story.never_read == 0 {
+        return (total.readable > 0)
+            .then(|| plain("Nothing that could be read was missed.".into()));
+    }
+    let mut text = String::new();
+    if total.misses > 0 {
+        let _ = write!(
+            text,
+            "{} requests sent {} tokens again that the cache had held or could have held: {} lost.",
+            grouped(total.misses),
+            grouped(total.missed),
+            total.missed_cost
+        );
+    }
+    if report.story.never_read > 0 {
+        let _ = write!(
+            text,
+            " {} writes were never read again: {} for nothing.",
+            grouped(report.story.never_read),
+            total.waste
+        );
+    }
+    Some(plain(text.trim_start().to_owned()))
+}
+
+/// Reasons that lost something, first uses left out.
+fn losses(report: &Report) -> impl Iterator<Item = &Reason> {
+    let all = report.reasons.iter();
+    all.filter(|reason| !matches!(reason.sum.cause, Cause::FirstUse))
+}
+
+fn causes(report: &Report) -> Vec<Line> {
+    let told = losses(report).take(TOLD);
+    told.map(|reason| {
+        let sum = &reason.sum;
+        Line {
+            text: format!(
+                "{} ({}, {}, {} tokens): {}.",
+                sum.cost,
+                label(sum.cause),
+                times(sum.misses),
+                grouped(sum.tokens),
+                reason.evidence.sentence()
+            ),
+            first: "  ",
+            rest: "    ",
+        }
+    })
+    .collect()
+}
+
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{} times", grouped(count)),
+    }
+}
+
+fn label(cause: Cause) -> String {
+    cause.as_str().replace('_', " ")
+}
+
+fn advice(report: &Report) -> Vec<Line> {
+    let mut said: Vec<&str> = Vec::new();
+    let mut lines = Vec::new();
+    let mut reasons: Vec<&Reason> = losses(report)
+        .filter(|reason| reason.sum.cost > Money::ZERO)
+        .collect();
+    reasons.sort_by_key(|reason| !reason.sum.cause.is_avoidable() || reason.evidence.is_habit());
+    for reason in reasons.into_iter().take(TOLD) {
+        let advice = reason.evidence.advice(reason.sum.cause);
+        if said.contains(&advice) {
+            continue;
+        }
+        said.push(advice);
+        lines.push(Line {
+            text: format!("{}: {advice}. ({})", label(reason.sum.cause), worth(reason)),
+            first: "  ",
+            rest: "    ",
+        });
+    }
+    lines
+}
+
+fn worth(reason: &Reason) -> String {
+    if reason.sum.cause.is_avoidable() && !reason.evidence.is_habit() {
+        format!("up to {}", reason.sum.cost)
+    } else {
+        format!("{}, of which little is yours to save", reason.sum.cost)
+    }
+}
+
+fn sheet(report: &Report, args: &Audit) -> String {
+    if args.by == AuditBy::Cause {
+        let reasons = report.reasons.iter().take(args.top).map(|reason| {
+            let sum = &reason.sum;
+            vec![
+                label(sum.cause),
+                reason.evidence.as_str().replace('_', " "),
+                grouped(sum.misses),
+                grouped(sum.tokens),
+                sum.cost.to_string(),
+            ]
+        });
+        return table(
+            &["cause", "seen by", "misses", "missed tokens", "lost"],
+            reasons,
+            2..5,
+        );
+    }
+    let name = match args.by {
+        AuditBy::Session | AuditBy::Cause => "session",
+        AuditBy::Model => "model",
+        AuditBy::Route => "route",
+    };
+    let (last, waste) = match args.by {
+        AuditBy::Session | AuditBy::Cause => ("mostly by", false),
+        AuditBy::Model | AuditBy::Route => ("never read", true),
+    };
+    let header = [name, "requests", "hit rate", "paid", "saved", "lost", last];
+    let rows = rows(report, args.by);
+    let rows = rows.iter().take(args.top).map(|row| {
+        let mut cells = vec![or_dash((!row.label.is_empty()).then(|| short(&row.label)))];
+        cells.extend(sums(row.totals));
+        cells.push(match waste {
+            true => row.totals.waste.to_string(),
+            false => or_dash(row.worst.map(label)),
+        });
+        cells
+    });
+    table(&header, rows, 1..if waste { 7 } else { 6 })
+}
+
+fn sums(totals: &Totals) -> [String; 5] {
+    [
+        grouped(totals.exchanges),
+        or_dash(totals.hit_rate().map(percent)),
+        totals.cost.to_string(),
+        totals.savings().to_string(),
+        totals.missed_cost.to_string(),
+    ]
+}
+
+/// The end of a long name, which tells more than its beginning.
+fn short(name: &str) -> String {
+    const LONGEST: usize = 40;
+    let length = name.chars().count();
+    if length <= LONGEST {
+        return name.to_owned();
+    }
+    let end: String = name.chars().skip(length - LONGEST + 1).collect();
+    format!("…{end}")
+}
+
+/// What a reader must know to trust the figures.
+fn remarks(report: &Report) -> Vec<Line> {
+    let sources = &report.sources;
+    let mut all: Vec<String> = Vec::new();
+    let files: Vec<String> = sources
+        .files
+        .iter()
+        .map(|(kind, count)| format!("{} × {kind}", grouped(*count)))
+        .collect();
+    if !files.is_empty() {
+        all.push(format!("Read: {}.", files.join(", ")));
+    }
+    all.push(
+        "Tokens are those billed; dollars are those of the price rows (`cachewright models`), \
+         unless the provider said what it charged."
+            .to_owned(),
+    );
+    all.push(
+        "Missed tokens are those that the request before had in the cache, or sent, and that \
+         this one did not read; what they cost is counted above the price of a read."
+            .to_owned(),
+    );
+    if sources.messages_only > 0 {
+        all.push(format!(
+            "Of {} requests these logs hold the messages; system prompt and tools are not in \
+             these logs, so that a change there is never shown, only its absence where they were \
+             read.",
+            grouped(sources.messages_only)
+        ));
+    }
+    if sources.without_prompts > 0 {
+        all.push(format!(
+            "Of {} requests no prompt is logged: what they missed can hardly be told.",
+            grouped(sources.without_prompts)
+        ));
+    }
+    if report.unknown_tokens > 0 {
+        all.push(format!(
+            "No cause can be shown for {} missed tokens.",
+            grouped(report.unknown_tokens)
+        ));
+    }
+    all.extend(unpriced(report));
+    if report.story.total.unreported > 0 {
+        let count = grouped(report.story.total.unreported);
+        all.push(format!("{count} requests failed or reported no usage."));
+    }
+    if sources.repeated > 0 {
+        let count = grouped(sources.repeated);
+        all.push(format!(
+            "{count} responses stand in the logs again and count once."
+        ));
+    }
+    if sources.other_calls > 0 {
+        let count = grouped(sources.other_calls);
+        all.push(format!("{count} recorded calls are no calls of a model."));
+    }
+    all.extend(left_out(report));
+    all.into_iter()
+        .map(|text| Line {
+            text,
+            first: "  ",
+            rest: "    ",
+        })
+        .collect()
+}
+
+/// The models that have no prices.
+fn unpriced(report: &Report) -> Option<String> {
+    let named: Vec<String> = report
+        .unpriced
+        .iter()
+        .map(|(model, exchanges)| match &**model {
+            "" => format!("{} to models without a name", grouped(*exchanges)),
+            model => format!("{} to `{model}`", grouped(*exchanges)),
+        })
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "Without a price row, so that their tokens count and their dollars do not: {} \
+             (add rows with --config).",
+            named.join(", ")
+        )
+    })
+}
+
+fn left_out(report: &Report) -> Vec<String> {
+    let sources = &report.sources;
+    let mut all = Vec::new();
+    if sources.skipped_files > 0 {
+        let count = grouped(sources.skipped_files);
+        all.push(format!("{count} files are no known logs and were skipped:"));
+    }
+    for (file, why) in &sources.skipped {
+        all.push(format!("  {file}: {why}"));
+    }
+    let named = sources.skipped.len() as u64;
+    if sources.skipped_files > named {
+        let more = grouped(sources.skipped_files - named);
+        all.push(format!("  and {more} more."));
+    }
+    if sources.faults > 0 {
+        let count = grouped(sources.faults);
+        all.push(format!(
+            "{count} lines or files could not be read, as told above."
+        ));
+    }
+    all
+}
