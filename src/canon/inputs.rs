@@ -15,27 +15,33 @@ pub(super) fn reshape(body: &[u8], prompt: &Prompt, rules: Rules, into: &mut Res
         .iter()
         .filter(|block| block.section == Section::Messages && block.kind == BlockKind::ToolUse);
     for block in calls {
-        respell(body, block, spelling, into);
+        if let Some(moved) = respell(body, block, spelling, into) {
+            let rule = if moved {
+                Rule::InputKeys
+            } else {
+                rules.compacting(Rule::InputKeys)
+            };
+            into.rules = into.rules.with(rule);
+        }
     }
 }
 
-fn respell(body: &[u8], block: &Block, spelling: Spelling, into: &mut Reshaped) {
-    let Some(span) = input_span(body, block) else {
-        return;
-    };
+/// Whether keys were moved, if anything changed.
+fn respell(body: &[u8], block: &Block, spelling: Spelling, into: &mut Reshaped) -> Option<bool> {
+    let span = input_span(body, block)?;
     let sent = span.of(body);
     let Some(mut node) = Node::parse(sent) else {
         into.notes.push(Change::new(
             pointer(block),
             "left alone: a key stands twice in one object",
         ));
-        return;
+        return None;
     };
     let moved = spelling == Spelling::Sorted && node.sort();
     let mut with = Vec::with_capacity(sent.len());
     node.write(&mut with);
     if with == sent {
-        return;
+        return None;
     }
     let what = if moved {
         "keys sorted"
@@ -44,6 +50,7 @@ fn respell(body: &[u8], block: &Block, spelling: Spelling, into: &mut Reshaped) 
     };
     into.changes.push(Change::new(pointer(block), what));
     into.replacements.push((span, with));
+    Some(moved)
 }
 
 /// Where the value of the call's `input` stands in the body.

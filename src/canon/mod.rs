@@ -16,9 +16,14 @@ mod json;
 mod rules;
 mod tools;
 
+use std::time::Duration;
+
 use crate::model::{Change, Prompt, Span, Thinking};
 
 pub use rules::{Rule, Rules};
+
+/// To what clocks are rounded unless the user says otherwise.
+pub const CLOCK_STEP: Duration = Duration::from_secs(3600);
 
 /// What is known about the turns of this conversation before this request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,15 +40,28 @@ pub enum History {
 }
 
 /// What the rules make of one request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reshaped {
     /// Spans of the body with what stands there instead; in order, never overlapping.
     pub replacements: Vec<(Span, Vec<u8>)>,
     /// What was changed, with pointers into the body after the replacements.
     pub changes: Vec<Change>,
+    /// The rules that changed something.
+    pub rules: Rules,
     /// What a rule would have changed but had to leave alone, and why.
     pub notes: Vec<Change>,
+}
+
+impl Default for Reshaped {
+    fn default() -> Self {
+        Self {
+            replacements: Vec::new(),
+            changes: Vec::new(),
+            rules: Rules::NONE,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Spells the tools and tool inputs of a request canonically.

@@ -37,7 +37,7 @@ pub(super) fn reshape(body: &[u8], prompt: &Prompt, rules: Rules, into: &mut Res
     if let Some(why) = order_matters(blocks, &tools) {
         note_order(&tools, rules, why, into);
     } else {
-        arrange(&mut tools, rules, &mut changes);
+        into.rules = into.rules.or(arrange(&mut tools, rules, &mut changes));
     }
     let with = array.write(&tools);
     if with == array.span.of(body) {
@@ -45,20 +45,25 @@ pub(super) fn reshape(body: &[u8], prompt: &Prompt, rules: Rules, into: &mut Res
     }
     into.changes.append(&mut changes);
     for (at, tool) in tools.iter().enumerate() {
-        let change = tool
-            .what
-            .map(|what| Change::new(format!("/tools/{at}"), what));
-        into.changes.extend(change);
+        let Some(what) = tool.what else { continue };
+        into.changes.push(Change::new(format!("/tools/{at}"), what));
+        into.rules = into.rules.with(if what == SORTED {
+            Rule::ToolKeys
+        } else {
+            rules.compacting(Rule::ToolKeys)
+        });
     }
     if into.changes.is_empty() {
+        into.rules = into.rules.with(rules.compacting(Rule::ToolKeys));
         let what = "whitespace between tools removed";
         into.changes.push(Change::new("/tools", what));
     }
     into.replacements.push((array.span, with));
 }
 
-/// Sorts and drops, as the rules say.
-fn arrange(tools: &mut Vec<Tool<'_>>, rules: Rules, changes: &mut Vec<Change>) {
+/// Sorts and drops, as the rules say; and says which of them did something.
+fn arrange(tools: &mut Vec<Tool<'_>>, rules: Rules, changes: &mut Vec<Change>) -> Rules {
+    let mut acted = Rules::NONE;
     if rules.has(Rule::ToolDuplicates) {
         let before = tools.len();
         drop_repeated(tools);
@@ -66,12 +71,15 @@ fn arrange(tools: &mut Vec<Tool<'_>>, rules: Rules, changes: &mut Vec<Change>) {
         if dropped > 0 {
             let what = format!("{dropped} repeated tools dropped");
             changes.push(Change::new("/tools", what));
+            acted = acted.with(Rule::ToolDuplicates);
         }
     }
     if rules.has(Rule::ToolOrder) && !tools.is_sorted_by(|a, b| a.compare(b).is_le()) {
         tools.sort_by(Tool::compare);
         changes.push(Change::new("/tools", "sorted by name"));
+        acted = acted.with(Rule::ToolOrder);
     }
+    acted
 }
 
 /// Keeps the first of tools that are the same.
@@ -120,6 +128,7 @@ fn note_order(tools: &[Tool<'_>], rules: Rules, why: &'static str, into: &mut Re
     }
 }
 
+const SORTED: &str = "keys sorted";
 const UNREADABLE: &str = "order kept: a tool cannot be read without a guess";
 
 /// One tool definition.
@@ -151,7 +160,7 @@ impl<'a> Tool<'a> {
         node.write(&mut canonical);
         let (spelled, what) = match spelling {
             Spelling::AsSent => (Cow::Borrowed(sent), "nothing"),
-            Spelling::Sorted if moved => (Cow::Owned(canonical.clone()), "keys sorted"),
+            Spelling::Sorted if moved => (Cow::Owned(canonical.clone()), SORTED),
             Spelling::Compact | Spelling::Sorted => (Cow::Owned(compact), "whitespace removed"),
         };
         let what = (*spelled != *sent).then_some(what);

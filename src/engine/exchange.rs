@@ -7,6 +7,7 @@ use super::estimate::Uncounted;
 use super::refusal::Refusal;
 use super::vault::Rented;
 use super::{Conversation, Engine, Memory, Meta};
+use crate::canon::Rules;
 use crate::ledger::Record;
 use crate::ledger::history::{Entry, Learned, Node, Spot};
 use crate::model::{Digest, Skip, Timestamp, Ttl, Usage};
@@ -64,6 +65,8 @@ pub(super) struct Expected {
     pub(super) placed: usize,
     /// Whether the body that is sent is not the caller's.
     pub(super) changed: bool,
+    /// The rules that changed it.
+    pub(super) rules: Rules,
     /// The prefix that the provider could keep for rent, or does.
     pub(super) rented: Option<Rented>,
 }
@@ -117,6 +120,7 @@ impl Exchange {
         exchange.record.estimated_input = sum(&expected.estimated);
         exchange.record.breakpoints = count(expected.marks.len());
         exchange.record.breakpoints_placed = count(expected.placed);
+        exchange.record.reshaped = expected.rules.names();
         exchange.model = Some(model);
         exchange.expected = Some(expected);
         exchange

@@ -4,8 +4,10 @@ mod chain;
 mod estimate;
 mod exchange;
 mod memory;
+mod overlay;
 mod prepare;
 mod refusal;
+mod reshape;
 mod settings;
 mod steer;
 mod survey;
@@ -13,6 +15,7 @@ mod vault;
 
 pub use exchange::{End, Exchange, Order};
 pub use memory::{Conversation, Forgetful, Memory};
+pub use overlay::{Overlay, Wishes};
 pub use settings::{Meta, Settings};
 pub use vault::{Errand, ErrandKind, Outcome, RENT};
 

@@ -7,21 +7,22 @@ use bytes::Bytes;
 use super::chain::{Before, chain};
 use super::estimate::{Estimate, Uncounted};
 use super::exchange::{Expected, Mark};
+use super::reshape::reshape;
 use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, survey};
 use super::vault::Vault;
-use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared};
-use crate::canon;
+use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
+use crate::canon::Rules;
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Change, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Thinking,
-    Timestamp, Ttl,
+    Change, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp,
+    Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
 use crate::wire::{
-    Dialect, Edit, Reading, Remembered, add_members, messages_last, ordered_markers, splice,
-    splice_into, spliced_len,
+    Dialect, Edit, Reading, Remembered, add_members, messages_last, ordered_markers, splice_into,
+    spliced_len,
 };
 
 pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &Bytes) -> Prepared {
@@ -44,6 +45,7 @@ struct Draft<'a> {
     engine: &'a Engine,
     now: Timestamp,
     meta: &'a Meta<'a>,
+    wishes: Wishes<'a>,
     provider: &'a Provider,
     endpoint: &'a Endpoint,
     /// The body that markers go into (the caller's, or the one spelled canonically), its prompt
@@ -52,6 +54,8 @@ struct Draft<'a> {
     /// The key under which the next turn will ask for this one.
     conversation: Digest,
     changes: Vec<Change>,
+    /// The rules that changed the body.
+    rules: Rules,
     model: Model,
     before: Option<Before>,
 }
@@ -71,14 +75,15 @@ impl<'a> Draft<'a> {
         let endpoint = provider.endpoint(meta.dialect);
         let endpoint = endpoint.ok_or(Skip::UnknownEndpoint)?;
         let account = meta.digest(&engine.settings.keyring);
-        let ordered = match (engine.settings.mode, provider.messages_last) {
+        let wishes = engine.settings.on(meta.route);
+        let ordered = match (wishes.mode, provider.messages_last) {
             (Mode::Place | Mode::Reshape, true) => messages_last(body)?.map(Bytes::from),
             (Mode::Observe, _) | (_, false) => None,
         };
         let body = ordered.as_ref().unwrap_or(body);
-        let (body, changes) = match engine.settings.mode {
+        let (body, changes, rules) = match wishes.mode {
             Mode::Reshape => reshape(engine, meta, endpoint.dialect, body)?,
-            Mode::Observe | Mode::Place => (body.clone(), Vec::new()),
+            Mode::Observe | Mode::Place => (body.clone(), Vec::new(), Rules::NONE),
         };
         let read = recall_and_read(engine, endpoint.dialect, account, &body)?;
         let (mut reading, earlier, conversation) = read;
@@ -96,11 +101,13 @@ impl<'a> Draft<'a> {
             engine,
             now,
             meta,
+            wishes,
             provider,
             endpoint,
             turn,
             conversation,
             changes,
+            rules,
             model,
             before,
         })
@@ -139,6 +146,7 @@ impl<'a> Draft<'a> {
             turn: (self.conversation, Arc::clone(&self.turn)),
             placed: plan.breakpoints.len(),
             changed: body.is_some(),
+            rules: self.rules,
             rented,
         };
         Prepared {
@@ -178,8 +186,8 @@ impl<'a> Draft<'a> {
             keyring: &settings.keyring,
             keys,
             before: self.before.as_ref(),
-            ttl: if limits.one_hour && self.sells(settings.ttl) {
-                settings.ttl
+            ttl: if limits.one_hour && self.sells(self.wishes.ttl) {
+                self.wishes.ttl
             } else {
                 Some(limits.ttl)
             },
@@ -237,7 +245,7 @@ impl<'a> Draft<'a> {
         let mut refused = None;
         let memory = &self.engine.memory;
         memory.learned(&scope, &mut |learned| refused = learned.refused_until);
-        self.engine.settings.mode == Mode::Observe || refused.is_some_and(|until| self.now < until)
+        self.wishes.mode == Mode::Observe || refused.is_some_and(|until| self.now < until)
     }
 
     fn steer(&self, keys: [Digest; 2], plan: &mut Plan) -> Vec<(Box<str>, Box<str>)> {
@@ -246,7 +254,8 @@ impl<'a> Draft<'a> {
         }
         let [_, service] = keys;
         let steering = Steering {
-            settings: &self.engine.settings,
+            wishes: &self.wishes,
+            keyring: &self.engine.settings.keyring,
             nodes: &*self.engine.memory,
             prompt: self.prompt(),
             model: &self.model,
@@ -281,10 +290,9 @@ impl<'a> Draft<'a> {
         if self.is_observed(keys) {
             return (Plan::default(), Vec::new());
         }
-        let settings = &self.engine.settings;
         let dialect = self.endpoint.dialect;
         let limits = &self.model.limits;
-        if settings.markers == Markers::Keep {
+        if self.wishes.markers == Markers::Keep {
             let plan = plan(self.prompt(), limits, rates, outlook);
             let edits = dialect.mark(self.body(), self.prompt(), &plan);
             return (plan, edits);
@@ -300,8 +308,7 @@ impl<'a> Draft<'a> {
 
     /// What the provider should hold once it has begun to answer: our markers and the caller's.
     fn marks(&self, plan: &Plan, outlook: &Outlook) -> Vec<Mark> {
-        let keep = self.engine.settings.markers == Markers::Keep
-            || self.engine.settings.mode == Mode::Observe;
+        let keep = self.wishes.markers == Markers::Keep || self.wishes.mode == Mode::Observe;
         let own = self.prompt().blocks.iter().enumerate().filter(|_| keep);
         let own = own.filter_map(|(at, block)| Some((at, block.marker?.ttl)));
         let automatic = self.prompt().auto_marker.filter(|_| keep);
@@ -357,40 +364,4 @@ fn recall_and_read(
         known.iter().find(|one| same(one)).cloned()
     });
     Ok((reading, earlier, conversation))
-}
-
-/// In `reshape` mode, spells the request canonically; what is known of the conversation is known
-/// in that spelling, so only the result is compared with it.
-///
-/// A model that binds its thinking to the exact bytes before it would refuse a later turn that is
-/// spelled otherwise than the first. Whether a conversation began in our spelling cannot be told
-/// from one request, so such requests are left alone from their first turn on, unless the user
-/// has promised it.
-fn reshape(
-    engine: &Engine,
-    meta: &Meta<'_>,
-    dialect: &dyn Dialect,
-    body: &Bytes,
-) -> Result<(Bytes, Vec<Change>), Skip> {
-    let settings = &engine.settings;
-    let reading = dialect.read(body, &settings.keyring, &mut |_| Vec::new())?;
-    let prompt = &reading.prompt;
-    let bound = engine
-        .catalog
-        .model(meta.provider, model_id(&engine.catalog, prompt, meta))
-        .prefix_check
-        || prompt.thinking != Thinking::Off;
-    if bound && settings.history == canon::History::Unknown {
-        return Ok((body.clone(), Vec::new()));
-    }
-    let history = canon::History::FromFirstTurn;
-    let reshaped = canon::canonicalize(body, prompt, settings.rules, history);
-    if reshaped.replacements.is_empty() {
-        return Ok((body.clone(), Vec::new()));
-    }
-    let replacements = reshaped.replacements.into_iter();
-    let mut edits: Vec<Edit> = replacements
-        .map(|(span, with)| Edit::new(span, with))
-        .collect();
-    Ok((Bytes::from(splice(body, &mut edits)), reshaped.changes))
 }
