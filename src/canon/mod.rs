@@ -15,12 +15,14 @@ mod inputs;
 mod json;
 mod rules;
 mod tools;
+mod volatile;
 
 use std::time::Duration;
 
 use crate::model::{Change, Prompt, Span, Thinking};
 
 pub use rules::{Rule, Rules};
+pub use volatile::{Parted, Volatile, differing, same_but_for_volatile, volatile};
 
 /// To what clocks are rounded unless the user says otherwise.
 pub const CLOCK_STEP: Duration = Duration::from_secs(3600);
