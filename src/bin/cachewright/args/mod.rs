@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use audit::Audit;
 pub(crate) use explain::Explain;
 pub(crate) use ledger::Ledger;
-pub(crate) use lint::Lint;
+pub(crate) use lint::{FailOn, Lint};
 pub(crate) use report::Report;
 pub(crate) use tune::Tune;
 

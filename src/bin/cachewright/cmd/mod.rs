@@ -29,7 +29,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Audit(args) => audit::run(args),
         Command::Report(args) => report::run(args),
         Command::Explain(args) => explain::run(args),
-        Command::Lint(args) => lint::run(args),
+        Command::Lint(args) => lint::run(args, &rows()?),
         Command::Tune(args) => tune::run(args),
         Command::Ledger(args) => ledger::run(args),
         Command::Proxy(args) => proxy::run(args, &cli.config),
