@@ -159,6 +159,11 @@ fn every_code_is_found_where_it_is_planted_and_not_beside_it() {
         body.as_object_mut().unwrap().remove(key);
         body
     };
+    let sold = |model: &str| {
+        let mut body = with("/system/0/cache_control", hour());
+        body["model"] = model.into();
+        body
+    };
     let forced = |choice: Value| {
         let mut body = with("/messages", turns(1));
         body["tool_choice"] = choice;
@@ -277,14 +282,9 @@ fn every_code_is_found_where_it_is_planted_and_not_beside_it() {
         ),
         (
             Code::TtlNotSold,
-            "anthropic",
-            {
-                let mut body = with("/model", json!("claude-sonnet-4-5"));
-                body["system"][0]["cache_control"] = hour();
-                body["model"] = json!(OLD);
-                body
-            },
-            with("/system/0/cache_control", hour()),
+            "bedrock",
+            sold("anthropic.claude-opus-4-1-20250805-v1:0"),
+            sold("anthropic.claude-sonnet-4-5-20250929-v1:0"),
         ),
         (
             Code::Lookback,
@@ -391,9 +391,6 @@ fn every_code_is_found_where_it_is_planted_and_not_beside_it() {
     let all: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     assert_eq!(seen, all);
 }
-
-/// A model without the class of one hour.
-const OLD: &str = "claude-3-haiku-20240307";
 
 fn last_block(words: &str, marker: &Value) -> Value {
     if marker.is_null() {
