@@ -2,14 +2,14 @@
 
 #[cfg(feature = "replay")]
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::buffers::Buffers;
-use crate::engine::{Conversation, Memory};
+use crate::engine::{Conversation, Memory, Trail};
 use crate::ledger::history::{Learned, Node, Nodes};
 use crate::model::Digest;
 
@@ -17,7 +17,8 @@ use crate::model::Digest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bounds {
-    /// Bytes of request bodies kept, to read a conversation's next turn faster.
+    /// Bytes of request bodies kept, to read a conversation's next turn faster and to tell what
+    /// changed since the last request of its route: seven eighths for the one, one for the other.
     pub body_bytes: u64,
     /// Prefixes remembered, about 150 bytes each.
     pub prefixes: u64,
@@ -47,6 +48,7 @@ pub struct InProcess {
     nodes: Cache<Digest, Node>,
     learned: Cache<Digest, Arc<Mutex<Learned>>>,
     conversations: Cache<Digest, Arc<[Arc<Conversation>]>>,
+    trails: Cache<Digest, Arc<Mutex<Trail>>>,
     buffers: Buffers,
 }
 
@@ -58,10 +60,16 @@ impl InProcess {
             let bytes: usize = kept.iter().map(|one| one.bytes()).sum();
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
+        let weigh_trail = |_: &Digest, trail: &Arc<Mutex<Trail>>| {
+            u32::try_from(open(trail).bytes()).unwrap_or(u32::MAX)
+        };
+        let for_trails = bounds.body_bytes / 8;
+        let for_turns = bounds.body_bytes - for_trails;
         Self {
             nodes: recent(bounds.prefixes).build(),
             learned: recent(bounds.scopes).build(),
-            conversations: recent(bounds.body_bytes).weigher(weigh).build(),
+            conversations: recent(for_turns).weigher(weigh).build(),
+            trails: recent(for_trails).weigher(weigh_trail).build(),
             buffers: Buffers::default(),
         }
     }
@@ -84,6 +92,11 @@ fn recent<V: Clone + Send + Sync + 'static>(capacity: u64) -> CacheBuilder<V> {
     Cache::builder()
         .max_capacity(capacity)
         .eviction_policy(EvictionPolicy::lru())
+}
+
+/// What is behind the lock, whatever happened to the thread that held it.
+fn open(trail: &Mutex<Trail>) -> MutexGuard<'_, Trail> {
+    trail.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 type CacheBuilder<V> = moka::sync::CacheBuilder<Digest, V, Cache<Digest, V>>;
@@ -121,6 +134,29 @@ impl Memory for InProcess {
         self.conversations
             .get(key)
             .map_or_else(Vec::new, |kept| kept.to_vec())
+    }
+
+    fn look_back(&self, key: &Digest, look: &mut dyn FnMut(&Trail)) {
+        if let Some(trail) = self.trails.get(key) {
+            look(&open(&trail));
+        }
+    }
+
+    /// An entry is weighed when it is put in, so that it is put in again when its weight changed.
+    fn follow(&self, key: Digest, change: &mut dyn FnMut(&mut Trail)) {
+        let trail = self.trails.get_with(key, Arc::default);
+        let (before, after) = {
+            let mut trail = open(&trail);
+            let before = trail.bytes();
+            change(&mut trail);
+            (before, trail.bytes())
+        };
+        if before != after {
+            self.trails.insert(key, trail);
+        }
+        if after > before.max(LARGE) {
+            self.trails.run_pending_tasks();
+        }
     }
 
     fn buffer(&self, capacity: usize) -> Vec<u8> {

@@ -50,5 +50,7 @@ pub mod tokens;
 pub mod tower;
 #[cfg(feature = "audit")]
 pub mod tune;
+#[cfg(any(feature = "ledger", feature = "proxy"))]
+mod variables;
 #[cfg(feature = "replay")]
 pub mod workload;

@@ -1,7 +1,7 @@
 //! The inputs of earlier tool calls, which clients re-encode in whatever key order they like.
 
 use super::json::{Node, member_range};
-use super::{Reshaped, Rule, Rules, Spelling};
+use super::{COMPACTED, Reshaped, Rule, Rules, SORTED, Spelling, owed_to};
 use crate::model::{Block, BlockKind, Change, Prompt, Section, Span};
 
 /// Spells the input of every tool call in the conversation canonically.
@@ -15,42 +15,34 @@ pub(super) fn reshape(body: &[u8], prompt: &Prompt, rules: Rules, into: &mut Res
         .iter()
         .filter(|block| block.section == Section::Messages && block.kind == BlockKind::ToolUse);
     for block in calls {
-        if let Some(moved) = respell(body, block, spelling, into) {
-            let rule = if moved {
-                Rule::InputKeys
-            } else {
-                rules.compacting(Rule::InputKeys)
-            };
-            into.rules = into.rules.with(rule);
-        }
+        respell(body, block, rules, into);
     }
 }
 
-/// Whether keys were moved, if anything changed.
-fn respell(body: &[u8], block: &Block, spelling: Spelling, into: &mut Reshaped) -> Option<bool> {
-    let span = input_span(body, block)?;
+fn respell(body: &[u8], block: &Block, rules: Rules, into: &mut Reshaped) {
+    let spelling = Spelling::of(rules, Rule::InputKeys);
+    let Some(span) = input_span(body, block) else {
+        return;
+    };
     let sent = span.of(body);
     let Some(mut node) = Node::parse(sent) else {
         into.notes.push(Change::new(
             pointer(block),
             "left alone: a key stands twice in one object",
         ));
-        return None;
+        return;
     };
     let moved = spelling == Spelling::Sorted && node.sort();
     let mut with = Vec::with_capacity(sent.len());
     node.write(&mut with);
     if with == sent {
-        return None;
+        return;
     }
-    let what = if moved {
-        "keys sorted"
-    } else {
-        "whitespace removed"
-    };
-    into.changes.push(Change::new(pointer(block), what));
+    let what = if moved { SORTED } else { COMPACTED };
+    let change = Change::new(pointer(block), what);
+    let rule = owed_to(rules, Rule::InputKeys, what);
+    into.changes.push(change.by(rule));
     into.replacements.push((span, with));
-    Some(moved)
 }
 
 /// Where the value of the call's `input` stands in the body.

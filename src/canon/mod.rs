@@ -15,6 +15,7 @@
 //! rounds, moves, splits off or drops such text, each by a rule that is in force only where it was
 //! asked for by name.
 
+mod identity;
 mod inputs;
 mod json;
 mod rules;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use crate::model::{Change, Prompt, Span, Thinking};
 
+pub use identity::{same_but_for_order, text_span, tool_name};
 pub use rules::{Rule, Rules};
 pub use text::{Wording, reword};
 pub use volatile::{Parted, Volatile, differing, same_but_for_volatile, volatile};
@@ -90,10 +92,17 @@ pub fn canonicalize(body: &[u8], prompt: &Prompt, rules: Rules, history: History
     }
     tools::reshape(body, prompt, rules, &mut reshaped);
     inputs::reshape(body, prompt, rules, &mut reshaped);
+    reshaped.rules = acted(&reshaped.changes);
     reshaped
         .replacements
         .sort_unstable_by_key(|(span, _)| *span);
     reshaped
+}
+
+/// The rules that made these changes.
+fn acted(changes: &[Change]) -> Rules {
+    let names = changes.iter().filter_map(|change| change.rule);
+    names.filter_map(Rule::parse).collect()
 }
 
 /// How far a value is spelled anew.
@@ -119,3 +128,14 @@ impl Spelling {
         }
     }
 }
+
+/// The rule to which the change `what` of a value is owed, `keys` being that for its keys.
+fn owed_to(rules: Rules, keys: Rule, what: &str) -> &'static str {
+    let spaces = what != SORTED && rules.has(Rule::Whitespace);
+    if spaces { Rule::Whitespace } else { keys }.as_str()
+}
+
+/// What is said of a value whose keys moved.
+const SORTED: &str = "keys sorted";
+/// What is said of one that only became shorter.
+const COMPACTED: &str = "whitespace removed";

@@ -119,15 +119,6 @@ impl Rules {
         Self(self.0 | others.0)
     }
 
-    /// The rule that removes whitespace here: its own, or the one for keys, which implies it.
-    pub(super) const fn compacting(self, keys: Rule) -> Rule {
-        if self.has(Rule::Whitespace) {
-            Rule::Whitespace
-        } else {
-            keys
-        }
-    }
-
     /// Those of these rules that `others` has too.
     #[must_use]
     pub const fn and(self, others: Self) -> Self {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::json::{Node, is_space};
-use super::{Reshaped, Rule, Rules, Spelling};
+use super::{COMPACTED, Reshaped, Rule, Rules, SORTED, Spelling, owed_to};
 use crate::model::{Block, Change, Prompt, Section, Span};
 
 /// Types of tools that do not depend on their neighbours, without their date. A tool without a
@@ -37,7 +37,7 @@ pub(super) fn reshape(body: &[u8], prompt: &Prompt, rules: Rules, into: &mut Res
     if let Some(why) = order_matters(blocks, &tools) {
         note_order(&tools, rules, why, into);
     } else {
-        into.rules = into.rules.or(arrange(&mut tools, rules, &mut changes));
+        arrange(&mut tools, rules, &mut changes);
     }
     let with = array.write(&tools);
     if with == array.span.of(body) {
@@ -45,41 +45,36 @@ pub(super) fn reshape(body: &[u8], prompt: &Prompt, rules: Rules, into: &mut Res
     }
     into.changes.append(&mut changes);
     for (at, tool) in tools.iter().enumerate() {
-        let Some(what) = tool.what else { continue };
-        into.changes.push(Change::new(format!("/tools/{at}"), what));
-        into.rules = into.rules.with(if what == SORTED {
-            Rule::ToolKeys
-        } else {
-            rules.compacting(Rule::ToolKeys)
+        let change = tool.what.map(|what| {
+            Change::new(format!("/tools/{at}"), what).by(owed_to(rules, Rule::ToolKeys, what))
         });
+        into.changes.extend(change);
     }
     if into.changes.is_empty() {
-        into.rules = into.rules.with(rules.compacting(Rule::ToolKeys));
         let what = "whitespace between tools removed";
-        into.changes.push(Change::new("/tools", what));
+        let rule = owed_to(rules, Rule::ToolKeys, what);
+        into.changes.push(Change::new("/tools", what).by(rule));
     }
     into.replacements.push((array.span, with));
 }
 
-/// Sorts and drops, as the rules say; and says which of them did something.
-fn arrange(tools: &mut Vec<Tool<'_>>, rules: Rules, changes: &mut Vec<Change>) -> Rules {
-    let mut acted = Rules::NONE;
+/// Sorts and drops, as the rules say.
+fn arrange(tools: &mut Vec<Tool<'_>>, rules: Rules, changes: &mut Vec<Change>) {
     if rules.has(Rule::ToolDuplicates) {
         let before = tools.len();
         drop_repeated(tools);
         let dropped = before - tools.len();
         if dropped > 0 {
             let what = format!("{dropped} repeated tools dropped");
-            changes.push(Change::new("/tools", what));
-            acted = acted.with(Rule::ToolDuplicates);
+            let rule = Rule::ToolDuplicates.as_str();
+            changes.push(Change::new("/tools", what).by(rule));
         }
     }
     if rules.has(Rule::ToolOrder) && !tools.is_sorted_by(|a, b| a.compare(b).is_le()) {
         tools.sort_by(Tool::compare);
-        changes.push(Change::new("/tools", "sorted by name"));
-        acted = acted.with(Rule::ToolOrder);
+        let rule = Rule::ToolOrder.as_str();
+        changes.push(Change::new("/tools", "sorted by name").by(rule));
     }
-    acted
 }
 
 /// Keeps the first of tools that are the same.
@@ -128,7 +123,6 @@ fn note_order(tools: &[Tool<'_>], rules: Rules, why: &'static str, into: &mut Re
     }
 }
 
-const SORTED: &str = "keys sorted";
 const UNREADABLE: &str = "order kept: a tool cannot be read without a guess";
 
 /// One tool definition.
@@ -161,7 +155,7 @@ impl<'a> Tool<'a> {
         let (spelled, what) = match spelling {
             Spelling::AsSent => (Cow::Borrowed(sent), "nothing"),
             Spelling::Sorted if moved => (Cow::Owned(canonical.clone()), SORTED),
-            Spelling::Compact | Spelling::Sorted => (Cow::Owned(compact), "whitespace removed"),
+            Spelling::Compact | Spelling::Sorted => (Cow::Owned(compact), COMPACTED),
         };
         let what = (*spelled != *sent).then_some(what);
         Self {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::trail::Trail;
 use crate::ledger::history::{Learned, Node, Nodes};
 use crate::model::{Digest, Fingerprint, Keyring};
 use crate::wire::Remembered;
@@ -55,6 +56,13 @@ pub trait Memory: Nodes {
     /// Keeps the last body of a conversation.
     fn remember(&self, key: Digest, conversation: Arc<Conversation>);
 
+    /// Shows the recent requests under this key; empty when there are none.
+    fn look_back(&self, key: &Digest, look: &mut dyn FnMut(&Trail));
+
+    /// Changes the recent requests under this key. What one caller changes no other misses: they
+    /// tell parallel requests apart.
+    fn follow(&self, key: Digest, change: &mut dyn FnMut(&mut Trail));
+
     /// An empty buffer for a body of `capacity` bytes.
     fn buffer(&self, capacity: usize) -> Vec<u8> {
         Vec::with_capacity(capacity)
@@ -91,4 +99,12 @@ impl Memory for Forgetful {
     }
 
     fn remember(&self, _key: Digest, _conversation: Arc<Conversation>) {}
+
+    fn look_back(&self, _key: &Digest, look: &mut dyn FnMut(&Trail)) {
+        look(&Trail::default());
+    }
+
+    fn follow(&self, _key: Digest, change: &mut dyn FnMut(&mut Trail)) {
+        change(&mut Trail::default());
+    }
 }

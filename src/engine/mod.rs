@@ -3,20 +3,29 @@
 mod chain;
 mod estimate;
 mod exchange;
+mod expected;
+mod inquiry;
+mod judge;
+mod kin;
+mod lineage;
 mod memory;
+mod miss;
 mod overlay;
 mod prepare;
+mod reading;
 mod refusal;
 mod reshape;
 mod settings;
 mod steer;
 mod survey;
+mod trail;
 mod vault;
 
 pub use exchange::{End, Exchange, Order};
 pub use memory::{Conversation, Forgetful, Memory};
 pub use overlay::{Overlay, Wishes};
 pub use settings::{Meta, Settings};
+pub use trail::{Trail, Turn};
 pub use vault::{Errand, ErrandKind, Outcome, RENT};
 
 use std::sync::Arc;
@@ -97,13 +106,6 @@ impl Engine {
     #[must_use]
     pub fn lend(&self, buffer: Vec<u8>) -> Bytes {
         self.memory.lend(buffer)
-    }
-
-    /// What the body of such a request is written in.
-    fn dialect(&self, meta: &Meta<'_>) -> Option<&'static dyn Dialect> {
-        let provider = self.catalog.provider(meta.provider)?;
-        let endpoint = provider.endpoint(meta.dialect)?;
-        Some(endpoint.dialect)
     }
 
     /// An exchange whose body was never seen, to be accounted for all the same.

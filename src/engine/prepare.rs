@@ -1,18 +1,21 @@
 //! The request's way: read, reshape if asked, look up, plan, splice.
 
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::chain::{Before, chain};
 use super::estimate::{Estimate, Uncounted};
-use super::exchange::{Expected, Mark};
+use super::expected::{Expected, Mark};
+use super::inquiry::Question;
+use super::lineage::{self, Lineage, Search};
+use super::reading::{Known, recall_and_read, rules};
 use super::reshape::{Spelled, reshape};
 use super::steer::{self, Steering, model_id};
-use super::survey::{Ground, survey};
+use super::survey::{Ground, Seen, survey};
 use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
-use crate::canon::Rules;
 use crate::ledger::history::Calibration;
 use crate::model::{
     Change, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp,
@@ -21,8 +24,7 @@ use crate::model::{
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
 use crate::wire::{
-    Dialect, Edit, Reading, Remembered, add_members, messages_last, ordered_markers, splice_into,
-    spliced_len,
+    Edit, Remembered, add_members, messages_last, ordered_markers, splice_into, spliced_len,
 };
 
 pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &Bytes) -> Prepared {
@@ -51,11 +53,11 @@ struct Draft<'a> {
     /// The body that markers go into (the caller's, or the one spelled canonically), its prompt
     /// and its prefixes.
     turn: Arc<Conversation>,
-    /// The key under which the next turn will ask for this one.
-    conversation: Digest,
+    /// Everything outside the body that separates caches.
+    account: Digest,
+    /// The conversation, and the request before this one in it.
+    known: Known,
     changes: Vec<Change>,
-    /// The rules that changed the body.
-    rules: Rules,
     model: Model,
     before: Option<Before>,
 }
@@ -87,7 +89,7 @@ impl<'a> Draft<'a> {
         };
         let body = spelled.body.clone();
         let read = recall_and_read(engine, endpoint.dialect, account, &body)?;
-        let (mut reading, earlier, conversation) = read;
+        let (mut reading, mut known) = read;
         reading.prompt.reserved = ordered_markers(&body, &reading);
         spelled.keep_from_marking(&mut reading.prompt);
         let id = model_id(&engine.catalog, &reading.prompt, meta);
@@ -95,8 +97,8 @@ impl<'a> Draft<'a> {
         let keyring = &engine.settings.keyring;
         let root = keyring.scope(&[account.as_bytes(), id.as_bytes()]);
         let prompt = &reading.prompt;
-        let earlier = earlier.filter(|earlier| earlier.root == root);
-        let (chain, before) = chain(keyring, prompt, earlier.as_deref());
+        known.earlier = known.earlier.filter(|earlier| earlier.root == root);
+        let (chain, before) = chain(keyring, prompt, known.earlier.as_deref());
         let remembered = Arc::new(Remembered::new(body, reading));
         let turn = Arc::new(Conversation::new(remembered, root, chain));
         Ok(Self {
@@ -107,9 +109,9 @@ impl<'a> Draft<'a> {
             provider,
             endpoint,
             turn,
-            conversation,
+            account,
+            known,
             changes: spelled.changes,
-            rules: spelled.rules,
             model,
             before,
         })
@@ -121,9 +123,10 @@ impl<'a> Draft<'a> {
         let total = estimate.prefix_tokens.last().copied().unwrap_or(0);
         let prices = self.model.prices.as_ref();
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
-        let outlook = self.survey(keys, &rates, estimate.prefix_tokens);
+        let (mut outlook, seen) = self.survey(keys, &rates, estimate.prefix_tokens);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);
+        let asked = self.ask(keys, &mut plan);
         let vault = self.vault(keys, &outlook);
         let rented = vault
             .as_ref()
@@ -138,18 +141,22 @@ impl<'a> Draft<'a> {
         } else {
             Some(self.splice(&mut edits))
         };
+        let marks = self.marks(&plan, &outlook);
         let expected = Expected {
             keys,
-            marks: self.marks(&plan, &outlook),
-            warm: outlook.warm.and_then(|(at, _)| self.prefix(at)),
+            lineage: self.lineage(&marks, seen, &outlook),
+            marks,
             tail: self.tail(),
             estimated: estimate.sections,
+            prefix_tokens: mem::take(&mut outlook.prefix_tokens),
             uncounted: estimate.uncounted,
-            turn: (self.conversation, Arc::clone(&self.turn)),
+            turn: (self.known.conversation, Arc::clone(&self.turn)),
             placed: plan.breakpoints.len(),
             changed: body.is_some(),
-            rules: self.rules,
+            asked: asked && self.is_asked(&plan),
             rented,
+            excerpts: self.engine.settings.excerpts,
+            reshaped: rules(&self.changes),
         };
         Prepared {
             body,
@@ -178,7 +185,7 @@ impl<'a> Draft<'a> {
         ]
     }
 
-    fn survey(&self, keys: [Digest; 2], rates: &Rates, prefix_tokens: Vec<u64>) -> Outlook {
+    fn survey(&self, keys: [Digest; 2], rates: &Rates, prefix_tokens: Vec<u64>) -> (Outlook, Seen) {
         let settings = &self.engine.settings;
         let limits = &self.model.limits;
         let ground = Ground {
@@ -197,6 +204,25 @@ impl<'a> Draft<'a> {
             now: self.now,
         };
         survey(&ground, prefix_tokens)
+    }
+
+    /// The requests before this one; they learn of it as well.
+    fn lineage(&self, marks: &[Mark], seen: Seen, outlook: &Outlook) -> Lineage {
+        let search = Search {
+            memory: &*self.engine.memory,
+            keyring: &self.engine.settings.keyring,
+            turn: &self.turn,
+            account: self.account,
+            model: &self.model.name,
+            route: self.meta.route,
+            opening: self.known.opening,
+            earlier: self.known.earlier.as_ref(),
+            seen,
+            limits: &self.model.limits,
+            outlook,
+            now: self.now,
+        };
+        search.run(marks)
     }
 
     fn prefix(&self, block: usize) -> Option<Digest> {
@@ -264,10 +290,39 @@ impl<'a> Draft<'a> {
             endpoint: self.endpoint,
             affinity: steer::wanted(self.endpoint, self.meta, &self.turn.remembered),
             service,
-            conversation: self.conversation,
+            conversation: self.known.conversation,
             now: self.now,
         };
         steering.apply(plan)
+    }
+
+    /// Asks for the provider's own diagnostics; whether it did.
+    fn ask(&self, keys: [Digest; 2], plan: &mut Plan) -> bool {
+        if !self.engine.settings.provider_diagnostics || self.is_observed(keys) {
+            return false;
+        }
+        let keyring = &self.engine.settings.keyring;
+        let [scope, _] = keys;
+        let question = Question {
+            settings: &self.engine.settings,
+            memory: &*self.engine.memory,
+            endpoint: self.endpoint,
+            model: &self.model,
+            turn: &self.turn,
+            earlier: self.known.earlier.as_deref(),
+            account: self.account,
+            trail: lineage::conversation(keyring, self.known.opening),
+            scope,
+            now: self.now,
+        };
+        question.ask(plan)
+    }
+
+    /// Whether the member that asks is still there: the caller's own stands over it.
+    fn is_asked(&self, plan: &Plan) -> bool {
+        let inquiry = self.endpoint.inquiry.as_ref();
+        let mut members = plan.members.iter();
+        inquiry.is_some_and(|inquiry| members.any(|member| member.name == inquiry.member))
     }
 
     fn vault(&self, keys: [Digest; 2], outlook: &Outlook) -> Option<Vault<'_>> {
@@ -331,6 +386,7 @@ impl<'a> Draft<'a> {
             .filter_map(|(at, ttl)| {
                 let prefix = self.prefix(at)?;
                 Some(Mark {
+                    block: at,
                     prefix,
                     ttl,
                     tokens: outlook.tokens_to(at),
@@ -340,30 +396,4 @@ impl<'a> Draft<'a> {
         marks.sort_by_key(|mark| mark.tokens);
         marks
     }
-}
-
-type Recalled = (Reading, Option<Arc<Conversation>>, Digest);
-
-fn recall_and_read(
-    engine: &Engine,
-    dialect: &dyn Dialect,
-    account: Digest,
-    body: &Bytes,
-) -> Result<Recalled, Skip> {
-    let keyring = &engine.settings.keyring;
-    let mut known: Vec<Arc<Conversation>> = Vec::new();
-    let mut recall = |name| {
-        known = engine.memory.recall(&keyring.extend(account, name));
-        known
-            .iter()
-            .map(|one| Arc::clone(&one.remembered))
-            .collect()
-    };
-    let reading = dialect.read(body, keyring, &mut recall)?;
-    let conversation = keyring.extend(account, reading.conversation);
-    let earlier = reading.earlier.as_ref().and_then(|earlier| {
-        let same = |one: &Arc<Conversation>| Arc::ptr_eq(&one.remembered, earlier);
-        known.iter().find(|one| same(one)).cloned()
-    });
-    Ok((reading, earlier, conversation))
 }

@@ -42,6 +42,12 @@ pub struct Settings {
     pub explicit_caches: bool,
     /// What differs for requests of one route; see [`Settings::on`].
     pub routes: BTreeMap<Box<str>, Overlay>,
+    /// Whether the provider is asked why a prefix was not read, where it answers that. It adds a
+    /// member to requests, so the user decides.
+    pub provider_diagnostics: bool,
+    /// Whether misses carry a line of the prompts' text around the place where they part. It puts
+    /// prompt text into the ledger, so the user decides.
+    pub excerpts: bool,
     /// Bodies longer than this many bytes go through untouched (32 MiB, Anthropic's own limit for
     /// the Messages API, platform.claude.com errors page, 2026-08).
     pub max_body: usize,
@@ -64,6 +70,8 @@ impl Default for Settings {
             day_retention: false,
             explicit_caches: false,
             routes: BTreeMap::new(),
+            provider_diagnostics: false,
+            excerpts: false,
             max_body: 32 << 20,
             keyring: Keyring::new(b"cachewright"),
         }

@@ -27,13 +27,20 @@ pub(super) struct Ground<'a> {
     pub(super) now: Timestamp,
 }
 
+/// The deepest prefix that was seen before, by its last block.
+pub(super) type Seen = Option<(usize, Node)>;
+
 /// Books the request's visit and returns what is expected of it.
-pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Outlook {
+pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> (Outlook, Seen) {
     ground.give_up_broken();
     let mut found = candidates(ground.prompt);
     ground.add_branches(&mut found);
     let mut known = ground.look_up(&found);
     let warm = ground.warm(&mut found, &mut known);
+    let seen = found.iter().zip(&known).rev();
+    let seen = seen
+        .filter_map(|(one, node)| Some((one.block, (*node)?)))
+        .next();
     let chances = ground.chances(&found, &known);
     let mut outlook = Outlook {
         prefix_tokens,
@@ -50,7 +57,7 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Outlook {
         candidate.reuse = deeper;
     }
     outlook.candidates = found;
-    outlook
+    (outlook, seen)
 }
 
 impl Ground<'_> {

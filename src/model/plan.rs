@@ -113,6 +113,8 @@ pub struct Change {
     pub pointer: String,
     /// What was done, in a few words; never prompt text.
     pub what: String,
+    /// The rule that did it, by its name in configuration.
+    pub rule: Option<&'static str>,
 }
 
 impl Change {
@@ -122,7 +124,15 @@ impl Change {
         Self {
             pointer: pointer.into(),
             what: what.into(),
+            rule: None,
         }
+    }
+
+    /// The same, done by this rule.
+    #[must_use]
+    pub const fn by(mut self, rule: &'static str) -> Self {
+        self.rule = Some(rule);
+        self
     }
 }
 

@@ -79,6 +79,23 @@ pub struct Endpoint {
     /// Paths below which prefixes can be kept for rent, such as `/v1beta/cachedContents`; empty where
     /// they cannot.
     pub storage: Vec<Box<str>>,
+    /// How the provider is asked why a prefix was not read, if it can be.
+    pub inquiry: Option<Inquiry>,
+}
+
+/// How a provider is asked why a prefix was not read, compared with an earlier response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Inquiry {
+    /// The body's member, an object.
+    pub member: Box<str>,
+    /// The name in it of the earlier response's id.
+    pub id: Box<str>,
+    /// Whether it must be there from the first request on, with a null for the id: requests without
+    /// it are not compared with later.
+    pub always: bool,
+    /// Whether only models whose entries are found where they were written take it.
+    pub exact_only: bool,
 }
 
 /// Where a provider's usage counts tokens that were read from the cache or written to it.

@@ -4,12 +4,12 @@ use toml::de::DeTable;
 
 use super::fields::{Fields, File, Flag, suggestion};
 use super::models::{self, ModelRow};
-use super::{Affinity, AffinityPer, Endpoint, Provider};
+use super::{Affinity, AffinityPer, Endpoint, Inquiry, Provider};
 use crate::error::Error;
 use crate::model::{Limits, Ttl};
 use crate::wire::{self, MarkerStyle};
 
-const PROVIDER: [&str; 21] = [
+const PROVIDER: [&str; 22] = [
     "name",
     "dialect",
     "marker",
@@ -26,13 +26,21 @@ const PROVIDER: [&str; 21] = [
     "messages_last",
     "affinity",
     "storage",
+    "diagnostics",
     "models_from",
     "regional_percent",
     "source",
     "as_of",
     "note",
 ];
-const ENDPOINT: [&str; 5] = ["dialect", "marker", "paths", "affinity", "storage"];
+const ENDPOINT: [&str; 6] = [
+    "dialect",
+    "marker",
+    "paths",
+    "affinity",
+    "storage",
+    "diagnostics",
+];
 const AFFINITY: [&str; 6] = [
     "field",
     "header",
@@ -41,6 +49,7 @@ const AFFINITY: [&str; 6] = [
     "automatic_only",
     "unless",
 ];
+const DIAGNOSTICS: [&str; 4] = ["member", "id", "always", "exact_only"];
 /// Adds the rows of one file; a row of the same name replaces the earlier one.
 pub(super) fn add(
     file: File<'_>,
@@ -144,6 +153,7 @@ fn endpoint(fields: &Fields<'_>) -> Result<Endpoint, Error> {
         paths: fields.texts("paths")?,
         affinity: affinity(fields)?,
         storage: fields.texts("storage")?,
+        inquiry: inquiry(fields)?,
     })
 }
 
@@ -169,6 +179,18 @@ fn affinity(fields: &Fields<'_>) -> Result<Option<Affinity>, Error> {
     };
     // An empty one says that there is none here.
     Ok((affinity.field.is_some() || affinity.header.is_some()).then_some(affinity))
+}
+
+fn inquiry(fields: &Fields<'_>) -> Result<Option<Inquiry>, Error> {
+    let Some(fields) = fields.table("diagnostics", &DIAGNOSTICS)? else {
+        return Ok(None);
+    };
+    Ok(Some(Inquiry {
+        member: fields.required("member")?.into(),
+        id: fields.required("id")?.into(),
+        always: fields.flag("always", Flag::No)?,
+        exact_only: fields.flag("exact_only", Flag::No)?,
+    }))
 }
 
 pub(super) fn small(fields: &Fields<'_>, key: &str) -> Result<Option<u32>, Error> {

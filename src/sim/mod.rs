@@ -31,6 +31,7 @@ mod responses;
 mod ruler;
 mod scan;
 mod store;
+mod trace;
 
 use std::sync::Arc;
 
@@ -50,6 +51,7 @@ pub use rejection::Rejection;
 pub use request::Request;
 use request::Table;
 use store::Store;
+pub use trace::{Moved, Trace};
 
 /// One call as it reaches the provider.
 #[derive(Clone, Copy)]

@@ -179,6 +179,12 @@ impl Table {
         }
     }
 
+    /// The last block of the parts up to this one.
+    pub(super) fn last_of(&self, until: Section) -> Option<&Slot> {
+        let end = self.slots.partition_point(|slot| slot.section <= until);
+        self.slots.get(end.checked_sub(1)?)
+    }
+
     fn last_markable(&self, until: Option<Section>) -> Option<usize> {
         self.slots.iter().rposition(|slot| {
             slot.unmarkable.is_none() && until.is_none_or(|until| slot.section <= until)

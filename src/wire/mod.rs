@@ -25,6 +25,7 @@ mod seams;
 mod spelled;
 mod sse;
 mod style;
+mod told;
 mod watch;
 
 use bytes::Bytes;
@@ -40,6 +41,7 @@ pub use members::{add_members, member_value, messages_last, ordered_markers, rem
 pub use messages::Messages;
 pub use responses::Responses;
 pub use style::{DIALECTS, MarkerStyle, dialect};
+pub use told::Diagnostics;
 pub use watch::{Framing, Progress, Seen, Watcher};
 
 /// How one wire format spells a prompt and its usage. No state.

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, Engine};
 use serde::Deserialize;
 
-use super::Dialect;
 use super::frames::{Frame, Frames};
 use super::sse::Events;
+use super::{Diagnostics, Dialect};
 use crate::model::Usage;
 
 /// How a response is framed.
@@ -35,6 +35,8 @@ pub enum Framing {
 pub struct Seen {
     /// Tokens by kind, as far as they were reported; `None` when no usage was seen.
     pub usage: Option<Usage>,
+    /// The id of the response.
+    pub id: Option<Box<str>>,
     /// The model that answered.
     pub model: Option<Box<str>>,
     /// Why the model stopped.
@@ -43,6 +45,8 @@ pub struct Seen {
     pub progress: Progress,
     /// The type's name of the error that was reported, such as `overloaded_error`.
     pub error: Option<Box<str>>,
+    /// What the provider itself says of the cache, where it was asked.
+    pub diagnostics: Option<Diagnostics>,
 }
 
 impl Seen {

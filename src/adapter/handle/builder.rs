@@ -165,6 +165,23 @@ impl Builder {
         self
     }
 
+    /// Asks providers that answer it why a prefix was not read, by a member of the request that the
+    /// model does not read; what they say stands in [`Miss::reported`](crate::model::Miss). Off by
+    /// default, and never in mode `observe`: it adds something to requests.
+    #[must_use]
+    pub const fn with_provider_diagnostics(mut self) -> Self {
+        self.settings.provider_diagnostics = true;
+        self
+    }
+
+    /// Has misses carry a line of text around the place where two prompts part. Off by default: it
+    /// puts prompt text into the ledger and into reports.
+    #[must_use]
+    pub const fn with_excerpts(mut self) -> Self {
+        self.settings.excerpts = true;
+        self
+    }
+
     /// Called once per finished exchange, on the task that finished it: keep it short.
     #[must_use]
     pub fn on_record(mut self, callback: impl Fn(&Record) + Send + Sync + 'static) -> Self {
@@ -181,9 +198,9 @@ impl Builder {
 
     /// Settings from a TOML text: `mode`, `markers`, `ttl`, `rules`, `reshaped_from_first_turn`,
     /// `clock_step`, `nonces`, `max_body`, `stream_usage`, `day_retention`, `explicit_caches`,
-    /// `tenant`, `route`, `assume`; and tables `[routes.NAME]` with those of them that may differ per
-    /// route, which are those up to `nonces` and `stream_usage`, `day_retention`, `explicit_caches`. `file`
-    /// is the name that errors carry.
+    /// `provider_diagnostics`, `excerpts`, `tenant`, `route`, `assume`; and tables `[routes.NAME]`
+    /// with what may differ per route: those up to `nonces`, `stream_usage`, `day_retention` and
+    /// `explicit_caches`. `file` is the name that errors carry.
     ///
     /// ```
     /// use cachewright::adapter::handle::Cachewright;

@@ -28,6 +28,8 @@ pub(super) struct Config {
     explicit_caches: Option<bool>,
     #[serde(default)]
     routes: BTreeMap<Box<str>, Entry>,
+    provider_diagnostics: Option<bool>,
+    excerpts: Option<bool>,
     pub(super) tenant: Option<Box<str>>,
     pub(super) route: Option<Box<str>>,
     pub(super) assume: Option<Box<str>>,
@@ -38,6 +40,8 @@ pub(super) struct Config {
     client_token: Option<IgnoredAny>,
     #[expect(dead_code, reason = "the proxy reads it")]
     upstreams: Option<IgnoredAny>,
+    #[expect(dead_code, reason = "the store reads it")]
+    ledger: Option<IgnoredAny>,
 }
 
 /// What a configuration file may set for one route.
@@ -105,6 +109,10 @@ impl Config {
         };
         Overlay::from(general).apply(settings);
         settings.max_body = self.max_body.unwrap_or(settings.max_body);
+        settings.provider_diagnostics = self
+            .provider_diagnostics
+            .unwrap_or(settings.provider_diagnostics);
+        settings.excerpts = self.excerpts.unwrap_or(settings.excerpts);
         let routes = self.routes.into_iter();
         settings
             .routes

@@ -66,6 +66,11 @@ pub(super) async fn requests(State(world): Shared) -> Response {
     respond(200, &world.kept())
 }
 
+pub(super) async fn forget(State(world): Shared) -> Response {
+    world.forget();
+    respond(200, &json!({}))
+}
+
 pub(super) async fn reset(State(world): Shared) -> Response {
     world.reset();
     respond(200, &json!({}))

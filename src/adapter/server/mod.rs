@@ -20,6 +20,7 @@
 //! | `POST /admin/clock` with `{"now": 0}` or `{"advance": 300}` | moves the clock |
 //! | `POST /admin/faults` with `{"status": 529, "count": 2}`, `{"stall_ms": 500}` or `{"cut_after_bytes": 99}` | the next answers go wrong |
 //! | the same with `"path": "cachedContents"` | those to paths that contain it |
+//! | `POST /admin/forget` | the providers lose every entry before its time |
 //! | `GET /admin/requests` | the last requests as they arrived, if any are kept |
 //! | `POST /admin/reset` | forgets entries, faults, kept requests and the offset |
 //! | `GET /healthz` | `ok` |
@@ -38,6 +39,7 @@ mod routes;
 mod sigv4;
 mod stream;
 mod target;
+mod told;
 mod when;
 mod wish;
 mod world;

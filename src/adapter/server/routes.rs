@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::response::Response;
 use axum::routing::{get, post};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answers::{Answer, Rendered};
 use super::caches;
@@ -19,6 +19,7 @@ use super::form::{Delivery, Form, Wrap};
 use super::refuse::Shape;
 use super::stream::{self, Pace};
 use super::target::{self, Target};
+use super::told::{self, Asked};
 use super::wish::Wish;
 use super::world::World;
 use super::{admin, manners, respond, sigv4, text, when};
@@ -34,6 +35,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/admin/clock", post(admin::set_clock).get(admin::clock))
         .route("/admin/faults", post(admin::add_faults))
         .route("/admin/requests", get(admin::requests))
+        .route("/admin/forget", post(admin::forget))
         .route("/admin/reset", post(admin::reset))
         .fallback(receive)
         .with_state(world)
@@ -205,6 +207,7 @@ fn served(world: &World, call: &Call, target: &Target) -> Result<(Answer, Delive
     if request.writes_count_as_reads() {
         answer.counted_twice = usage.written().unwrap_or(0);
     }
+    answer.diagnostics = diagnosed(world, call, target, &request);
     if answer.usage.cost.is_none() {
         let model = world
             .options
@@ -214,6 +217,40 @@ fn served(world: &World, call: &Call, target: &Target) -> Result<(Answer, Delive
         answer.usage.cost = tier.map(|tier| tier.cost(&answer.usage));
     }
     Ok((answer, delivery))
+}
+
+/// What is said of the cache, where the body asks; the request is kept for later ones.
+fn diagnosed(
+    world: &World,
+    call: &Call,
+    target: &Target,
+    request: &crate::sim::Request,
+) -> Option<Value> {
+    let provider = world.options.catalog.provider(&target.provider)?;
+    let inquiry = provider.endpoint(target.dialect)?.inquiry.as_ref()?;
+    let body: Value = serde_json::from_slice(&call.body).ok()?;
+    let asked = told::asked(&body, inquiry);
+    if asked.is_none() && inquiry.always {
+        return None;
+    }
+    let prefix = if target.dialect == "messages" {
+        "msg"
+    } else {
+        "resp"
+    };
+    let name = |id: &str| {
+        let workspace = call.workspace.as_str().into();
+        (target.provider.clone(), workspace, id.into())
+    };
+    let earlier = match &asked {
+        Some(Asked::With(id)) => Some(name(id)),
+        _ => None,
+    };
+    world.told(|told| {
+        let said = asked.map(|_| told.say(target.dialect, earlier.as_ref(), request));
+        told.keep(name(&format!("{prefix}_sim_{}", call.id)), request);
+        said
+    })
 }
 
 /// Checks a signature where there is one; other keys are taken as they are.

@@ -13,6 +13,7 @@ use super::constant::Constant;
 use super::faults::{self, Fault, Waiting};
 use super::form::Form;
 use super::keep::Keep;
+use super::told::Told;
 use crate::model::{Timestamp, Usage};
 use crate::sim::{Ask, Rejection, Request, Sim};
 
@@ -32,6 +33,7 @@ struct State {
     offset: i64,
     faults: VecDeque<Waiting>,
     kept: Keep,
+    told: Told,
     constants: Vec<Constant>,
 }
 
@@ -103,6 +105,11 @@ impl World {
         self.state().kept.to_json()
     }
 
+    /// Does something with what is kept of answered requests.
+    pub(super) fn told<T>(&self, act: impl FnOnce(&mut Told) -> T) -> T {
+        act(&mut self.state().told)
+    }
+
     /// The constant answer in this form, made when it is first asked for.
     pub(super) fn constant(&self, form: Form) -> Constant {
         let mut state = self.state();
@@ -114,6 +121,11 @@ impl World {
         })
     }
 
+    /// Every provider loses its entries, as real ones do now and then.
+    pub(super) fn forget(&self) {
+        self.state().sims.values_mut().for_each(Sim::clear);
+    }
+
     /// Everything as it was at the start.
     pub(super) fn reset(&self) {
         let mut state = self.state();
@@ -121,6 +133,7 @@ impl World {
         state.offset = 0;
         state.faults.clear();
         state.kept.clear();
+        state.told = Told::default();
     }
 
     /// A number for the next request.

@@ -206,7 +206,7 @@ impl Editor<'_> {
             };
             self.reshaped
                 .changes
-                .push(Change::new(pointer.clone(), what));
+                .push(Change::new(pointer.clone(), what).by(rule.as_str()));
         }
         self.reshaped.rules = self.reshaped.rules.or(retold.rules);
         self.moved.append(&mut retold.moved);

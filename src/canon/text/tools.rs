@@ -30,12 +30,16 @@ impl Editor<'_> {
                 acted = acted.or(self.description(raw, rules, name));
             }
             if acted != Rules::NONE {
-                let what = match acted.has(Rule::MoveVolatile) {
-                    true => "lines of descriptions moved to the end",
-                    false => "times in descriptions rounded",
-                };
                 let pointer = (self.wording.pointer)(at);
-                self.reshaped.changes.push(Change::new(pointer, what));
+                for (rule, what) in [
+                    (Rule::QuantiseClock, "times in descriptions rounded"),
+                    (Rule::MoveVolatile, "lines of descriptions moved to the end"),
+                ] {
+                    if acted.has(rule) {
+                        let change = Change::new(pointer.clone(), what).by(rule.as_str());
+                        self.reshaped.changes.push(change);
+                    }
+                }
                 self.reshaped.rules = self.reshaped.rules.or(acted);
             }
         }

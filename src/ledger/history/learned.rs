@@ -39,6 +39,8 @@ pub struct Learned {
     pub visits: Pace<RENT_SECS>,
     /// Until when nothing is added to requests, because the provider refused what was.
     pub refused_until: Option<Timestamp>,
+    /// Until when the provider is not asked for its diagnostics, because it refused that.
+    pub unasked_until: Option<Timestamp>,
     /// How much the provider read from its own cache, unasked, in parts of this prefix.
     pub implicit: Share,
     /// The name under which the provider keeps this prefix.
@@ -149,6 +151,7 @@ impl Learned {
             pace: Pace::default(),
             visits: Pace::default(),
             refused_until: None,
+            unasked_until: None,
             implicit: Share::default(),
             held: None,
             errand_until: None,

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::model::Money;
 use crate::wire::gateway;
 use crate::wire::inclusive::{Counts, named};
-use crate::wire::{MarkerStyle, Progress, Seen};
+use crate::wire::{MarkerStyle, Progress, Seen, told};
 
 /// A completion, an error body, a chunk of a stream, or one of Cohere's events: the members that
 /// matter here.
@@ -17,6 +17,7 @@ struct Body {
     /// Cohere's name of the event.
     #[serde(rename = "type")]
     kind: Option<Box<str>>,
+    id: Option<Box<str>>,
     model: Option<Box<str>>,
     usage: Option<Counts>,
     choices: Option<Vec<Choice>>,
@@ -28,6 +29,8 @@ struct Body {
     finish_reason: Option<Box<str>>,
     /// Anything at all, since gateways have their own ideas.
     error: Option<Box<RawValue>>,
+    /// What the provider says of the cache.
+    prompt_cache_diagnostics: Option<Box<RawValue>>,
     /// What a gateway says of the price.
     #[serde(deserialize_with = "gateway::metadata")]
     provider_metadata: Option<Money>,
@@ -129,6 +132,13 @@ fn note(seen: &mut Seen, body: Body, marker: MarkerStyle) {
         }
     }
     gateway::add(&mut seen.usage, billed);
+    if body.id.is_some() {
+        seen.id = body.id;
+    }
+    let said = body.prompt_cache_diagnostics.as_deref();
+    if let Some(said) = said.and_then(told::compared) {
+        seen.diagnostics = Some(said);
+    }
     if body.model.is_some() {
         seen.model = body.model;
     }

@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use super::usage::Body;
-use crate::wire::{Progress, Seen, gateway};
+use crate::wire::{Progress, Seen, gateway, told};
 
 /// Whether an event's first line leaves it possible that the event carries usage or an end. Nearly
 /// all events are content, and say so in their first bytes.
@@ -66,6 +66,12 @@ fn note(seen: &mut Seen, body: &Body) {
         seen.usage = Some(counts.after(seen.usage));
     }
     gateway::add(&mut seen.usage, body.provider_metadata.or(body.metadata));
+    if body.id.is_some() {
+        seen.id.clone_from(&body.id);
+    }
+    if let Some(said) = body.diagnostics.as_deref().and_then(told::asked) {
+        seen.diagnostics = Some(said);
+    }
     if body.model.is_some() {
         seen.model.clone_from(&body.model);
     }

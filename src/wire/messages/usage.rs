@@ -14,6 +14,7 @@ use crate::wire::metrics::Metrics;
 pub(super) struct Body {
     #[serde(rename = "type")]
     pub(super) kind: Option<Box<str>>,
+    pub(super) id: Option<Box<str>>,
     pub(super) model: Option<Box<str>>,
     pub(super) stop_reason: Option<Box<str>>,
     pub(super) usage: Option<Counts>,
@@ -23,6 +24,8 @@ pub(super) struct Body {
     pub(super) delta: Option<Box<Self>>,
     /// Anything at all, since gateways have their own ideas.
     pub(super) error: Option<Box<RawValue>>,
+    /// What the provider says of the cache.
+    pub(super) diagnostics: Option<Box<RawValue>>,
     /// What Bedrock adds to `message_stop`.
     #[serde(rename = "amazon-bedrock-invocationMetrics")]
     pub(super) metrics: Option<Metrics>,

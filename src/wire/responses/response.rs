@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::model::Money;
 use crate::wire::gateway;
 use crate::wire::inclusive::{Counts, named};
-use crate::wire::{MarkerStyle, Progress, Seen};
+use crate::wire::{MarkerStyle, Progress, Seen, told};
 
 /// A response, an error body, or one event of a stream: the members that matter here.
 #[derive(Debug, Default, Deserialize)]
@@ -15,6 +15,7 @@ use crate::wire::{MarkerStyle, Progress, Seen};
 struct Body {
     #[serde(rename = "type")]
     kind: Option<Box<str>>,
+    id: Option<Box<str>>,
     model: Option<Box<str>>,
     status: Option<Box<str>>,
     incomplete_details: Option<Reason>,
@@ -25,6 +26,8 @@ struct Body {
     code: Option<Box<RawValue>>,
     /// Anything at all, since gateways have their own ideas.
     error: Option<Box<RawValue>>,
+    /// What the provider says of the cache.
+    prompt_cache_diagnostics: Option<Box<RawValue>>,
     /// What a gateway says of the price.
     #[serde(deserialize_with = "gateway::metadata")]
     provider_metadata: Option<Money>,
@@ -112,6 +115,13 @@ fn note(seen: &mut Seen, body: Body, marker: MarkerStyle) {
         seen.usage = Some(usage);
     }
     gateway::add(&mut seen.usage, body.provider_metadata.or(body.metadata));
+    if body.id.is_some() {
+        seen.id = body.id;
+    }
+    let said = body.prompt_cache_diagnostics.as_deref();
+    if let Some(said) = said.and_then(told::compared) {
+        seen.diagnostics = Some(said);
+    }
     if body.model.is_some() {
         seen.model = body.model;
     }

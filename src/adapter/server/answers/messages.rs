@@ -76,11 +76,15 @@ fn block(answer: &Answer) -> Value {
 }
 
 fn message(answer: &Answer, content: &Value, stop: Option<&str>, usage: &Value) -> Value {
-    json!({
+    let mut message = json!({
         "id": format!("msg_sim_{}", answer.id), "type": "message", "role": "assistant",
         "model": answer.model, "content": content, "stop_reason": stop, "stop_sequence": null,
         "usage": usage,
-    })
+    });
+    if let (Some(said), Some(fields)) = (&answer.diagnostics, message.as_object_mut()) {
+        fields.insert("diagnostics".into(), said.clone());
+    }
+    message
 }
 
 const fn stop(answer: &Answer) -> &'static str {

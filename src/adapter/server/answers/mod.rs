@@ -53,6 +53,8 @@ pub(super) struct Answer {
     stop: Stop,
     pub(super) usage: Usage,
     pub(super) manners: &'static [Manner],
+    /// What is said of the cache, where the request asked.
+    pub(super) diagnostics: Option<Value>,
     /// Tokens that were written and are to be reported as read too.
     pub(super) counted_twice: u64,
     /// Whether a stream of Chat Completions is to end with the usage.
@@ -111,6 +113,7 @@ impl Answer {
                 ..Usage::default()
             },
             manners: &[],
+            diagnostics: None,
             counted_twice: 0,
             usage_asked: wish.usage,
         }

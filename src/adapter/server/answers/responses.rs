@@ -88,7 +88,7 @@ fn response(answer: &Answer, status: &str, output: &Value) -> Value {
     let ended = status != "in_progress";
     let usage = ended.then(|| answer.inclusive_usage(["input", "output"]));
     let reason = (status == "incomplete").then(|| json!({"reason": "max_output_tokens"}));
-    json!({
+    let mut response = json!({
         "id": format!("resp_sim_{}", answer.id), "object": "response",
         "created_at": answer.created, "status": status, "background": false, "error": null,
         "incomplete_details": reason, "instructions": null, "max_output_tokens": null,
@@ -97,7 +97,12 @@ fn response(answer: &Answer, status: &str, output: &Value) -> Value {
         "service_tier": "default", "store": false, "temperature": 1.0,
         "text": {"format": {"type": "text"}}, "tool_choice": "auto", "tools": [], "top_p": 1.0,
         "truncation": "disabled", "usage": usage, "user": null,
-    })
+    });
+    if let (true, Some(said), Some(fields)) = (ended, &answer.diagnostics, response.as_object_mut())
+    {
+        fields.insert("prompt_cache_diagnostics".into(), said.clone());
+    }
+    response
 }
 
 /// The one item of the answer, with what it says or still without.

@@ -1,16 +1,16 @@
 //! One request and its response, from being sent to being accounted for.
 
+mod settle;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::estimate::Uncounted;
+use super::expected::{Expected, count};
 use super::refusal::Refusal;
-use super::vault::Rented;
-use super::{Conversation, Engine, Memory, Meta};
-use crate::canon::Rules;
-use crate::ledger::Record;
-use crate::ledger::history::{Entry, Learned, Node, Spot};
-use crate::model::{Digest, Skip, Timestamp, Ttl, Usage};
+use super::{Engine, Memory, Meta};
+use crate::ledger::history::Learned;
+use crate::ledger::{Record, Verdict};
+use crate::model::{Skip, Timestamp, Usage};
 use crate::provider::{Catalog, Model};
 use crate::wire::{Dialect, Framing, Watcher};
 
@@ -40,35 +40,6 @@ pub enum End {
     Failed,
     /// The caller dropped it.
     Dropped,
-}
-
-/// A prefix that the provider should hold once it has begun to answer.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
-    pub(super) prefix: Digest,
-    pub(super) ttl: Ttl,
-    pub(super) tokens: u64,
-}
-
-/// What was expected when the request was sent.
-#[derive(Clone, Debug)]
-pub(super) struct Expected {
-    pub(super) keys: [Digest; 2],
-    pub(super) marks: Vec<Mark>,
-    pub(super) warm: Option<Digest>,
-    /// The prefix on which the request ended.
-    pub(super) tail: Option<Digest>,
-    pub(super) estimated: [f64; 3],
-    pub(super) uncounted: Option<Uncounted>,
-    /// What the conversation's next turn will be compared with, and its key.
-    pub(super) turn: (Digest, Arc<Conversation>),
-    pub(super) placed: usize,
-    /// Whether the body that is sent is not the caller's.
-    pub(super) changed: bool,
-    /// The rules that changed it.
-    pub(super) rules: Rules,
-    /// The prefix that the provider could keep for rent, or does.
-    pub(super) rented: Option<Rented>,
 }
 
 /// One request and its response, from being sent to being accounted for.
@@ -117,28 +88,31 @@ impl Exchange {
         let mut exchange = Self::new(engine, now, meta);
         exchange.record.model = model.name.clone();
         exchange.record.model_known = model.limits.known;
-        exchange.record.estimated_input = sum(&expected.estimated);
-        exchange.record.breakpoints = count(expected.marks.len());
-        exchange.record.breakpoints_placed = count(expected.placed);
-        exchange.record.reshaped = expected.rules.names();
+        exchange.describe(&expected, &engine.settings.keyring);
         exchange.model = Some(model);
         exchange.expected = Some(expected);
         exchange
     }
 
     fn new(engine: &Engine, now: Timestamp, meta: &Meta<'_>) -> Self {
+        let provider = engine.catalog.provider(meta.provider);
+        let endpoint = provider.and_then(|provider| provider.endpoint(meta.dialect));
         let record = Record {
             at: now,
             provider: meta.provider.into(),
+            dialect: endpoint
+                .map_or(meta.dialect, |endpoint| endpoint.name)
+                .into(),
             route: meta.route.into(),
             tenant: meta.tenant.into(),
+            scope: Some(meta.digest(&engine.settings.keyring)),
             ..Record::default()
         };
         Self {
             memory: Arc::clone(&engine.memory),
             catalog: Arc::clone(&engine.catalog),
             record,
-            dialect: engine.dialect(meta),
+            dialect: endpoint.map(|endpoint| endpoint.dialect),
             named: meta.model.into(),
             regional: meta.regional,
             model: None,
@@ -153,6 +127,7 @@ impl Exchange {
     /// The response's head has arrived: what was marked can be read from now on.
     pub fn on_response(&mut self, now: Timestamp, status: u16, framing: Framing) -> Order {
         self.record.status = status;
+        self.record.first_byte = Some(now);
         if self.refuses(status) {
             self.record.resent = true;
             self.record.breakpoints_placed = 0;
@@ -171,6 +146,7 @@ impl Exchange {
             } else {
                 self.enter(None);
             }
+            self.begin(now);
         }
         Order::Proceed
     }
@@ -203,8 +179,15 @@ impl Exchange {
             self.memory.learn(service, forget);
             return;
         }
+        // What was asked is the likelier cause; if it was the markers, the next request shows it.
+        let asked = std::mem::take(&mut expected.asked);
         self.memory.learn(scope, &mut |learned| {
-            learned.refused_until = Some(now.plus(REFUSED_FOR));
+            let until = Some(now.plus(REFUSED_FOR));
+            if asked {
+                learned.unasked_until = until;
+            } else {
+                learned.refused_until = until;
+            }
         });
     }
 
@@ -222,20 +205,24 @@ impl Exchange {
     }
 
     /// Usage is known by other means (a recording): stands in for `on_response` and `on_bytes`.
-    pub fn on_usage(&mut self, _first_byte: Timestamp, usage: Usage) {
+    pub fn on_usage(&mut self, first_byte: Timestamp, usage: Usage) {
         self.record.status = 200;
+        self.record.first_byte = Some(first_byte);
         self.usage = Some(usage);
         self.whole = true;
         self.enter(None);
+        self.begin(first_byte);
     }
 
     /// Settles the exchange with the history and returns its row.
     #[must_use]
     pub fn finish(mut self, now: Timestamp, end: End) -> Record {
+        self.record.ended = now;
         self.answered(now);
         let refusal = self.refusal.take();
         if refusal.is_some_and(|refusal| refusal.is_about_the_cache()) {
             self.refused(now);
+            self.record.verdict = Verdict::Refused;
         }
         let uncounted = self.expected.as_mut().and_then(|one| one.uncounted.take());
         if let Some(expected) = &self.expected {
@@ -245,7 +232,10 @@ impl Exchange {
         if let Some(uncounted) = uncounted {
             uncounted.count();
         }
-        if let Some(seen) = self.watcher.take().map(Watcher::finish) {
+        let watched = self.watcher.take().map(Watcher::finish);
+        let is_watched = watched.is_some();
+        let seen = watched.unwrap_or_default();
+        if is_watched {
             self.whole = seen.ended();
             self.usage = seen.usage;
             self.recognize(seen.model.as_deref());
@@ -253,10 +243,14 @@ impl Exchange {
         // A caller may stop reading right after the terminal event; the usage is final all the same.
         self.record.complete = self.whole || end == End::Complete;
         self.record.usage = self.usage;
+        self.judge();
         if let Some(usage) = self.usage {
             self.settle(&usage);
         }
-        self.price();
+        let told = seen.diagnostics.as_ref();
+        let reported = told.and_then(|told| told.reason.as_deref());
+        self.price(reported);
+        self.leave(&seen);
         self.record
     }
 
@@ -272,67 +266,6 @@ impl Exchange {
         for key in expected.keys {
             self.memory.learn(key, &mut |learned| {
                 learned.trials_mut(node.spot).answered(&tail, now);
-            });
-        }
-    }
-
-    /// Writes down what the provider should hold, or corrects it by what it reported.
-    fn enter(&self, usage: Option<&Usage>) {
-        let Some(expected) = &self.expected else {
-            return;
-        };
-        let cached = usage
-            .is_none_or(|usage| usage.read.unwrap_or(0) > 0 || usage.written().unwrap_or(0) > 0);
-        let downgraded =
-            usage.is_some_and(|usage| usage.write_1h == Some(0) && usage.write_5m.unwrap_or(0) > 0);
-        for mark in &expected.marks {
-            let known = self.memory.node(&mark.prefix);
-            let mut node = known.unwrap_or_else(|| Node::first_seen(Spot::Branch, self.record.at));
-            let asked = if downgraded {
-                Ttl::FiveMinutes
-            } else {
-                mark.ttl
-            };
-            // A read refreshes an entry and leaves it its own class.
-            let ttl = match node.live(self.record.at) {
-                Some(entry) if usage.is_none() => entry.ttl,
-                _ => asked,
-            };
-            node.entry = cached.then(|| Entry::new(ttl, self.record.at));
-            self.memory.put_node(mark.prefix, node);
-        }
-    }
-
-    #[expect(clippy::float_arithmetic, reason = "a share, never money")]
-    fn settle(&mut self, usage: &Usage) {
-        let Some(expected) = &self.expected else {
-            return;
-        };
-        let silent = usage.read == Some(0) && usage.written() == Some(0);
-        if silent || usage.write_1h == Some(0) && asked_hour(&expected.marks) {
-            self.enter(Some(usage));
-        }
-        if usage.read.unwrap_or(0) > 0 {
-            self.record.read_prefix = expected.warm;
-        }
-        if usage.written().unwrap_or(0) > 0 {
-            self.record.written = expected
-                .marks
-                .iter()
-                .map(|mark| (mark.prefix, mark.ttl, mark.tokens))
-                .collect();
-        }
-        if let Some(rented) = expected.rented.as_ref().filter(|one| one.used.is_none()) {
-            let [_, service] = expected.keys;
-            let share = to_f64(usage.read.unwrap_or(0)) / to_f64(rented.tokens.max(1));
-            self.memory
-                .learn(service, &mut |learned| learned.implicit.observe(share));
-        }
-        if let Some(reported) = usage.input() {
-            let [scope, _] = expected.keys;
-            let estimated = expected.estimated;
-            self.memory.learn(scope, &mut |learned| {
-                learned.calibration.observe(estimated, to_f64(reported));
             });
         }
     }
@@ -354,46 +287,4 @@ impl Exchange {
             }
         }
     }
-
-    fn price(&mut self) {
-        let Some(usage) = self.usage else { return };
-        self.record.cost = usage.cost;
-        let Some(model) = &self.model else { return };
-        let Some(mut prices) = model.prices else {
-            return;
-        };
-        if self.regional {
-            prices = prices.dearer_by(model.regional_percent);
-        }
-        let Some(input) = usage.input() else { return };
-        let tier = prices.tier(input);
-        self.record.cost = usage.cost.or_else(|| Some(tier.cost(&usage)));
-        self.record.cost_without_caching = Some(tier.cost_without_caching(&usage));
-        self.record.premium = tier.write_premium(&usage);
-    }
-}
-
-fn asked_hour(marks: &[Mark]) -> bool {
-    marks.iter().any(|mark| mark.ttl == Ttl::OneHour)
-}
-
-fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "`as` saturates, and an estimate is never negative"
-)]
-fn sum(parts: &[f64; 3]) -> u64 {
-    parts.iter().sum::<f64>() as u64
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "token counts stay far below 2^53"
-)]
-const fn to_f64(tokens: u64) -> f64 {
-    tokens as f64
 }

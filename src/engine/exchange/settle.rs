@@ -1,0 +1,269 @@
+//! What an exchange leaves behind: its row, what the history learns, and word for later requests.
+
+use std::sync::Arc;
+
+use super::Exchange;
+use crate::engine::expected::{Expected, count, sum, to_f64, whole};
+use crate::engine::judge::{Case, Scale, is_about};
+use crate::engine::lineage::Held;
+use crate::engine::miss::Inquest;
+use crate::engine::trail::Turn;
+use crate::ledger::Verdict;
+use crate::ledger::history::{Entry, Node, Spot};
+use crate::model::{Keyring, Section, Timestamp, Ttl, Usage};
+use crate::wire::Seen;
+
+impl Exchange {
+    /// What is known when the request is sent.
+    pub(super) fn describe(&mut self, expected: &Expected, keyring: &Keyring) {
+        let record = &mut self.record;
+        record.estimated_input = sum(&expected.estimated);
+        record.sections = expected.estimated.map(whole);
+        record.predicted_read = Some(expected.lineage.predicted.map_or(0, |held| held.known()));
+        record.breakpoints = count(expected.marks.len());
+        record.breakpoints_placed = count(expected.placed);
+        record.reshaped.clone_from(&expected.reshaped);
+        let (conversation, turn) = &expected.turn;
+        record.lineage = Some(*conversation);
+        let prompt = &turn.remembered.prompt;
+        let [tools, system] = [Section::Tools, Section::System].map(|one| prompt.end_of(one));
+        let end = |from: usize, end: usize| {
+            let last = end.checked_sub(1).filter(|_| end > from)?;
+            turn.prefix(keyring, last)
+        };
+        record.ends = [
+            end(0, tools),
+            end(tools, system),
+            end(0, prompt.blocks.len()),
+        ];
+    }
+
+    /// From now on later requests can read what this one wrote.
+    pub(super) fn begin(&self, now: Timestamp) {
+        let Some(expected) = &self.expected else {
+            return;
+        };
+        let mut turn = Turn::clone(&expected.lineage.this);
+        turn.began = Some(now);
+        let turn = Arc::new(turn);
+        let [route, _] = expected.lineage.keys;
+        let (_, body) = &expected.turn;
+        self.memory
+            .follow(route, &mut |trail| trail.update(&turn, body));
+    }
+
+    /// Tells later requests what came of this one.
+    pub(super) fn leave(&self, seen: &Seen) {
+        let Some(expected) = &self.expected else {
+            return;
+        };
+        let [route, conversation] = expected.lineage.keys;
+        let (_, body) = &expected.turn;
+        let mut turn = Turn::clone(&expected.lineage.this);
+        turn.began = self.record.first_byte;
+        if !(200..300).contains(&self.record.status) || seen.error.is_some() && self.usage.is_none()
+        {
+            self.memory.follow(route, &mut |trail| trail.forget(&turn));
+            return;
+        }
+        turn.marks = expected.marks.as_slice().into();
+        turn.input = self.usage.as_ref().and_then(Usage::input);
+        turn.cached = self.usage.as_ref().and_then(|usage| {
+            let read = usage.read?;
+            Some(read.saturating_add(usage.written()?))
+        });
+        turn.response.clone_from(&seen.id);
+        let outline = Arc::new(turn.in_outline());
+        let turn = Arc::new(turn);
+        self.memory
+            .follow(route, &mut |trail| trail.update(&turn, body));
+        self.memory
+            .follow(conversation, &mut |trail| trail.update(&outline, body));
+    }
+
+    /// Says what came of the caching that was asked for.
+    pub(super) fn judge(&mut self) {
+        if self.record.verdict == Verdict::Refused {
+            return;
+        }
+        self.record.verdict = match (&self.usage, &self.expected) {
+            (None, _) if !(200..300).contains(&self.record.status) => Verdict::Failed,
+            (_, None) => Verdict::Unread,
+            (Some(_), Some(_)) if self.record.resent => Verdict::Refused,
+            (None, Some(_)) => Verdict::Unreported,
+            (Some(usage), Some(expected)) => {
+                let case = self.case(usage, expected);
+                self.record.breakpoints_honoured = case.honoured().map(count);
+                case.verdict()
+            }
+        };
+        if let Some(expected) = &self.expected {
+            self.record.readable = Some(self.readable(expected));
+        }
+    }
+
+    fn scale(&self) -> Scale {
+        Scale::of(self.usage.as_ref(), self.record.estimated_input)
+    }
+
+    fn case<'a>(&self, usage: &'a Usage, expected: &'a Expected) -> Case<'a> {
+        let scale = self.scale();
+        let min_tokens = self
+            .model
+            .as_ref()
+            .map_or(0, |model| model.limits.min_tokens);
+        let predicted = expected.lineage.predicted;
+        let tokens = |held: Held| held.billed.unwrap_or_else(|| scale.apply(held.tokens));
+        // What turns out to be too short was never kept.
+        let predicted = predicted.map(tokens).filter(|tokens| *tokens >= min_tokens);
+        Case {
+            usage,
+            marks: &expected.marks,
+            scale,
+            predicted: predicted.unwrap_or(0),
+            min_tokens,
+        }
+    }
+
+    /// Billed tokens of what earlier requests had sent already and the provider could have kept.
+    fn readable(&self, expected: &Expected) -> u64 {
+        let lineage = &expected.lineage;
+        let longest = lineage.turns.iter().max_by_key(|(shared, turn)| {
+            let whole = *shared == turn.outline.blocks;
+            (*shared, whole.then_some(turn.input))
+        });
+        let added = self.model.as_ref().map_or(0, |model| expected.added(model));
+        let known = longest.and_then(|(shared, turn)| {
+            (*shared == lineage.shared).then(|| turn.input_of(*shared, added))?
+        });
+        let scaled = || self.scale().apply(expected.tokens_of(lineage.shared));
+        let tokens = known.unwrap_or_else(scaled);
+        let all = self.usage.as_ref().and_then(Usage::input);
+        let tokens = tokens.min(all.unwrap_or(u64::MAX));
+        let read = self.usage.as_ref().and_then(|usage| usage.read);
+        // An entry that ends where they part was read: that is what its tokens are.
+        let ends = lineage
+            .predicted
+            .is_some_and(|held| held.block + 1 == lineage.shared);
+        let tokens = match read {
+            Some(read) if ends && read + tokens / 5 >= tokens => read,
+            _ => tokens,
+        };
+        let Some(model) = &self.model else {
+            return tokens;
+        };
+        if tokens < model.limits.min_tokens {
+            return 0;
+        }
+        tokens - tokens % model.granularity.max(1)
+    }
+
+    /// Writes down what the provider should hold, or corrects it by what it reported.
+    pub(super) fn enter(&self, usage: Option<&Usage>) {
+        let Some(expected) = &self.expected else {
+            return;
+        };
+        let cached = usage
+            .is_none_or(|usage| usage.read.unwrap_or(0) > 0 || usage.written().unwrap_or(0) > 0);
+        let downgraded = usage.is_some_and(|usage| self.case(usage, expected).is_downgraded());
+        for mark in &expected.marks {
+            let known = self.memory.node(&mark.prefix);
+            let mut node = known.unwrap_or_else(|| Node::first_seen(Spot::Branch, self.record.at));
+            let asked = if downgraded {
+                Ttl::FiveMinutes
+            } else {
+                mark.ttl
+            };
+            // A read refreshes an entry and leaves it its own class.
+            let ttl = match node.live(self.record.at) {
+                Some(entry) if usage.is_none() => entry.ttl,
+                _ => asked,
+            };
+            node.entry = cached.then(|| Entry::new(ttl, self.record.at));
+            self.memory.put_node(mark.prefix, node);
+        }
+    }
+
+    #[expect(clippy::float_arithmetic, reason = "a share, never money")]
+    pub(super) fn settle(&mut self, usage: &Usage) {
+        let Some(expected) = &self.expected else {
+            return;
+        };
+        let silent = usage.read == Some(0) && usage.written() == Some(0);
+        if silent || self.case(usage, expected).is_downgraded() {
+            self.enter(Some(usage));
+        }
+        let read = self.read_part(usage, expected);
+        self.record.read_prefix = read.map(|held| held.prefix);
+        if usage.written().unwrap_or(0) > 0 {
+            // The premium was paid for what stands behind the part that was read.
+            let below = read.map_or(0, |held| held.tokens);
+            let written = expected.marks.iter().filter(|mark| mark.tokens > below);
+            self.record.written = written
+                .map(|mark| (mark.prefix, mark.ttl, mark.tokens - below))
+                .collect();
+        }
+        if let Some(rented) = expected.rented.as_ref().filter(|one| one.used.is_none()) {
+            let [_, service] = expected.keys;
+            let share = to_f64(usage.read.unwrap_or(0)) / to_f64(rented.tokens.max(1));
+            self.memory
+                .learn(service, &mut |learned| learned.implicit.observe(share));
+        }
+        if let Some(reported) = usage.input() {
+            let [scope, _] = expected.keys;
+            let estimated = expected.estimated;
+            self.memory.learn(scope, &mut |learned| {
+                learned.calibration.observe(estimated, to_f64(reported));
+            });
+        }
+    }
+
+    /// The deepest live entry that is as long as what was read; the deepest of all where none is.
+    fn read_part(&self, usage: &Usage, expected: &Expected) -> Option<Held> {
+        let read = usage.read.filter(|read| *read > 0)?;
+        let scale = self.scale();
+        let live = expected.lineage.held.iter().rev();
+        let live = live.filter(|held| held.entry.is_live(self.record.at));
+        let fits = |held: &&Held| {
+            let tokens = held.billed.unwrap_or_else(|| scale.apply(held.tokens));
+            is_about(read, tokens)
+        };
+        let held = live.clone().find(fits).or_else(|| live.clone().next());
+        held.copied()
+    }
+
+    /// Books what it cost, and what it missed; `reported` is the provider's own reason for that.
+    pub(super) fn price(&mut self, reported: Option<&str>) {
+        let Some(usage) = self.usage else { return };
+        self.record.cost = usage.cost;
+        let Some(model) = &self.model else { return };
+        let input = usage.input();
+        let prices = model.prices.map(|prices| {
+            if self.regional {
+                prices.dearer_by(model.regional_percent)
+            } else {
+                prices
+            }
+        });
+        let tier = prices.zip(input).map(|(prices, input)| *prices.tier(input));
+        if let Some(tier) = &tier {
+            self.record.cost = usage.cost.or_else(|| Some(tier.cost(&usage)));
+            self.record.cost_without_caching = Some(tier.cost_without_caching(&usage));
+            self.record.premium = tier.write_premium(&usage);
+        }
+        let (Some(expected), Some(dialect)) = (&self.expected, self.dialect) else {
+            return;
+        };
+        let inquest = Inquest {
+            expected,
+            usage,
+            scale: self.scale(),
+            model,
+            dialect,
+            prices: tier.as_ref(),
+            reported,
+            at: self.record.at,
+        };
+        self.record.miss = inquest.miss();
+    }
+}
