@@ -82,7 +82,7 @@ fn each_rule_does_its_part() {
             vec![("/tools/0", "whitespace removed")],
         ),
         (
-            Rules::ALL,
+            Rules::SPELLING,
             r#"{"name":"a","description":"d"},{"name":"b","x":1}"#,
             vec![
                 ("/tools", "1 repeated tools dropped"),
@@ -92,7 +92,9 @@ fn each_rule_does_its_part() {
             ],
         ),
         (
-            Rules::ALL.without(Rule::ToolKeys).without(Rule::ToolOrder),
+            Rules::SPELLING
+                .without(Rule::ToolKeys)
+                .without(Rule::ToolOrder),
             r#"{"name":"b","x":1},{"description":"d","name":"a"}"#,
             vec![
                 ("/tools", "1 repeated tools dropped"),
@@ -136,7 +138,7 @@ fn only_the_input_of_calls_changes() {
         {"type":"tool_result","input":{"b": 1,"a":2},"content":[{"type":"tool_use","input":{"b": 1}}]},
         {"name":"n", "type":"tool_use","caller":{"input": {"b":1, "a":2}}, "id":"t"}
     ]}], "input":{"b": 1,"a":2}}"#;
-    assert_eq!(reshape(body, Rules::ALL).1, Reshaped::default());
+    assert_eq!(reshape(body, Rules::SPELLING).1, Reshaped::default());
 }
 
 #[test]
@@ -164,18 +166,21 @@ fn an_order_that_carries_meaning_is_kept() {
         ),
     ];
     for (tools, why) in cases {
-        let (sent, reshaped) = reshape(&with_tools(tools), Rules::ALL.without(Rule::ToolKeys));
+        let (sent, reshaped) = reshape(&with_tools(tools), Rules::SPELLING.without(Rule::ToolKeys));
         assert_eq!(sent, with_tools(tools));
         assert_eq!(said(&reshaped.notes), [("/tools", why)]);
     }
     let free = r#"{"name":"b","type":"custom"},{"name":"a","type":"web_search_20250305"}"#;
-    assert_ne!(reshape(&with_tools(free), Rules::ALL).0, with_tools(free));
+    assert_ne!(
+        reshape(&with_tools(free), Rules::SPELLING).0,
+        with_tools(free)
+    );
 }
 
 #[test]
 fn a_marker_closes_the_same_tools_as_before() {
     let tools = r#"{"name":"c"},{"cache_control":{"type":"ephemeral"}, "name":"b"},{"name":"a"},{"name":"a"}"#;
-    let (sent, reshaped) = reshape(&with_tools(tools), Rules::ALL);
+    let (sent, reshaped) = reshape(&with_tools(tools), Rules::SPELLING);
     let expected = r#"{"name":"c"},{"name":"b","cache_control":{"type":"ephemeral"}},{"name":"a"},{"name":"a"}"#;
     assert_eq!(sent, with_tools(expected));
     assert_eq!(said(&reshaped.changes), [("/tools/1", "keys sorted")]);
@@ -184,7 +189,7 @@ fn a_marker_closes_the_same_tools_as_before() {
 #[test]
 fn a_key_that_stands_twice_leaves_its_value_alone() {
     let tools = r#"{"x": {"a":1, "\u0061":2}, "name":"b"},{"name":"a"}"#;
-    let (sent, reshaped) = reshape(&with_tools(tools), Rules::ALL);
+    let (sent, reshaped) = reshape(&with_tools(tools), Rules::SPELLING);
     assert_eq!(sent, with_tools(tools));
     let twice = "left alone: a key stands twice in one object";
     let order = "order kept: a tool cannot be read without a guess";
@@ -192,7 +197,7 @@ fn a_key_that_stands_twice_leaves_its_value_alone() {
     assert!(
         reshape(
             &with_tools(r#"{"name":"b","name":"c"},{"name":"a"}"#),
-            Rules::ALL
+            Rules::SPELLING
         )
         .1
         .changes
@@ -205,7 +210,7 @@ fn a_key_that_stands_twice_leaves_its_value_alone() {
     );
 
     let input = with_input(r#"{"b": 1, "a": {"c":1, "c":2}}"#);
-    let (sent, reshaped) = reshape(&input, Rules::ALL);
+    let (sent, reshaped) = reshape(&input, Rules::SPELLING);
     assert_eq!(sent, input);
     assert_eq!(
         said(&reshaped.notes),
@@ -217,16 +222,16 @@ fn a_key_that_stands_twice_leaves_its_value_alone() {
 fn signed_thinking_needs_a_known_history() {
     let body = r#"{"tools":[{"name":"b"}, {"name":"a"}],"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"s"}]}]}"#;
     let prompt = prompt_of(body);
-    let unknown = canonicalize(body.as_bytes(), &prompt, Rules::ALL, History::Unknown);
+    let unknown = canonicalize(body.as_bytes(), &prompt, Rules::SPELLING, History::Unknown);
     assert_eq!(unknown.replacements, []);
     assert_eq!(unknown.notes.len(), 1);
-    assert!(!reshape(body, Rules::ALL).1.replacements.is_empty());
+    assert!(!reshape(body, Rules::SPELLING).1.replacements.is_empty());
     let unsigned = body.replace("thinking\",", "text\",");
     let unsigned_prompt = prompt_of(&unsigned);
     let free = canonicalize(
         unsigned.as_bytes(),
         &unsigned_prompt,
-        Rules::ALL,
+        Rules::SPELLING,
         History::Unknown,
     );
     assert!(!free.replacements.is_empty());
@@ -238,7 +243,7 @@ fn spans_that_do_not_fit_change_nothing() {
     let prompt = prompt_of(&body);
     for cut in 0..body.len() {
         let short = body.as_bytes().get(..cut).unwrap();
-        let reshaped = canonicalize(short, &prompt, Rules::ALL, History::FromFirstTurn);
+        let reshaped = canonicalize(short, &prompt, Rules::SPELLING, History::FromFirstTurn);
         let fits = prompt
             .blocks
             .iter()
@@ -413,7 +418,7 @@ fn spelling() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
-    subsequence(Rule::ALL.to_vec(), 0..=5).prop_map(|rules| rules.into_iter().collect())
+    subsequence(Rule::ALL.to_vec(), 0..=9).prop_map(|rules| rules.into_iter().collect())
 }
 
 /// A `Value` cannot hold `1e400`; the bytes of scalars are compared elsewhere.
@@ -448,7 +453,7 @@ proptest! {
     fn spelling_does_not_matter(tools in tools(), inputs in proptest::collection::vec(json(), 0..3), one in spelling(), other in spelling()) {
         let one = Spelling { draws: one, at: 0 }.request(&tools, &inputs);
         let other = Spelling { draws: other, at: 0 }.request(&tools, &inputs);
-        let (one, other) = (reshape(&one, Rules::ALL).0, reshape(&other, Rules::ALL).0);
+        let (one, other) = (reshape(&one, Rules::SPELLING).0, reshape(&other, Rules::SPELLING).0);
         // What stands around inputs is the message's own spelling.
         prop_assert_eq!(one, other);
     }
@@ -473,7 +478,7 @@ proptest! {
     #[test]
     fn outside_tools_and_inputs_nothing_moves(tools in tools(), inputs in proptest::collection::vec(json(), 0..3), draws in spelling()) {
         let sent = Spelling { draws, at: 0 }.request(&tools, &inputs);
-        let reshaped = reshape(&sent, Rules::ALL).1;
+        let reshaped = reshape(&sent, Rules::SPELLING).1;
         let mut end = 0;
         for (span, with) in &reshaped.replacements {
             prop_assert!(span.start >= end);
@@ -506,10 +511,10 @@ fn check_real(tools: &[Value]) {
     };
     let forth = join(&mut tools.iter());
     let back = join(&mut tools.iter().rev());
-    let (one, reshaped) = reshape(&forth, Rules::ALL);
+    let (one, reshaped) = reshape(&forth, Rules::SPELLING);
     assert_eq!(reshaped.notes, []);
-    assert_eq!(one, reshape(&back, Rules::ALL).0);
-    assert_eq!(reshape(&one, Rules::ALL).0, one);
+    assert_eq!(one, reshape(&back, Rules::SPELLING).0);
+    assert_eq!(reshape(&one, Rules::SPELLING).0, one);
     assert_eq!(tool_set(&value(&forth)), tool_set(&value(&one)));
     let after = value(&one);
     let after = after.get("tools").and_then(Value::as_array).unwrap();

@@ -17,6 +17,7 @@ pub mod demo;
 mod errands;
 #[cfg(feature = "tower")]
 pub mod handle;
+pub mod lint;
 #[cfg(feature = "state")]
 pub mod memory;
 #[cfg(feature = "metrics")]

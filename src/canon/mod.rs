@@ -9,20 +9,31 @@
 //! The rules are opt-in because the model does read what they change: the order of tools, and the
 //! order of properties in a schema, can move its answers. Strings, numbers and escapes keep their
 //! bytes, arrays keep their order, and everything outside tool definitions and tool inputs is
-//! never touched.
+//! never touched by [`canonicalize`].
+//!
+//! Other requests differ in what they say: a clock in the system prompt, an id per call. [`reword`]
+//! rounds, moves, splits off or drops such text, each by a rule that is in force only where it was
+//! asked for by name.
 
 mod identity;
 mod inputs;
 mod json;
 mod rules;
+mod text;
 mod tools;
 mod volatile;
+
+use std::time::Duration;
 
 use crate::model::{Change, Prompt, Span, Thinking};
 
 pub use identity::{same_but_for_order, text_span, tool_name};
 pub use rules::{Rule, Rules};
+pub use text::{Wording, reword};
 pub use volatile::{Parted, Volatile, differing, same_but_for_volatile, volatile};
+
+/// To what clocks are rounded unless the user says otherwise.
+pub const CLOCK_STEP: Duration = Duration::from_secs(3600);
 
 /// What is known about the turns of this conversation before this request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,15 +50,28 @@ pub enum History {
 }
 
 /// What the rules make of one request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reshaped {
     /// Spans of the body with what stands there instead; in order, never overlapping.
     pub replacements: Vec<(Span, Vec<u8>)>,
     /// What was changed, with pointers into the body after the replacements.
     pub changes: Vec<Change>,
+    /// The rules that changed something.
+    pub rules: Rules,
     /// What a rule would have changed but had to leave alone, and why.
     pub notes: Vec<Change>,
+}
+
+impl Default for Reshaped {
+    fn default() -> Self {
+        Self {
+            replacements: Vec::new(),
+            changes: Vec::new(),
+            rules: Rules::NONE,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Spells the tools and tool inputs of a request canonically.
@@ -68,10 +92,17 @@ pub fn canonicalize(body: &[u8], prompt: &Prompt, rules: Rules, history: History
     }
     tools::reshape(body, prompt, rules, &mut reshaped);
     inputs::reshape(body, prompt, rules, &mut reshaped);
+    reshaped.rules = acted(&reshaped.changes);
     reshaped
         .replacements
         .sort_unstable_by_key(|(span, _)| *span);
     reshaped
+}
+
+/// The rules that made these changes.
+fn acted(changes: &[Change]) -> Rules {
+    let names = changes.iter().filter_map(|change| change.rule);
+    names.filter_map(Rule::parse).collect()
 }
 
 /// How far a value is spelled anew.

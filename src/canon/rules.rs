@@ -5,7 +5,7 @@ use std::fmt;
 /// One rule of `reshape`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-#[repr(u8)]
+#[repr(u16)]
 pub enum Rule {
     /// Tools stand in the order of their names.
     ///
@@ -24,16 +24,30 @@ pub enum Rule {
     InputKeys = 8,
     /// Whitespace that JSON does not count is removed inside tool definitions and tool inputs.
     Whitespace = 16,
+    /// A text that differs from call to call stands in a block of its own, so that what stands
+    /// before it can carry a marker: the same text, in more blocks.
+    SplitVolatile = 32,
+    /// A line of tools or system prompt that differs from call to call stands at the end of the last
+    /// user message instead, behind every breakpoint.
+    MoveVolatile = 64,
+    /// Timestamps and times of tools and system prompt are rounded down to a step.
+    QuantiseClock = 128,
+    /// Lines of the system prompt that begin as the user listed are removed.
+    DropNonce = 256,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::ToolOrder,
         Self::ToolDuplicates,
         Self::ToolKeys,
         Self::InputKeys,
         Self::Whitespace,
+        Self::SplitVolatile,
+        Self::MoveVolatile,
+        Self::QuantiseClock,
+        Self::DropNonce,
     ];
 
     /// The name in configuration.
@@ -45,6 +59,10 @@ impl Rule {
             Self::ToolKeys => "tool_keys",
             Self::InputKeys => "input_keys",
             Self::Whitespace => "whitespace",
+            Self::SplitVolatile => "split_volatile",
+            Self::MoveVolatile => "move_volatile",
+            Self::QuantiseClock => "quantise_clock",
+            Self::DropNonce => "drop_nonce",
         }
     }
 
@@ -54,21 +72,28 @@ impl Rule {
         Self::ALL.into_iter().find(|rule| rule.as_str() == name)
     }
 
-    const fn bit(self) -> u8 {
-        self as u8
+    const fn bit(self) -> u16 {
+        self as u16
     }
 }
 
-/// A set of rules; all of them by default, since `reshape` itself is the choice to make.
+/// A set of rules; by default those that only spell tools and tool inputs, since `reshape` itself is
+/// the choice to make. The rules for text are asked for by name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Rules(u8);
+pub struct Rules(u16);
 
 impl Rules {
     /// No rule: nothing changes.
     pub const NONE: Self = Self(0);
 
+    /// The rules that spell tools and tool inputs, and leave every text as it is.
+    pub const SPELLING: Self = Self(31);
+
+    /// The rules for text that differs from call to call.
+    pub const TEXT: Self = Self(480);
+
     /// Every rule.
-    pub const ALL: Self = Self(31);
+    pub const ALL: Self = Self(511);
 
     /// These rules and `rule`.
     #[must_use]
@@ -87,11 +112,30 @@ impl Rules {
     pub const fn has(self, rule: Rule) -> bool {
         self.0 & rule.bit() != 0
     }
+
+    /// These rules and `others`.
+    #[must_use]
+    pub const fn or(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Those of these rules that `others` has too.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
+    /// The names in configuration, in the order of [`Rule::ALL`].
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        let all = Rule::ALL.into_iter().filter(|rule| self.has(*rule));
+        all.map(Rule::as_str).collect()
+    }
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self::ALL
+        Self::SPELLING
     }
 }
 
@@ -122,5 +166,21 @@ mod tests {
             assert_eq!(Rules::ALL.without(rule).with(rule), Rules::ALL);
         }
         assert_eq!(Rule::parse("volatile"), None);
+        assert_eq!(Rules::default().names().len(), 5);
+        assert_eq!(
+            Rules::NONE
+                .with(Rule::QuantiseClock)
+                .or(Rules::SPELLING)
+                .and(Rules::ALL)
+                .names(),
+            [
+                "tool_order",
+                "tool_duplicates",
+                "tool_keys",
+                "input_keys",
+                "whitespace",
+                "quantise_clock"
+            ]
+        );
     }
 }

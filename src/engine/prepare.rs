@@ -10,11 +10,12 @@ use super::estimate::{Estimate, Uncounted};
 use super::expected::{Expected, Mark};
 use super::inquiry::Question;
 use super::lineage::{self, Lineage, Search};
-use super::reading::{Known, recall_and_read, reshape, rules};
+use super::reading::{Known, recall_and_read, rules};
+use super::reshape::{Spelled, reshape};
 use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, Seen, survey};
 use super::vault::Vault;
-use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared};
+use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
 use crate::ledger::history::Calibration;
 use crate::model::{
     Change, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp,
@@ -46,6 +47,7 @@ struct Draft<'a> {
     engine: &'a Engine,
     now: Timestamp,
     meta: &'a Meta<'a>,
+    wishes: Wishes<'a>,
     provider: &'a Provider,
     endpoint: &'a Endpoint,
     /// The body that markers go into (the caller's, or the one spelled canonically), its prompt
@@ -75,18 +77,21 @@ impl<'a> Draft<'a> {
         let endpoint = provider.endpoint(meta.dialect);
         let endpoint = endpoint.ok_or(Skip::UnknownEndpoint)?;
         let account = meta.digest(&engine.settings.keyring);
-        let ordered = match (engine.settings.mode, provider.messages_last) {
+        let wishes = engine.settings.on(meta.route);
+        let ordered = match (wishes.mode, provider.messages_last) {
             (Mode::Place | Mode::Reshape, true) => messages_last(body)?.map(Bytes::from),
             (Mode::Observe, _) | (_, false) => None,
         };
         let body = ordered.as_ref().unwrap_or(body);
-        let (body, changes) = match engine.settings.mode {
-            Mode::Reshape => reshape(engine, meta, endpoint.dialect, body)?,
-            Mode::Observe | Mode::Place => (body.clone(), Vec::new()),
+        let spelled = match wishes.mode {
+            Mode::Reshape => reshape(engine, meta, &wishes, endpoint.dialect, body)?,
+            Mode::Observe | Mode::Place => Spelled::untouched(body),
         };
+        let body = spelled.body.clone();
         let read = recall_and_read(engine, endpoint.dialect, account, &body)?;
         let (mut reading, mut known) = read;
         reading.prompt.reserved = ordered_markers(&body, &reading);
+        spelled.keep_from_marking(&mut reading.prompt);
         let id = model_id(&engine.catalog, &reading.prompt, meta);
         let model = endpoint.limit(engine.catalog.model(meta.provider, id));
         let keyring = &engine.settings.keyring;
@@ -100,12 +105,13 @@ impl<'a> Draft<'a> {
             engine,
             now,
             meta,
+            wishes,
             provider,
             endpoint,
             turn,
             account,
             known,
-            changes,
+            changes: spelled.changes,
             model,
             before,
         })
@@ -189,8 +195,8 @@ impl<'a> Draft<'a> {
             keyring: &settings.keyring,
             keys,
             before: self.before.as_ref(),
-            ttl: if limits.one_hour && self.sells(settings.ttl) {
-                settings.ttl
+            ttl: if limits.one_hour && self.sells(self.wishes.ttl) {
+                self.wishes.ttl
             } else {
                 Some(limits.ttl)
             },
@@ -267,7 +273,7 @@ impl<'a> Draft<'a> {
         let mut refused = None;
         let memory = &self.engine.memory;
         memory.learned(&scope, &mut |learned| refused = learned.refused_until);
-        self.engine.settings.mode == Mode::Observe || refused.is_some_and(|until| self.now < until)
+        self.wishes.mode == Mode::Observe || refused.is_some_and(|until| self.now < until)
     }
 
     fn steer(&self, keys: [Digest; 2], plan: &mut Plan) -> Vec<(Box<str>, Box<str>)> {
@@ -276,7 +282,8 @@ impl<'a> Draft<'a> {
         }
         let [_, service] = keys;
         let steering = Steering {
-            settings: &self.engine.settings,
+            wishes: &self.wishes,
+            keyring: &self.engine.settings.keyring,
             nodes: &*self.engine.memory,
             prompt: self.prompt(),
             model: &self.model,
@@ -340,10 +347,9 @@ impl<'a> Draft<'a> {
         if self.is_observed(keys) {
             return (Plan::default(), Vec::new());
         }
-        let settings = &self.engine.settings;
         let dialect = self.endpoint.dialect;
         let limits = &self.model.limits;
-        if settings.markers == Markers::Keep {
+        if self.wishes.markers == Markers::Keep {
             let plan = plan(self.prompt(), limits, rates, outlook);
             let edits = dialect.mark(self.body(), self.prompt(), &plan);
             return (plan, edits);
@@ -359,8 +365,7 @@ impl<'a> Draft<'a> {
 
     /// What the provider should hold once it has begun to answer: our markers and the caller's.
     fn marks(&self, plan: &Plan, outlook: &Outlook) -> Vec<Mark> {
-        let keep = self.engine.settings.markers == Markers::Keep
-            || self.engine.settings.mode == Mode::Observe;
+        let keep = self.wishes.markers == Markers::Keep || self.wishes.mode == Mode::Observe;
         let own = self.prompt().blocks.iter().enumerate().filter(|_| keep);
         let own = own.filter_map(|(at, block)| Some((at, block.marker?.ttl)));
         let automatic = self.prompt().auto_marker.filter(|_| keep);

@@ -1,14 +1,12 @@
-//! Reads a body against what is known of its conversation, and reshapes it where that is asked.
+//! Reads a body against what is known of its conversation.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::steer::model_id;
-use super::{Conversation, Engine, Meta};
-use crate::canon;
-use crate::model::{Change, Digest, Fingerprint, Skip, Thinking};
-use crate::wire::{Dialect, Edit, Reading, splice};
+use super::{Conversation, Engine};
+use crate::model::{Change, Digest, Fingerprint, Skip};
+use crate::wire::{Dialect, Reading};
 
 /// What is known of the conversation that a request belongs to.
 #[derive(Debug)]
@@ -47,42 +45,6 @@ pub(super) fn recall_and_read(
         earlier,
     };
     Ok((reading, known))
-}
-
-/// In `reshape` mode, spells the request canonically; what is known of the conversation is known
-/// in that spelling, so only the result is compared with it.
-///
-/// A model that binds its thinking to the exact bytes before it would refuse a later turn that is
-/// spelled otherwise than the first. Whether a conversation began in our spelling cannot be told
-/// from one request, so such requests are left alone from their first turn on, unless the user
-/// has promised it.
-pub(super) fn reshape(
-    engine: &Engine,
-    meta: &Meta<'_>,
-    dialect: &dyn Dialect,
-    body: &Bytes,
-) -> Result<(Bytes, Vec<Change>), Skip> {
-    let settings = &engine.settings;
-    let reading = dialect.read(body, &settings.keyring, &mut |_| Vec::new())?;
-    let prompt = &reading.prompt;
-    let bound = engine
-        .catalog
-        .model(meta.provider, model_id(&engine.catalog, prompt, meta))
-        .prefix_check
-        || prompt.thinking != Thinking::Off;
-    if bound && settings.history == canon::History::Unknown {
-        return Ok((body.clone(), Vec::new()));
-    }
-    let history = canon::History::FromFirstTurn;
-    let reshaped = canon::canonicalize(body, prompt, settings.rules, history);
-    if reshaped.replacements.is_empty() {
-        return Ok((body.clone(), Vec::new()));
-    }
-    let replacements = reshaped.replacements.into_iter();
-    let mut edits: Vec<Edit> = replacements
-        .map(|(span, with)| Edit::new(span, with))
-        .collect();
-    Ok((Bytes::from(splice(body, &mut edits)), reshaped.changes))
 }
 
 /// The names of the rules that made these changes, each once.

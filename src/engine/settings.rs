@@ -1,7 +1,10 @@
 //! What the user asked of the engine, and what stands outside the body of a request.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::Overlay;
 use crate::model::{CountTokens, Digest, Keyring, Markers, Mode, Ttl};
 
 /// What the user asked for.
@@ -20,6 +23,12 @@ pub struct Settings {
     /// Whether every conversation is known to have been spelled by these rules since its first
     /// turn; without that promise, requests that may hold signed thinking are never reshaped.
     pub history: crate::canon::History,
+    /// To what [`Rule::QuantiseClock`](crate::canon::Rule::QuantiseClock) rounds times down; it must
+    /// divide a day.
+    pub clock_step: Duration,
+    /// How lines begin that [`Rule::DropNonce`](crate::canon::Rule::DropNonce) may remove; `*`
+    /// stands for any text within the line.
+    pub nonces: Vec<Box<str>>,
     /// Counts short prompts more closely than by length, off the request's path.
     pub counter: Option<Arc<dyn CountTokens>>,
     /// Whether a streamed chat that does not say so is made to report its usage, by one more chunk
@@ -31,6 +40,8 @@ pub struct Settings {
     /// Whether prefixes are rented from providers that keep them for a fee, where that pays. It asks
     /// things of the provider that no call asked for, so the user decides.
     pub explicit_caches: bool,
+    /// What differs for requests of one route; see [`Settings::on`].
+    pub routes: BTreeMap<Box<str>, Overlay>,
     /// Whether the provider is asked why a prefix was not read, where it answers that. It adds a
     /// member to requests, so the user decides.
     pub provider_diagnostics: bool,
@@ -52,10 +63,13 @@ impl Default for Settings {
             ttl: None,
             rules: crate::canon::Rules::default(),
             history: crate::canon::History::default(),
+            clock_step: crate::canon::CLOCK_STEP,
+            nonces: Vec::new(),
             counter: None,
             stream_usage: false,
             day_retention: false,
             explicit_caches: false,
+            routes: BTreeMap::new(),
             provider_diagnostics: false,
             excerpts: false,
             max_body: 32 << 20,

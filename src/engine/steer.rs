@@ -1,6 +1,6 @@
 //! What is added beside markers: keys that steer requests to a warm machine, and options.
 
-use super::{Meta, Settings};
+use super::{Meta, Wishes};
 use crate::ledger::history::Nodes;
 use crate::model::{Digest, Keyring, Member, Plan, Prompt, Regime, Timestamp};
 use crate::provider::{Affinity, AffinityPer, Catalog, Endpoint, Model};
@@ -11,7 +11,8 @@ pub(super) const OPTIONS: &str = "prompt_cache_options";
 
 /// One request as far as steering it goes.
 pub(super) struct Steering<'a> {
-    pub(super) settings: &'a Settings,
+    pub(super) wishes: &'a Wishes<'a>,
+    pub(super) keyring: &'a Keyring,
     pub(super) nodes: &'a dyn Nodes,
     pub(super) prompt: &'a Prompt,
     pub(super) model: &'a Model,
@@ -46,11 +47,11 @@ impl Steering<'_> {
         }
         // Both together are refused.
         let is_free = plan.members.iter().all(|member| &*member.name != OPTIONS);
-        if is_free && self.settings.day_retention && self.model.day_retention {
+        if is_free && self.wishes.day_retention && self.model.day_retention {
             plan.members
                 .push(Member::new("prompt_cache_retention", "\"24h\""));
         }
-        if self.settings.stream_usage && self.prompt.stream && self.endpoint.name == "chat" {
+        if self.wishes.stream_usage && self.prompt.stream && self.endpoint.name == "chat" {
             let option = r#"{"include_usage":true}"#;
             plan.members.push(Member::new("stream_options", option));
         }
@@ -71,7 +72,7 @@ impl Steering<'_> {
     /// The key: one per conversation, or one per tools and system prompt, split where more requests
     /// come than one machine takes.
     fn key(&self, affinity: &Affinity) -> String {
-        let keyring: &Keyring = &self.settings.keyring;
+        let keyring = self.keyring;
         let digest = match affinity.per {
             AffinityPer::Conversation => {
                 keyring.scope(&[b"affinity", self.conversation.as_bytes()])

@@ -171,7 +171,8 @@ pub(super) struct Vault<'a> {
 impl Vault<'_> {
     /// Whether the prefix of this request could be kept at all.
     pub(super) fn fits(&self) -> bool {
-        self.engine.settings.explicit_caches
+        let wishes = self.engine.settings.on(self.meta.route);
+        wishes.explicit_caches
             && !self.meta.stored_as.is_empty()
             && self.body.prompt.end_of(Section::System) > 0
             && self.tokens >= self.model.storage_min

@@ -12,7 +12,7 @@ const BODIES: &[&str] = &[
 
 /// Every body under every rule alone and under all of them, one line each.
 pub(crate) fn spell() -> String {
-    let mut sets = vec![Rules::NONE, Rules::ALL];
+    let mut sets = vec![Rules::NONE, Rules::SPELLING];
     sets.extend(Rule::ALL.map(|rule| Rules::NONE.with(rule)));
     let mut out = String::new();
     for body in BODIES {

@@ -11,7 +11,7 @@ use super::config::Config;
 use super::{Cachewright, Callback, Observer, Shared};
 use crate::adapter::clock::{Clock, SystemClock};
 use crate::adapter::memory::{Bounds, InProcess};
-use crate::engine::{Engine, Settings};
+use crate::engine::{Engine, Overlay, Settings};
 use crate::error::Error;
 use crate::ledger::Record;
 use crate::model::{CountTokens, Keyring, Markers, Mode, Ttl};
@@ -104,6 +104,13 @@ impl Builder {
         self
     }
 
+    /// What differs for requests of one route.
+    #[must_use]
+    pub fn overlay(mut self, route: impl Into<Box<str>>, overlay: Overlay) -> Self {
+        self.settings.routes.insert(route.into(), overlay);
+        self
+    }
+
     /// The provider behind hosts that no row names: gateways, custom base URLs, test servers.
     #[must_use]
     pub fn assume(mut self, provider: impl Into<Box<str>>) -> Self {
@@ -190,18 +197,34 @@ impl Builder {
     }
 
     /// Settings from a TOML text: `mode`, `markers`, `ttl`, `rules`, `reshaped_from_first_turn`,
-    /// `max_body`, `stream_usage`, `day_retention`, `explicit_caches`,
-    /// `provider_diagnostics`, `excerpts`, `tenant`, `route`, `assume`.
-    /// `file` is the name that errors carry.
+    /// `clock_step`, `nonces`, `max_body`, `stream_usage`, `day_retention`, `explicit_caches`,
+    /// `provider_diagnostics`, `excerpts`, `tenant`, `route`, `assume`; and tables `[routes.NAME]`
+    /// with what may differ per route: those up to `nonces`, `stream_usage`, `day_retention` and
+    /// `explicit_caches`. `file` is the name that errors carry.
+    ///
+    /// ```
+    /// use cachewright::adapter::handle::Cachewright;
+    ///
+    /// let text = r#"
+    /// markers = "replace"
+    ///
+    /// [routes.support]
+    /// mode = "reshape"
+    /// ttl = "1h"
+    /// rules = ["tool_order", "split_volatile"]
+    /// "#;
+    /// let cache = Cachewright::builder().config("cachewright.toml", text)?.build()?;
+    /// # Ok::<(), cachewright::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Names the file, the line and the fix when a key or a value is not known.
     pub fn config(mut self, file: &str, text: &str) -> Result<Self, Error> {
-        let config = Config::read(file, text)?;
+        let mut config = Config::read(file, text)?;
+        self.tenant = config.tenant.take().unwrap_or(self.tenant);
+        self.route = config.route.take().unwrap_or(self.route);
+        self.assume = config.assume.take().or(self.assume);
         config.apply(&mut self.settings);
-        self.tenant = config.tenant.unwrap_or(self.tenant);
-        self.route = config.route.unwrap_or(self.route);
-        self.assume = config.assume.or(self.assume);
         Ok(self)
     }
 
@@ -337,6 +360,56 @@ mod tests {
         let text = error.unwrap_err().to_string();
         for part in ["a.toml", "line 1", "tool_odor", "tool_order"] {
             assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_route_has_settings_of_its_own() {
+        let text = "markers = \"replace\"\nclock_step = \"15m\"\n[routes.support]\nmode = \"reshape\"\n\
+                    ttl = \"1h\"\nrules = [\"split_volatile\"]\nnonces = [\"x-id: *\"]\nclock_step = \"1d\"";
+        let overlay = Overlay {
+            mode: Some(Mode::Observe),
+            ..Overlay::default()
+        };
+        let builder = Builder::new().overlay("quiet", overlay);
+        let settings = builder.config("a.toml", text).unwrap().settings;
+        let there = settings.on("support");
+        assert_eq!((there.mode, there.ttl), (Mode::Reshape, Some(Ttl::OneHour)));
+        assert_eq!(there.rules, [Rule::SplitVolatile].into_iter().collect());
+        assert_eq!(there.markers, Markers::Replace);
+        assert_eq!(there.nonces, [Box::from("x-id: *")]);
+        assert_eq!(there.clock_step.as_secs(), 86_400);
+        assert_eq!(settings.on("other").clock_step.as_secs(), 900);
+        assert_eq!(settings.on("quiet").mode, Mode::Observe);
+    }
+
+    #[test]
+    fn a_mistake_in_a_route_is_named_with_its_line() {
+        for (text, parts) in [
+            ("[routes.a]\nmoode = 1", ["line 2", "moode", "stream_usage"]),
+            (
+                "[routes.a]\n\nrules = [\"split\"]",
+                ["line 3", "split", "split_volatile"],
+            ),
+            (
+                "[routes.a]\nclock_step = \"7h\"",
+                ["line 2", "7h", "divides a day"],
+            ),
+            (
+                "[routes.a]\nnonces = [\"x*\"]",
+                ["line 2", "x*", "too much"],
+            ),
+            (
+                "[routes.a]\ntenant = \"t\"",
+                ["line 2", "tenant", "unknown field"],
+            ),
+        ] {
+            let error = Builder::new().config("a.toml", text).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains("a.toml"), "{said}");
+            for part in parts {
+                assert!(said.contains(part), "{part} in {said}");
+            }
         }
     }
 

@@ -1,10 +1,13 @@
 //! The configuration file's form, kept apart from the words of the domain, which know no serde.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 
 use crate::canon::{History, Rule};
-use crate::engine::Settings;
+use crate::engine::{Overlay, Settings};
 use crate::error::Error;
 use crate::model::{Markers, Mode, Ttl};
 
@@ -17,10 +20,14 @@ pub(super) struct Config {
     ttl: Option<TtlName>,
     rules: Option<Vec<RuleName>>,
     reshaped_from_first_turn: Option<bool>,
+    clock_step: Option<Step>,
+    nonces: Option<Vec<Nonce>>,
     max_body: Option<usize>,
     stream_usage: Option<bool>,
     day_retention: Option<bool>,
     explicit_caches: Option<bool>,
+    #[serde(default)]
+    routes: BTreeMap<Box<str>, Entry>,
     provider_diagnostics: Option<bool>,
     excerpts: Option<bool>,
     pub(super) tenant: Option<Box<str>>,
@@ -39,6 +46,49 @@ pub(super) struct Config {
     ledger: Option<IgnoredAny>,
 }
 
+/// What a configuration file may set for one route.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    mode: Option<ModeName>,
+    markers: Option<MarkersName>,
+    ttl: Option<TtlName>,
+    rules: Option<Vec<RuleName>>,
+    reshaped_from_first_turn: Option<bool>,
+    clock_step: Option<Step>,
+    nonces: Option<Vec<Nonce>>,
+    stream_usage: Option<bool>,
+    day_retention: Option<bool>,
+    explicit_caches: Option<bool>,
+}
+
+impl From<Entry> for Overlay {
+    fn from(entry: Entry) -> Self {
+        Self {
+            mode: entry.mode.map(Into::into),
+            markers: entry.markers.map(Into::into),
+            ttl: entry.ttl.map(Into::into),
+            rules: entry
+                .rules
+                .map(|rules| rules.iter().map(|name| name.0).collect()),
+            history: entry.reshaped_from_first_turn.map(|promised| {
+                if promised {
+                    History::FromFirstTurn
+                } else {
+                    History::Unknown
+                }
+            }),
+            clock_step: entry.clock_step.map(|step| step.0),
+            nonces: entry
+                .nonces
+                .map(|nonces| nonces.into_iter().map(|nonce| nonce.0).collect()),
+            stream_usage: entry.stream_usage,
+            day_retention: entry.day_retention,
+            explicit_caches: entry.explicit_caches,
+        }
+    }
+}
+
 impl Config {
     /// Reads a TOML text; errors carry `file`, the line, and what would do instead.
     pub(super) fn read(file: &str, text: &str) -> Result<Self, Error> {
@@ -46,48 +96,77 @@ impl Config {
     }
 
     /// Puts what it names into the engine's settings.
-    pub(super) fn apply(&self, settings: &mut Settings) {
-        let Self {
-            mode,
-            markers,
-            ttl,
-            rules,
-            reshaped_from_first_turn,
-            max_body,
-            stream_usage,
-            day_retention,
-            explicit_caches,
-            provider_diagnostics,
-            excerpts,
-            tenant: _,
-            route: _,
-            assume: _,
-            listen: _,
-            admin: _,
-            client_token: _,
-            upstreams: _,
-            ledger: _,
-        } = self;
-        settings.mode = mode.map_or(settings.mode, Into::into);
-        settings.markers = markers.map_or(settings.markers, Into::into);
-        settings.ttl = ttl.map(Into::into).or(settings.ttl);
-        settings.max_body = max_body.unwrap_or(settings.max_body);
-        settings.stream_usage = stream_usage.unwrap_or(settings.stream_usage);
-        settings.day_retention = day_retention.unwrap_or(settings.day_retention);
-        settings.explicit_caches = explicit_caches.unwrap_or(settings.explicit_caches);
-        settings.provider_diagnostics =
-            provider_diagnostics.unwrap_or(settings.provider_diagnostics);
-        settings.excerpts = excerpts.unwrap_or(settings.excerpts);
-        if let Some(rules) = rules {
-            settings.rules = rules.iter().map(|name| name.0).collect();
+    pub(super) fn apply(self, settings: &mut Settings) {
+        let general = Entry {
+            mode: self.mode,
+            markers: self.markers,
+            ttl: self.ttl,
+            rules: self.rules,
+            reshaped_from_first_turn: self.reshaped_from_first_turn,
+            clock_step: self.clock_step,
+            nonces: self.nonces,
+            stream_usage: self.stream_usage,
+            day_retention: self.day_retention,
+            explicit_caches: self.explicit_caches,
+        };
+        Overlay::from(general).apply(settings);
+        settings.max_body = self.max_body.unwrap_or(settings.max_body);
+        settings.provider_diagnostics = self
+            .provider_diagnostics
+            .unwrap_or(settings.provider_diagnostics);
+        settings.excerpts = self.excerpts.unwrap_or(settings.excerpts);
+        let routes = self.routes.into_iter();
+        settings
+            .routes
+            .extend(routes.map(|(name, entry)| (name, entry.into())));
+    }
+}
+
+/// A step of clocks, such as `15m`.
+struct Step(Duration);
+
+impl<'de> Deserialize<'de> for Step {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        step(&text).map(Self).ok_or_else(|| {
+            D::Error::custom(format!(
+                "`{text}` is no step for clocks: write one that divides a day, such as \"1m\", \
+                 \"15m\", \"1h\" or \"1d\""
+            ))
+        })
+    }
+}
+
+fn step(text: &str) -> Option<Duration> {
+    const DAY: u64 = 86_400;
+    let unit = match text.chars().next_back()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => DAY,
+        _ => return None,
+    };
+    let count: u64 = text.get(..text.len() - 1)?.parse().ok()?;
+    let seconds = count.checked_mul(unit)?;
+    let divides = DAY.checked_rem(seconds) == Some(0);
+    divides.then(|| Duration::from_secs(seconds))
+}
+
+/// How a line begins that may be dropped.
+struct Nonce(Box<str>);
+
+impl<'de> Deserialize<'de> for Nonce {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const LEAST: usize = 4;
+        let text = String::deserialize(deserializer)?;
+        let begins = text.split('*').next().unwrap_or_default().trim();
+        if begins.chars().count() < LEAST || text.contains('\n') {
+            return Err(D::Error::custom(format!(
+                "`{text}` would remove too much: write how the line begins, with at least {LEAST} \
+                 characters before any `*`, such as \"x-anthropic-billing-header:\""
+            )));
         }
-        if let Some(promised) = reshaped_from_first_turn {
-            settings.history = if *promised {
-                History::FromFirstTurn
-            } else {
-                History::Unknown
-            };
-        }
+        Ok(Self(text.into()))
     }
 }
 

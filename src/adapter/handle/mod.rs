@@ -203,7 +203,8 @@ impl Cachewright {
             ..Caller::default()
         };
         if let Some(found) = found {
-            if self.shared.engine.settings().explicit_caches {
+            let wishes = self.shared.engine.settings().on(&caller.route);
+            if wishes.explicit_caches {
                 caller.storage = found.endpoint.storage(head.path);
             }
             caller.provider = found.provider.name.clone();

@@ -169,7 +169,7 @@ impl Proxy {
         let address = listener.local_addr().map_err(refused)?;
         let (stop, stopped) = oneshot::channel();
         let client = &self.gate.client;
-        let rents = client.cache().engine().settings().explicit_caches;
+        let rents = client.cache().engine().settings().rents();
         let errands = rents.then(|| tokio::spawn(client.http_errands()));
         Ok(ProxyHandle {
             address,
