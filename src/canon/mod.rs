@@ -11,6 +11,7 @@
 //! bytes, arrays keep their order, and everything outside tool definitions and tool inputs is
 //! never touched.
 
+mod identity;
 mod inputs;
 mod json;
 mod rules;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use crate::model::{Change, Prompt, Span, Thinking};
 
+pub use identity::{same_but_for_order, text_span, tool_name};
 pub use rules::{Rule, Rules};
 pub use volatile::{Parted, Volatile, differing, same_but_for_volatile, volatile};
 
