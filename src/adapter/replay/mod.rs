@@ -15,4 +15,4 @@ mod run;
 pub use emit::{Detail, Emitter};
 pub use policy::Policy;
 pub use report::{Baselines, Report, Row, Tally};
-pub use run::{Job, Watch, replay};
+pub use run::{Job, Watch, replay, replay_alone};
