@@ -293,7 +293,7 @@ fn are_distinct(members: &[Member<'_>]) -> bool {
 
 /// The text of a string's inside. Halves of surrogate pairs that stand alone become the three bytes
 /// they would have in UTF-8 if it allowed them: only equality and order matter here.
-fn unescape(inside: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn unescape(inside: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'\\', inside).is_none() {
         return Cow::Borrowed(inside);
     }

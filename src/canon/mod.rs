@@ -9,12 +9,17 @@
 //! The rules are opt-in because the model does read what they change: the order of tools, and the
 //! order of properties in a schema, can move its answers. Strings, numbers and escapes keep their
 //! bytes, arrays keep their order, and everything outside tool definitions and tool inputs is
-//! never touched.
+//! never touched by [`canonicalize`].
+//!
+//! Other requests differ in what they say: a clock in the system prompt, an id per call. [`reword`]
+//! rounds, moves, splits off or drops such text, each by a rule that is in force only where it was
+//! asked for by name.
 
 mod identity;
 mod inputs;
 mod json;
 mod rules;
+mod text;
 mod tools;
 mod volatile;
 
@@ -24,6 +29,7 @@ use crate::model::{Change, Prompt, Span, Thinking};
 
 pub use identity::{same_but_for_order, text_span, tool_name};
 pub use rules::{Rule, Rules};
+pub use text::{Wording, reword};
 pub use volatile::{Parted, Volatile, differing, same_but_for_volatile, volatile};
 
 /// To what clocks are rounded unless the user says otherwise.

@@ -89,6 +89,9 @@ impl Rules {
     /// The rules that spell tools and tool inputs, and leave every text as it is.
     pub const SPELLING: Self = Self(31);
 
+    /// The rules for text that differs from call to call.
+    pub const TEXT: Self = Self(480);
+
     /// Every rule.
     pub const ALL: Self = Self(511);
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::chain::{Before, chain};
 use super::estimate::{Estimate, Uncounted};
 use super::exchange::{Expected, Mark};
-use super::reshape::reshape;
+use super::reshape::{Spelled, reshape};
 use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, survey};
 use super::vault::Vault;
@@ -81,13 +81,15 @@ impl<'a> Draft<'a> {
             (Mode::Observe, _) | (_, false) => None,
         };
         let body = ordered.as_ref().unwrap_or(body);
-        let (body, changes, rules) = match wishes.mode {
-            Mode::Reshape => reshape(engine, meta, endpoint.dialect, body)?,
-            Mode::Observe | Mode::Place => (body.clone(), Vec::new(), Rules::NONE),
+        let spelled = match wishes.mode {
+            Mode::Reshape => reshape(engine, meta, &wishes, endpoint.dialect, body)?,
+            Mode::Observe | Mode::Place => Spelled::untouched(body),
         };
+        let body = spelled.body.clone();
         let read = recall_and_read(engine, endpoint.dialect, account, &body)?;
         let (mut reading, earlier, conversation) = read;
         reading.prompt.reserved = ordered_markers(&body, &reading);
+        spelled.keep_from_marking(&mut reading.prompt);
         let id = model_id(&engine.catalog, &reading.prompt, meta);
         let model = endpoint.limit(engine.catalog.model(meta.provider, id));
         let keyring = &engine.settings.keyring;
@@ -106,8 +108,8 @@ impl<'a> Draft<'a> {
             endpoint,
             turn,
             conversation,
-            changes,
-            rules,
+            changes: spelled.changes,
+            rules: spelled.rules,
             model,
             before,
         })

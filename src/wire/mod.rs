@@ -21,6 +21,7 @@ mod prints;
 mod reader;
 mod responses;
 mod scan;
+mod seams;
 mod spelled;
 mod sse;
 mod style;
@@ -28,7 +29,7 @@ mod watch;
 
 use bytes::Bytes;
 
-use crate::model::{Keyring, Plan, Prompt, Skip};
+use crate::model::{Keyring, Plan, Prompt, Seams, Skip};
 
 pub use chat::Chat;
 pub use converse::Converse;
@@ -57,6 +58,9 @@ pub trait Dialect: std::fmt::Debug + Send + Sync {
     /// The edits that remove every marker of the caller's, the automatic one included. They can be
     /// spliced together with those of [`mark`](Self::mark) for a prompt whose markers were cleared.
     fn unmark(&self, prompt: &Prompt) -> Vec<Edit>;
+
+    /// How this body takes more texts, or the same text in more blocks.
+    fn seams(&self, reading: &Reading) -> Seams;
 
     /// JSON pointer of the object that carries the marker of this block once it is placed; empty
     /// when there is no such block.

@@ -25,8 +25,8 @@ fn epoch(text: &[u8], step: u64) -> Option<Vec<u8>> {
         _ => return None,
     };
     let (whole, rest) = text.split_at_checked(digits)?;
-    let is_fraction = matches!(rest, [] | [b'.', ..])
-        && rest.iter().skip(1).all(u8::is_ascii_digit);
+    let is_fraction =
+        matches!(rest, [] | [b'.', ..]) && rest.iter().skip(1).all(u8::is_ascii_digit);
     if !is_fraction {
         return None;
     }
@@ -39,52 +39,81 @@ fn epoch(text: &[u8], step: u64) -> Option<Vec<u8>> {
 
 /// A time of day with colons, wherever it stands in the text.
 fn spelled(text: &[u8], step: u64) -> Option<Vec<u8>> {
-    let colon = text.windows(3).position(|three| {
-        matches!(three, [a, b':', b] if a.is_ascii_digit() && b.is_ascii_digit())
-    })? + 1;
-    let start = colon - text.get(..colon)?.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-    let hour = number(text.get(start..colon)?)?;
-    let minute = number(text.get(colon + 1..colon + 3)?)?;
-    let mut end = colon + 3;
-    let mut second = None;
-    if let Some([b':', digits @ ..]) = text.get(end..end + 3) {
-        second = Some(number(digits)?);
-        end += 3;
+    let time = Time::find(text)?;
+    let half = half(text.get(time.end..)?);
+    let hour = match half {
+        Some(Half::Morning) => time.hour % 12,
+        Some(Half::Afternoon) => time.hour % 12 + 12,
+        None => time.hour,
+    };
+    let [hours, minutes, seconds] = down(hour, time.minute, time.second, step)?;
+    if half == Some(Half::Afternoon) && hours < 12 {
+        // Where it is now morning, it would have to say so.
+        return None;
     }
-    let fraction = match text.get(end..)? {
-        [b'.' | b',', rest @ ..] if second.is_some() => {
-            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            if digits > 0 { digits + 1 } else { 0 }
-        }
-        _ => 0,
-    };
-    let half = half(text.get(end + fraction..)?);
-    let morning = match half {
-        Some(Half::Morning) => hour % 12,
-        Some(Half::Afternoon) => hour % 12 + 12,
-        None => hour,
-    };
-    let day = down(morning, minute, second, step)?;
-    let [hours, minutes, seconds] = day;
-    // In twelve hours a step never crosses noon, or it is a day, which has none.
     let hours = match half {
         Some(_) if hours % 12 == 0 => 12,
         Some(_) => hours % 12,
         None => hours,
     };
-    let width = colon - start;
-    let mut out = text.get(..start)?.to_vec();
+    let width = time.width;
+    let mut out = text.get(..time.start)?.to_vec();
     out.extend_from_slice(format!("{hours:0width$}:{minutes:02}").as_bytes());
-    if second.is_some() {
+    if time.second.is_some() {
         out.extend_from_slice(format!(":{seconds:02}").as_bytes());
     }
-    out.extend(text.get(end..end + fraction)?.iter().map(|byte| zero(*byte)));
-    out.extend_from_slice(text.get(end + fraction..)?);
-    // Where it is now morning, it must say so.
-    if matches!(half, Some(Half::Afternoon)) && morning >= 12 && day[0] < 12 {
-        return None;
-    }
+    let fraction = text.get(time.fraction..time.end)?;
+    out.extend(fraction.iter().map(|byte| zero(*byte)));
+    out.extend_from_slice(text.get(time.end..)?);
     Some(out)
+}
+
+/// A time of day as it is spelled.
+struct Time {
+    start: usize,
+    /// Digits of the hour.
+    width: usize,
+    hour: u64,
+    minute: u64,
+    second: Option<u64>,
+    /// Where the fraction of a second begins, its sign included, and where it ends.
+    fraction: usize,
+    end: usize,
+}
+
+impl Time {
+    fn find(text: &[u8]) -> Option<Self> {
+        let before = text.windows(3).position(
+            |three| matches!(three, [a, b':', b] if a.is_ascii_digit() && b.is_ascii_digit()),
+        )?;
+        let colon = before + 1;
+        let hour = text.get(..colon)?.iter().rev();
+        let width = hour.take_while(|byte| byte.is_ascii_digit()).count();
+        let start = colon - width;
+        let mut fraction = colon + 3;
+        let second = match text.get(fraction..fraction + 3) {
+            Some([b':', digits @ ..]) => Some(number(digits)?),
+            Some(_) | None => None,
+        };
+        let mut end = fraction;
+        if second.is_some() {
+            fraction += 3;
+            end = fraction;
+            if let Some([b'.' | b',', rest @ ..]) = text.get(fraction..) {
+                let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                end += if digits > 0 { digits + 1 } else { 0 };
+            }
+        }
+        Some(Self {
+            start,
+            width,
+            hour: number(text.get(start..colon)?)?,
+            minute: number(text.get(colon + 1..colon + 3)?)?,
+            second,
+            fraction,
+            end,
+        })
+    }
 }
 
 /// `T131943` and `T1319` behind a date.
@@ -97,7 +126,12 @@ fn compact(text: &[u8], step: u64) -> Option<Vec<u8>> {
         6 => Some(number(rest.get(4..6)?)?),
         _ => return None,
     };
-    let day = down(number(rest.get(..2)?)?, number(rest.get(2..4)?)?, second, step)?;
+    let day = down(
+        number(rest.get(..2)?)?,
+        number(rest.get(2..4)?)?,
+        second,
+        step,
+    )?;
     let [hours, minutes, seconds] = day;
     let mut out = text.get(..at)?.to_vec();
     out.extend_from_slice(format!("{hours:02}{minutes:02}").as_bytes());
@@ -136,7 +170,11 @@ fn half(rest: &[u8]) -> Option<Half> {
 
 fn number(digits: &[u8]) -> Option<u64> {
     let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(digits).ok().filter(|_| all)?.parse().ok()
+    std::str::from_utf8(digits)
+        .ok()
+        .filter(|_| all)?
+        .parse()
+        .ok()
 }
 
 const fn zero(byte: u8) -> u8 {
@@ -156,10 +194,19 @@ mod tests {
     fn every_spelling_is_rounded_in_its_own() {
         for (text, hour) in [
             ("2026-11-25T13:19:43.123456Z", "2026-11-25T13:00:00.000000Z"),
-            ("2026-11-25 13:19:43,9 +05:30", "2026-11-25 13:00:00,0 +05:30"),
+            (
+                "2026-11-25 13:19:43,9 +05:30",
+                "2026-11-25 13:00:00,0 +05:30",
+            ),
             ("2026-11-25T13:19+01:00", "2026-11-25T13:00+01:00"),
-            ("Wed Nov 25 13:19:43 UTC 2026", "Wed Nov 25 13:00:00 UTC 2026"),
-            ("Wed, 25 Nov 2026 09:07:01 GMT", "Wed, 25 Nov 2026 09:00:00 GMT"),
+            (
+                "Wed Nov 25 13:19:43 UTC 2026",
+                "Wed Nov 25 13:00:00 UTC 2026",
+            ),
+            (
+                "Wed, 25 Nov 2026 09:07:01 GMT",
+                "Wed, 25 Nov 2026 09:00:00 GMT",
+            ),
             ("11/25/2026, 1:19:43 PM", "11/25/2026, 1:00:00 PM"),
             ("12:59 am", "12:00 am"),
             ("9:07", "9:00"),
@@ -185,7 +232,15 @@ mod tests {
 
     #[test]
     fn what_is_no_time_of_day_is_left_alone() {
-        for text in ["2026-11-25", "25:61", "12345", "17640767831", "a:b", "", "1:2"] {
+        for text in [
+            "2026-11-25",
+            "25:61",
+            "12345",
+            "17640767831",
+            "a:b",
+            "",
+            "1:2",
+        ] {
             assert_eq!(to(3600, text), None, "{text}");
         }
         // At noon's far side a day's step would have to turn PM into AM.

@@ -63,9 +63,13 @@ pub(super) fn unit(text: &[u8], lines: &[Range<usize>], span: Range<usize>) -> U
         };
     }
     // The last line has no break of its own; the one before it goes instead.
-    let above = first.checked_sub(1).map(whole).filter(|_| content.end == closing.end);
+    let above = first
+        .checked_sub(1)
+        .map(whole)
+        .filter(|_| content.end == closing.end);
     let from = above.map_or(opening.start, |above| {
-        above.start + self::content(text.get(above.clone()))
+        let start = above.start;
+        start + self::content(text.get(above))
     });
     Unit {
         text: opening.start..content.end,
@@ -123,9 +127,15 @@ mod tests {
     #[test]
     fn a_line_goes_with_its_break() {
         let text = r"You are.\nNow: 12:30\nBe kind.";
-        assert_eq!(found(text, "12:30"), ("Now: 12:30".into(), r"You are.\nBe kind.".into()));
+        assert_eq!(
+            found(text, "12:30"),
+            ("Now: 12:30".into(), r"You are.\nBe kind.".into())
+        );
         let last = r"You are.\r\nNow: 12:30";
-        assert_eq!(found(last, "12:30"), ("Now: 12:30".into(), "You are.".into()));
+        assert_eq!(
+            found(last, "12:30"),
+            ("Now: 12:30".into(), "You are.".into())
+        );
         let only = "Now: 12:30";
         assert_eq!(found(only, "12:30"), (only.into(), String::new()));
     }
@@ -133,7 +143,10 @@ mod tests {
     #[test]
     fn a_sentence_goes_without_its_neighbours() {
         let text = r"You are v1.2. It is 12:30, i.e. noon. Be kind.\nMore.";
-        let expected = ("It is 12:30, i.e. noon.".into(), r"You are v1.2. Be kind.\nMore.".into());
+        let expected = (
+            "It is 12:30, i.e. noon.".into(),
+            r"You are v1.2. Be kind.\nMore.".into(),
+        );
         assert_eq!(found(text, "12:30"), expected);
     }
 

@@ -15,7 +15,9 @@ mod write;
 use std::time::Duration;
 
 use super::{CLOCK_STEP, History, Reshaped, Rule, Rules, volatile};
-use crate::model::{Block, BlockKind, Change, Ending, Form, Prompt, Role, Seams, Section, Span, Thinking};
+use crate::model::{
+    Block, BlockKind, Change, Ending, Form, Prompt, Role, Seams, Section, Span, Thinking,
+};
 
 use retell::{Retold, cuts, retell};
 use write::Told;
@@ -41,11 +43,7 @@ pub struct Wording<'a> {
 impl<'a> Wording<'a> {
     /// These rules with default steps, no nonces, and nothing known of earlier turns.
     #[must_use]
-    pub const fn new(
-        rules: Rules,
-        seams: &'a Seams,
-        pointer: &'a dyn Fn(usize) -> String,
-    ) -> Self {
+    pub const fn new(rules: Rules, seams: &'a Seams, pointer: &'a dyn Fn(usize) -> String) -> Self {
         Self {
             rules,
             history: History::Unknown,
@@ -94,9 +92,7 @@ pub fn reword(body: &[u8], prompt: &Prompt, wording: &Wording<'_>) -> Reshaped {
     editor.opening();
     editor.write();
     reshaped = editor.reshaped;
-    reshaped
-        .replacements
-        .sort_by_key(|(span, _)| *span);
+    reshaped.replacements.sort_by_key(|(span, _)| *span);
     reshaped
 }
 
@@ -123,20 +119,21 @@ impl Editor<'_> {
 
     fn system(&mut self) {
         let prompt = self.prompt;
-        let (from, to) = (prompt.end_of(Section::Tools), prompt.end_of(Section::System));
+        let (from, to) = (
+            prompt.end_of(Section::Tools),
+            prompt.end_of(Section::System),
+        );
         for at in from..to {
             let Some((block, text)) = self.text(at) else {
                 continue;
             };
+            if self.rules() != self.wording.rules && !volatile(text.of(self.body)).is_empty() {
+                let why = "nothing moved: the request does not end with the user";
+                let pointer = (self.wording.pointer)(at);
+                self.reshaped.notes.push(Change::new(pointer, why));
+            }
             let retold = retell(text.of(self.body), self.rules(), self.wording);
             self.take(at, block, (text, retold));
-        }
-        if self.rules() != self.wording.rules && !self.reshaped.notes.is_empty() {
-            return;
-        }
-        if self.wording.rules.has(Rule::MoveVolatile) && self.wording.seams.end.is_none() {
-            let why = "nothing moved: the request does not end with the user";
-            self.reshaped.notes.push(Change::new("", why));
         }
     }
 
@@ -154,11 +151,7 @@ impl Editor<'_> {
             let Some((block, text)) = self.text(at) else {
                 continue;
             };
-            let retold = Retold {
-                text: text.of(self.body).to_vec(),
-                rules: Rules::NONE,
-                ..Retold::default()
-            };
+            let retold = Retold::of(text.of(self.body));
             self.take(at, block, (text, retold));
         }
     }
@@ -188,10 +181,11 @@ impl Editor<'_> {
             self.reshaped.notes.push(Change::new(pointer, why));
             return;
         }
-        let splits = self.wording.rules.has(Rule::SplitVolatile)
-            && block.markable
-            && (block.form == Form::Bare || write::says_only_text(self.body, &block));
-        let cuts = if splits { cuts(&retold.text) } else { Vec::new() };
+        let cuts = if self.splits(&block) {
+            cuts(&retold.text)
+        } else {
+            Vec::new()
+        };
         if !cuts.is_empty() {
             retold.rules = retold.rules.with(Rule::SplitVolatile);
         }
@@ -203,9 +197,16 @@ impl Editor<'_> {
                 Rule::SplitVolatile => format!("split into {} blocks", cuts.len() + 1),
                 Rule::MoveVolatile => format!("{} lines moved to the end", retold.moved.len()),
                 Rule::QuantiseClock => "times rounded".to_owned(),
-                _ => "listed lines dropped".to_owned(),
+                Rule::DropNonce => "listed lines dropped".to_owned(),
+                Rule::ToolOrder
+                | Rule::ToolDuplicates
+                | Rule::ToolKeys
+                | Rule::InputKeys
+                | Rule::Whitespace => continue,
             };
-            self.reshaped.changes.push(Change::new(pointer.clone(), what));
+            self.reshaped
+                .changes
+                .push(Change::new(pointer.clone(), what));
         }
         self.reshaped.rules = self.reshaped.rules.or(retold.rules);
         self.moved.append(&mut retold.moved);
@@ -216,6 +217,16 @@ impl Editor<'_> {
             cuts,
             gone: emptied,
         });
+    }
+
+    /// Whether this block's text may stand in several blocks. Where lines move, what is left of the
+    /// volatile ones could not be moved, and would be once it stood alone.
+    fn splits(&self, block: &Block) -> bool {
+        let moves = block.section == Section::System && self.rules().has(Rule::MoveVolatile);
+        self.wording.rules.has(Rule::SplitVolatile)
+            && !moves
+            && block.markable
+            && (block.form == Form::Bare || write::says_only_text(self.body, block))
     }
 
     /// Whether the block at `at` can leave its array: one of its neighbours stays.

@@ -9,7 +9,9 @@ pub(super) fn is_dropped(line: &[u8], patterns: &[Box<str>]) -> bool {
     }
     let line = unescape(line);
     let line = line.trim_ascii();
-    patterns.iter().any(|pattern| begins(line, pattern.as_bytes()))
+    patterns
+        .iter()
+        .any(|pattern| begins(line, pattern.as_bytes()))
 }
 
 fn begins(line: &[u8], pattern: &[u8]) -> bool {

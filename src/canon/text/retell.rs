@@ -16,7 +16,7 @@ pub(super) const STABLE: usize = 1024;
 const ROUNDS: usize = 8;
 
 /// A text as the rules want it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Retold {
     pub(super) text: Vec<u8>,
     /// Lines that stand elsewhere now.
@@ -29,13 +29,8 @@ pub(super) struct Retold {
 
 /// Applies the rules for the words of one text. `rules` are those that may act on it.
 pub(super) fn retell(text: &[u8], rules: Rules, wording: &Wording<'_>) -> Retold {
-    let mut retold = Retold {
-        text: text.to_vec(),
-        rules: Rules::NONE,
-        ..Retold::default()
-    };
+    let mut retold = Retold::of(text);
     for _ in 0..ROUNDS {
-        let before = retold.text.len();
         let mut changed = false;
         if rules.has(Rule::DropNonce) {
             changed |= retold.drop_nonces(wording);
@@ -46,7 +41,7 @@ pub(super) fn retell(text: &[u8], rules: Rules, wording: &Wording<'_>) -> Retold
         if rules.has(Rule::MoveVolatile) {
             changed |= retold.move_away();
         }
-        if !changed || before == 0 {
+        if !changed {
             break;
         }
     }
@@ -54,6 +49,16 @@ pub(super) fn retell(text: &[u8], rules: Rules, wording: &Wording<'_>) -> Retold
 }
 
 impl Retold {
+    /// The text as it is.
+    pub(super) fn of(text: &[u8]) -> Self {
+        Self {
+            text: text.to_vec(),
+            moved: Vec::new(),
+            rules: Rules::NONE,
+            stuck: false,
+        }
+    }
+
     fn drop_nonces(&mut self, wording: &Wording<'_>) -> bool {
         let all = lines(&self.text);
         let dropped = all.iter().filter(|line| {
@@ -143,7 +148,10 @@ fn unit_of_line(
     line: std::ops::Range<usize>,
 ) -> std::ops::Range<usize> {
     let last = line.end == text.len() && !text.ends_with(br"\n");
-    let above = all.iter().find(|one| one.end == line.start).filter(|_| last);
+    let above = all
+        .iter()
+        .find(|one| one.end == line.start)
+        .filter(|_| last);
     let from = above.map_or(line.start, |above| {
         let bytes = text.get(above.clone()).unwrap_or_default();
         let bare = bytes.strip_suffix(br"\n").unwrap_or(bytes);
@@ -155,7 +163,7 @@ fn unit_of_line(
 /// Where a text is cut so that its stable parts stand in blocks of their own; in order.
 pub(super) fn cuts(text: &[u8]) -> Vec<usize> {
     let mut found = Vec::new();
-    let mut pieces = vec![0..text.len()];
+    let mut pieces = Vec::from([0..text.len()]);
     // What a piece shows when it stands alone may differ from what the whole showed, so every piece
     // is looked at until none is cut.
     while let Some(piece) = pieces.pop() {

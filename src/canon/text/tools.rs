@@ -8,7 +8,10 @@ use crate::model::{Change, Section, Span};
 impl Editor<'_> {
     /// Rounds clocks in descriptions, and moves lines away from them.
     pub(super) fn tools(&mut self) {
-        let rules = self.rules().without(Rule::DropNonce).without(Rule::SplitVolatile);
+        let rules = self
+            .rules()
+            .without(Rule::DropNonce)
+            .without(Rule::SplitVolatile);
         if rules.and(Rules::TEXT) == Rules::NONE {
             return;
         }
@@ -81,7 +84,8 @@ fn descriptions<'a>(node: &Node<'a>, out: &mut Vec<&'a [u8]>) {
             for member in members {
                 match &member.value {
                     Node::Scalar(raw) if *member.key == *b"description" => out.push(raw),
-                    value => descriptions(value, out),
+                    Node::Scalar(_) => {}
+                    value @ (Node::Array(_) | Node::Object(_)) => descriptions(value, out),
                 }
             }
         }

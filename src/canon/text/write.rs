@@ -122,7 +122,10 @@ pub(super) fn gap(editor: &Editor<'_>, at: usize) -> Option<Span> {
     }
     let before = beside(at.checked_sub(1)?)?;
     // If the block before goes too, nothing would be left that the comma could go with.
-    let stays = editor.told.iter().all(|told| told.at + 1 != at || !told.gone);
+    let stays = editor
+        .told
+        .iter()
+        .all(|told| told.at + 1 != at || !told.gone);
     (stays && is_comma(before.span.end, here.span.start))
         .then(|| Span::new(before.span.end, here.span.end))
 }

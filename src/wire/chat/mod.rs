@@ -7,8 +7,9 @@ mod response;
 use bytes::Bytes;
 
 use super::parts::Rules;
+use super::seams::{Close, ending};
 use super::{Dialect, Edit, MarkerStyle, Reading, Recall, Seen, mark, reader};
-use crate::model::{BlockKind, Keyring, Plan, Prompt, Section, Skip};
+use crate::model::{Block, BlockKind, Keyring, Plan, Prompt, Seams, Section, Skip};
 
 /// OpenAI's Chat Completions dialect, `POST …/chat/completions` (developers.openai.com, 2026-11),
 /// and all who copied it; Cohere's `/v2/chat` differs in its responses only.
@@ -34,10 +35,7 @@ impl Dialect for Chat {
     }
 
     fn mark(&self, body: &[u8], prompt: &Prompt, plan: &Plan) -> Vec<Edit> {
-        // A bare text becomes a content of one part.
-        let spelling = self
-            .rules()
-            .spelling(|_, _| (r#"[{"type":"text","text":"#, "}]"));
+        let spelling = self.rules().spelling(wrap);
         spelling.map_or_else(Vec::new, |spelling| {
             mark::mark(body, prompt, plan, spelling)
         })
@@ -45,6 +43,18 @@ impl Dialect for Chat {
 
     fn unmark(&self, prompt: &Prompt) -> Vec<Edit> {
         mark::unmark(prompt)
+    }
+
+    fn seams(&self, reading: &Reading) -> Seams {
+        let mut seams = Seams::new(r#"{"type":"text","text":"#, wrap);
+        seams.end = ending(
+            reading,
+            Close {
+                open: seams.open,
+                message: Some([r#"{"role":"user","content":""#, r#""}"#]),
+            },
+        );
+        seams
     }
 
     fn pointer(&self, prompt: &Prompt, block: usize) -> String {
@@ -71,6 +81,11 @@ impl Dialect for Chat {
     fn document(&self, seen: &mut Seen, body: &[u8]) {
         response::document(seen, body, self.marker);
     }
+}
+
+/// A bare text becomes a content of one part.
+const fn wrap(_: &[u8], _: &Block) -> (&'static str, &'static str) {
+    (r#"[{"type":"text","text":"#, "}]")
 }
 
 /// What the `type` of a part says, and whether a marker is documented there (developers.openai.com,

@@ -9,8 +9,9 @@ mod weigh;
 
 use bytes::Bytes;
 
+use super::seams::{Close, ending};
 use super::{Dialect, Edit, MarkerStyle, Reading, Recall, Seen};
-use crate::model::{Keyring, Plan, Prompt, Section, Skip};
+use crate::model::{Keyring, Plan, Prompt, Seams, Section, Skip};
 
 /// The dialect of `POST /model/{id}/converse` and `/converse-stream` (docs.aws.amazon.com/bedrock,
 /// 2026-11), whose model stands in the path, so that prompts have none.
@@ -36,6 +37,18 @@ impl Dialect for Converse {
 
     fn unmark(&self, prompt: &Prompt) -> Vec<Edit> {
         mark::unmark(prompt)
+    }
+
+    fn seams(&self, reading: &Reading) -> Seams {
+        let mut seams = Seams::new(r#"{"text":"#, |_, _| ("", ""));
+        seams.end = ending(
+            reading,
+            Close {
+                open: seams.open,
+                message: None,
+            },
+        );
+        seams
     }
 
     fn pointer(&self, prompt: &Prompt, block: usize) -> String {

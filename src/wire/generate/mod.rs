@@ -8,8 +8,9 @@ use bytes::Bytes;
 
 pub use stored::Stored;
 
+use super::seams::{Close, ending};
 use super::{Dialect, Edit, Reading, Recall, Seen};
-use crate::model::{Keyring, Plan, Prompt, Section, Skip};
+use crate::model::{Keyring, Plan, Prompt, Seams, Section, Skip};
 
 /// The dialect of `:generateContent` and `:streamGenerateContent` (ai.google.dev, 2026-11), whose
 /// model stands in the path, so that prompts have none.
@@ -31,6 +32,18 @@ impl Dialect for Generate {
 
     fn unmark(&self, _: &Prompt) -> Vec<Edit> {
         Vec::new()
+    }
+
+    fn seams(&self, reading: &Reading) -> Seams {
+        let mut seams = Seams::new(r#"{"text":"#, |_, _| ("", ""));
+        seams.end = ending(
+            reading,
+            Close {
+                open: seams.open,
+                message: None,
+            },
+        );
+        seams
     }
 
     fn pointer(&self, prompt: &Prompt, block: usize) -> String {

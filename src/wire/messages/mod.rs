@@ -9,8 +9,9 @@ mod usage;
 use bytes::Bytes;
 
 use super::mark::{self, Spelling, ephemeral};
+use super::seams::{Close, ending};
 use super::{Dialect, Edit, Reading, Recall, Seen, reader};
-use crate::model::{Keyring, Plan, Prompt, Section, Skip};
+use crate::model::{Keyring, Plan, Prompt, Seams, Section, Skip};
 
 /// A bare text becomes a block of its own.
 const SPELLING: Spelling = Spelling {
@@ -35,6 +36,18 @@ impl Dialect for Messages {
 
     fn unmark(&self, prompt: &Prompt) -> Vec<Edit> {
         mark::unmark(prompt)
+    }
+
+    fn seams(&self, reading: &Reading) -> Seams {
+        let mut seams = Seams::new(r#"{"type":"text","text":"#, SPELLING.wrap);
+        seams.end = ending(
+            reading,
+            Close {
+                open: seams.open,
+                message: None,
+            },
+        );
+        seams
     }
 
     fn pointer(&self, prompt: &Prompt, block: usize) -> String {

@@ -7,8 +7,9 @@ mod response;
 use bytes::Bytes;
 
 use super::parts::Rules;
+use super::seams::{Close, ending};
 use super::{Dialect, Edit, MarkerStyle, Reading, Recall, Seen, mark, reader};
-use crate::model::{Block, BlockKind, Form, Keyring, Plan, Prompt, Section, Skip};
+use crate::model::{Block, BlockKind, Form, Keyring, Plan, Prompt, Seams, Section, Skip};
 
 /// OpenAI's Responses dialect, `POST …/responses` (developers.openai.com, 2026-11).
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,18 @@ impl Dialect for Responses {
 
     fn unmark(&self, prompt: &Prompt) -> Vec<Edit> {
         mark::unmark(prompt)
+    }
+
+    fn seams(&self, reading: &Reading) -> Seams {
+        let mut seams = Seams::new(r#"{"type":"input_text","text":"#, wrap);
+        seams.end = ending(
+            reading,
+            Close {
+                open: seams.open,
+                message: Some([r#"{"role":"user","content":""#, r#""}"#]),
+            },
+        );
+        seams
     }
 
     fn pointer(&self, prompt: &Prompt, block: usize) -> String {
