@@ -82,7 +82,10 @@ impl Sims {
 
 /// Where this request goes: the dialect that the recording names, otherwise Messages where the
 /// provider has it, otherwise the provider's first.
-pub(super) fn endpoint<'a>(catalog: &'a Catalog, timed: &Timed) -> Option<&'a Endpoint> {
+pub(in crate::adapter) fn endpoint<'a>(
+    catalog: &'a Catalog,
+    timed: &Timed,
+) -> Option<&'a Endpoint> {
     let provider = catalog.provider(&timed.provider)?;
     match &timed.dialect {
         Some(name) => provider.endpoint(name),
