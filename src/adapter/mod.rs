@@ -17,6 +17,8 @@ pub mod demo;
 mod errands;
 #[cfg(feature = "tower")]
 pub mod handle;
+#[cfg(feature = "tower")]
+pub mod journal;
 #[cfg(feature = "state")]
 pub mod memory;
 #[cfg(feature = "metrics")]
@@ -49,5 +51,7 @@ pub mod tokens;
 pub mod tower;
 #[cfg(feature = "audit")]
 pub mod tune;
+#[cfg(any(feature = "ledger", feature = "proxy"))]
+mod variables;
 #[cfg(feature = "replay")]
 pub mod workload;

@@ -7,12 +7,14 @@ use http::{HeaderMap, StatusCode};
 
 use super::caller;
 use super::handle::Cachewright;
+use super::journal::Sent;
 use crate::engine::{End, Exchange, Order};
 
 /// An exchange with the handle that accounts for it.
 pub(crate) struct Running {
     cache: Cachewright,
     exchange: Option<Exchange>,
+    sent: Option<Sent>,
 }
 
 impl Running {
@@ -20,7 +22,14 @@ impl Running {
         Self {
             cache,
             exchange: Some(exchange),
+            sent: None,
         }
+    }
+
+    /// The same exchange, whose request goes to the journal once it is finished.
+    pub(crate) fn keeping(mut self, sent: Option<Sent>) -> Self {
+        self.sent = sent;
+        self
     }
 
     /// The response's head has arrived; says whether the caller's own body is to be sent instead.
@@ -42,7 +51,12 @@ impl Running {
     pub(crate) fn finish(&mut self, end: End) {
         if let Some(exchange) = self.exchange.take() {
             let cache = &self.cache;
-            shielded(|| cache.book(exchange.finish(cache.now(), end)));
+            let sent = self.sent.take();
+            shielded(|| {
+                let record = exchange.finish(cache.now(), end);
+                cache.keep(sent, &record);
+                cache.book(record);
+            });
         }
     }
 

@@ -8,7 +8,7 @@ use crate::model::{Block, BlockKind, Cause, Pattern, Place, Section, Span};
 const AHEAD: usize = 64;
 
 /// Notes what changed in one section.
-pub(super) fn changes(earlier: &Side<'_>, later: &Side<'_>, section: Section, list: &mut List) {
+pub(super) fn changes<'a>(earlier: &Side<'a>, later: &Side<'a>, section: Section, list: &mut List) {
     let (old, new) = (earlier.section(section), later.section(section));
     let mut walk = Walk {
         earlier,
@@ -30,18 +30,23 @@ pub(super) fn changes(earlier: &Side<'_>, later: &Side<'_>, section: Section, li
         {
             return;
         }
-        let [gone, come] = resync(before, after);
+        let Some([gone, come]) = resync(before, after) else {
+            // From here on nothing is alike. Of a conversation the first place says it all.
+            let most = if open { 1 } else { usize::MAX };
+            let cut = |blocks: &'a [Block]| blocks.get(..most).unwrap_or(blocks);
+            walk.note(cut(before), cut(after), list);
+            return;
+        };
         let (out, rest) = before.split_at_checked(gone).unwrap_or((before, &[]));
         before = rest;
         let (into, rest) = after.split_at_checked(come).unwrap_or((after, &[]));
         after = rest;
-        let ends = open && before.is_empty() && after.is_empty();
-        walk.note(out, into, ends, list);
+        walk.note(out, into, list);
     }
 }
 
-/// How many blocks to pass over on both sides until they go on alike; all where they never do.
-fn resync(before: &[Block], after: &[Block]) -> [usize; 2] {
+/// How many blocks to pass over on both sides until they go on alike.
+fn resync(before: &[Block], after: &[Block]) -> Option<[usize; 2]> {
     let most = (before.len().min(AHEAD)) + (after.len().min(AHEAD));
     for sum in 1..most {
         for gone in sum.saturating_sub(AHEAD)..=sum.min(AHEAD) {
@@ -49,11 +54,11 @@ fn resync(before: &[Block], after: &[Block]) -> [usize; 2] {
             if let (Some(one), Some(other)) = (before.get(gone), after.get(come))
                 && one.fingerprint == other.fingerprint
             {
-                return [gone, come];
+                return Some([gone, come]);
             }
         }
     }
-    [before.len(), after.len()]
+    None
 }
 
 struct Walk<'a> {
@@ -66,22 +71,18 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Notes that `out` stood where `into` stands.
-    fn note(&mut self, out: &[Block], into: &[Block], ends: bool, list: &mut List) {
+    fn note(&mut self, out: &[Block], into: &[Block], list: &mut List) {
         let paired = out.len().min(into.len());
         for (one, other) in out.iter().zip(into) {
             list.push(self.edited(one, other));
             self.at = self.at.map(|at| at + 1);
         }
         for one in out.iter().skip(paired) {
-            if !ends {
-                list.push(self.removed(one));
-            }
+            list.push(self.removed(one));
             self.at[0] += 1;
         }
         for other in into.iter().skip(paired) {
-            if !ends {
-                list.push(self.added(other));
-            }
+            list.push(self.added(other));
             self.at[1] += 1;
         }
     }
@@ -106,6 +107,7 @@ impl Walk<'_> {
             place: self.place(parting.byte),
             before: parting.before,
             after: parting.after,
+            frames: [one.span, other.span],
         }
     }
 
@@ -118,6 +120,7 @@ impl Walk<'_> {
             place: Place::new(self.section, offset(new), 0, pointer),
             before: one.span,
             after: Span::default(),
+            frames: [one.span, Span::default()],
         }
     }
 
@@ -128,6 +131,7 @@ impl Walk<'_> {
             place: self.place(0),
             before: Span::default(),
             after: other.span,
+            frames: [Span::default(), other.span],
         }
     }
 

@@ -136,28 +136,43 @@ pub fn excerpts(
     later: &Side<'_>,
     width: usize,
 ) -> [Box<str>; 2] {
+    let [from, to] = changed.frames;
     [
-        excerpt(earlier.body, changed.before, width),
-        excerpt(later.body, changed.after, width),
+        excerpt(from.of(earlier.body), within(from, changed.before), width),
+        excerpt(to.of(later.body), within(to, changed.after), width),
     ]
 }
 
-fn excerpt(body: &[u8], span: Span, width: usize) -> Box<str> {
-    if span.is_empty() {
+/// The part of the body that is this part of the frame.
+const fn within(frame: Span, part: Span) -> Span {
+    let start = part.start.saturating_sub(frame.start);
+    Span::new(start, start + part.len())
+}
+
+fn excerpt(frame: &[u8], part: Span, width: usize) -> Box<str> {
+    if part.is_empty() {
         return "".into();
     }
-    let lead = width / 3;
-    let from = (span.start as usize).saturating_sub(lead);
-    let to = (span.end as usize).min(from + width.max(1)).max(from);
-    let to = (to + lead).min(from + width.max(1)).min(body.len());
-    let inner = body.get(from..to).unwrap_or_default();
-    let text = String::from_utf8_lossy(inner);
-    let text = text.trim_matches(char::REPLACEMENT_CHARACTER);
-    let line: String = text
+    let start = part.start as usize;
+    let from = boundary(frame, start.saturating_sub(width / 3));
+    let to = boundary(frame, (from + width).min(frame.len()));
+    let text = frame.get(from..to).unwrap_or_default();
+    let line: String = String::from_utf8_lossy(text)
         .chars()
         .map(|ch| if ch.is_control() { ' ' } else { ch })
         .collect();
     let head = if from > 0 { "…" } else { "" };
-    let tail = if to < body.len() { "…" } else { "" };
+    let tail = if to < frame.len() { "…" } else { "" };
     format!("{head}{line}{tail}").into()
+}
+
+/// The start of the character that `at` lies in.
+fn boundary(text: &[u8], at: usize) -> usize {
+    let before = text.get(..=at.min(text.len())).unwrap_or(text);
+    if at >= text.len() {
+        return text.len();
+    }
+    let goes_on = |byte: &&u8| **byte & 0xC0 == 0x80;
+    let back = before.iter().rev().take(4).take_while(goes_on).count();
+    at - back.min(at)
 }

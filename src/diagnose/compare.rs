@@ -122,6 +122,9 @@ pub struct Changed {
     pub before: Span,
     /// The bytes of the later body that stand there instead; empty where something was only removed.
     pub after: Span,
+    /// The blocks, or the values of the parameter, in which these bytes stand: as far as an excerpt
+    /// may go.
+    pub frames: [Span; 2],
 }
 
 /// Compares two requests, the caller's cache markers left out.

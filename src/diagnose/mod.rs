@@ -13,5 +13,5 @@ mod tools;
 
 pub use bytes::excerpts;
 pub use compare::{Changed, Difference, Relation, Side, compare};
-pub use facts::{Earlier, Facts, diagnose};
+pub use facts::{Answer, Earlier, Facts, Other, diagnose};
 pub use reported::reported;

@@ -54,12 +54,14 @@ pub(super) fn model(earlier: &Side<'_>, later: &Side<'_>, list: &mut List) {
         let members = members(side.body);
         members.get("model").copied().unwrap_or_default()
     };
+    let (before, after) = (span(earlier), span(later));
     list.push(Changed {
         cause: Cause::ModelChanged,
         pattern: None,
         place: Place::new(Section::Tools, 0, 0, "/model"),
-        before: span(earlier),
-        after: span(later),
+        before,
+        after,
+        frames: [before, after],
     });
 }
 
@@ -81,6 +83,7 @@ pub(super) fn salted(earlier: &Side<'_>, later: &Side<'_>, list: &mut List) {
             place: Place::new(section, offset(block), 0, pointer),
             before,
             after,
+            frames: [before, after],
         });
     };
     let (before, after) = (members(earlier.body), members(later.body));

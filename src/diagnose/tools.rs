@@ -91,6 +91,7 @@ impl Tools<'_> {
             place: self.place(at, parting.byte),
             before: parting.before,
             after: parting.after,
+            frames: [before.span, after.span],
         }
     }
 
@@ -105,6 +106,7 @@ impl Tools<'_> {
                 place: self.place(at, 0),
                 before: Span::default(),
                 after: block.span,
+                frames: [Span::default(), block.span],
             })
             .collect()
     }
@@ -131,6 +133,7 @@ impl Tools<'_> {
                 place: Place::new(Section::Tools, offset(next), 0, pointer),
                 before: block.span,
                 after: Span::default(),
+                frames: [block.span, Span::default()],
             });
         }
         found.reverse();
@@ -156,6 +159,7 @@ impl Tools<'_> {
                     place: self.place(at, 0),
                     before: stood.span,
                     after: block.span,
+                    frames: [stood.span, block.span],
                 });
             }
         }

@@ -81,6 +81,14 @@ impl Totals {
         self.cost_without_caching - self.cost
     }
 
+    /// Savings ÷ cost without caching; `None` while there is none.
+    #[must_use]
+    #[expect(clippy::float_arithmetic, reason = "a ratio for reports")]
+    pub fn saved_share(&self) -> Option<f64> {
+        let without = self.cost_without_caching.as_usd();
+        (without > 0.0).then(|| self.savings().as_usd() / without)
+    }
+
     /// Tokens read from the cache ÷ all input tokens; `None` while there are none.
     #[must_use]
     #[expect(
@@ -146,6 +154,27 @@ impl Totals {
             }
             _ => self.unpriced += 1,
         }
+    }
+
+    /// Adds the sums over another set of exchanges.
+    pub fn merge(&mut self, other: &Self) {
+        self.exchanges += other.exchanges;
+        self.unreported += other.unreported;
+        self.unpriced += other.unpriced;
+        self.skipped += other.skipped;
+        self.add_usage(&other.usage);
+        self.cost += other.cost;
+        self.cost_without_caching += other.cost_without_caching;
+        self.waste += other.waste;
+        self.errands += other.errands;
+        self.errands_cost += other.errands_cost;
+        self.misestimated = self.misestimated.saturating_add(other.misestimated);
+        self.readable = self.readable.saturating_add(other.readable);
+        self.readable_read = self.readable_read.saturating_add(other.readable_read);
+        self.misses += other.misses;
+        self.missed = self.missed.saturating_add(other.missed);
+        self.missed_cost += other.missed_cost;
+        self.overhead_micros = self.overhead_micros.saturating_add(other.overhead_micros);
     }
 
     fn add_miss(&mut self, record: &Record) {

@@ -5,6 +5,8 @@ pub(crate) mod body;
 pub(crate) mod marked;
 #[cfg(feature = "tower")]
 pub(crate) mod origin;
+#[cfg(feature = "ledger")]
+pub(crate) mod postgres;
 #[cfg(feature = "replay")]
 pub(crate) mod recordings;
 #[cfg(feature = "cli")]

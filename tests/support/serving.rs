@@ -16,7 +16,13 @@ impl Serving {
     /// Starts it with what `prepare` sets; it says where it serves on its first line.
     pub(crate) fn start(args: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cachewright"));
-        command.args(args).env_remove("CACHEWRIGHT_CLIENT_TOKEN");
+        // Its ledger is none of the user's.
+        let state = concat!(env!("CARGO_TARGET_TMPDIR"), "/state");
+        command
+            .args(args)
+            .env("XDG_STATE_HOME", state)
+            .env_remove("CACHEWRIGHT_LEDGER")
+            .env_remove("CACHEWRIGHT_CLIENT_TOKEN");
         prepare(&mut command);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());

@@ -12,6 +12,7 @@ use toml::Spanned;
 
 use super::sign::{Sign, chain};
 use super::{ProxyOptions, Upstream};
+use crate::adapter::variables;
 use crate::error::Error;
 use crate::provider::{Catalog, Provider};
 
@@ -117,9 +118,7 @@ impl Reader<'_> {
     }
 
     fn error(&self, at: Range<usize>, message: &str) -> Error {
-        let before = self.text.get(..at.start).unwrap_or(self.text);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        Error::config(format!("{}:{line}: {message}", self.file))
+        variables::error((self.file, self.text), at, message)
     }
 
     fn upstreams(
@@ -267,22 +266,8 @@ impl Reader<'_> {
 
     /// The text with every `${NAME}` replaced by that variable's value.
     fn expanded(&self, text: &Spanned<String>) -> Result<String, Error> {
-        let mut out = String::new();
-        let mut rest = text.get_ref().as_str();
-        while let Some((before, after)) = rest.split_once("${") {
-            let Some((name, behind)) = after.split_once('}') else {
-                return Err(self.error(text.span(), "`${` without `}`; write ${NAME}"));
-            };
-            let Some(value) = (self.env)(name).filter(|value| !value.is_empty()) else {
-                let message = format!("the environment variable {name} is not set; set it");
-                return Err(self.error(text.span(), &message));
-            };
-            out.push_str(before);
-            out.push_str(&value);
-            rest = behind;
-        }
-        out.push_str(rest);
-        Ok(out)
+        variables::expanded(text.get_ref(), self.env)
+            .map_err(|message| self.error(text.span(), &message))
     }
 }
 

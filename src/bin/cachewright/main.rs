@@ -1,10 +1,14 @@
 //! The `cachewright` command.
 
 mod args;
+mod bodies;
 mod cmd;
 mod exit;
 mod inputs;
+mod ledgers;
 mod render;
+mod story;
+mod times;
 
 use std::process::ExitCode;
 

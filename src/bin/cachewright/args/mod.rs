@@ -17,16 +17,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::Audit;
 pub(crate) use explain::Explain;
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::{Export, ExportFormat, Info, Ledger, LedgerCommand, Place, Span};
 pub(crate) use lint::Lint;
-pub(crate) use report::Report;
+pub(crate) use report::{Report, Shape};
 pub(crate) use tune::Tune;
 
 /// Makes LLM prompt caches pay.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, subcommand_required = true)]
 pub(crate) struct Cli {
-    /// Rows of providers and models to add to the built-in ones (TOML); for `proxy`, its settings.
+    /// Rows of providers and models to add to the built-in ones (TOML); for `proxy`, `report` and
+    /// `ledger`, its settings.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Vec<PathBuf>,
     #[command(subcommand)]
@@ -183,6 +184,7 @@ Examples:
   cachewright proxy
   cachewright proxy --port 8080 --grace 5s
   cachewright proxy --config cachewright.toml --rows models.toml
+  cachewright proxy --ledger postgres://writer@db/cachewright
   ANTHROPIC_BASE_URL=http://127.0.0.1:4040 your-client
   OPENAI_BASE_URL=http://127.0.0.1:4040/v1 your-client
 
@@ -208,6 +210,11 @@ pub(crate) struct Proxy {
     /// Rows of providers and models to add to the built-in ones (TOML).
     #[arg(long, value_name = "FILE")]
     pub(crate) rows: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Keep no ledger.
+    #[arg(long, conflicts_with = "ledger")]
+    pub(crate) no_ledger: bool,
 }
 
 /// Reads `500ms`, `30s` or `2m`; a bare number is seconds.

@@ -3,9 +3,11 @@
 mod audit;
 mod demo;
 mod explain;
+mod export;
 mod ledger;
 mod lint;
 mod models;
+mod parquet;
 mod proxy;
 mod replay;
 mod report;
@@ -27,11 +29,11 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
     let rows = || Ok::<_, Error>(Arc::new(catalog(&cli.config)?));
     match &cli.command {
         Command::Audit(args) => audit::run(args),
-        Command::Report(args) => report::run(args),
-        Command::Explain(args) => explain::run(args),
+        Command::Report(args) => report::run(args, &cli.config),
+        Command::Explain(args) => explain::run(args, rows()?.as_ref()),
         Command::Lint(args) => lint::run(args),
         Command::Tune(args) => tune::run(args),
-        Command::Ledger(args) => ledger::run(args),
+        Command::Ledger(args) => ledger::run(args, &cli.config),
         Command::Proxy(args) => proxy::run(args, &cli.config),
         Command::Replay(args) => replay::run(args, &rows()?),
         Command::Demo(args) => {
@@ -53,10 +55,23 @@ fn catalog(files: &[PathBuf]) -> Result<Catalog, Error> {
 }
 
 /// A configuration file's name and text.
-fn text(path: &Path) -> Result<(String, String), Error> {
+pub(crate) fn text(path: &Path) -> Result<(String, String), Error> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
         Ok(text) => Ok((name, text)),
         Err(error) => Err(Error::config(format!("{name}: {error}"))),
+    }
+}
+
+/// A variable of the environment; the AWS SDKs know the region by two names.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line is where configuration enters"
+)]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match name {
+        "AWS_REGION" => set(name).or_else(|| set("AWS_DEFAULT_REGION")),
+        _ => set(name),
     }
 }

@@ -7,28 +7,54 @@ use std::path::PathBuf;
 use cachewright::adapter::handle::Cachewright;
 use cachewright::adapter::memory::Bounds;
 use cachewright::adapter::proxy::{Proxy as Server, ProxyOptions};
+use cachewright::adapter::store::{Store, StoreOptions};
 use cachewright::error::Error;
 
+use super::variable;
 use crate::args::Proxy;
-use crate::exit::Failure;
+use crate::exit::{Failure, complain};
+use crate::ledgers;
 
 /// Request bodies remembered, in bytes: enough for the open conversations of a few agents.
 const REMEMBERED: u64 = 8 << 20;
 
 /// Serves until a signal, then prints what was saved.
 pub(crate) fn run(args: &Proxy, settings: &[PathBuf]) -> Result<(), Failure> {
-    let (cache, options) = configured(args, settings)?;
+    let store = ledger(args, settings)?;
+    let (cache, options) = configured(args, settings, store.as_ref())?;
     let server = Server::new(&cache, options)?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Error::io(format!("cannot start serving: {error}")))?;
-    runtime.block_on(serve(args, server))?;
+    let place = store.as_ref().map(|(_, store)| store.place());
+    runtime.block_on(serve(args, server, place.as_deref()))?;
+    if let Some((_, store)) = &store
+        && let Err(error) = store.flush()
+    {
+        complain(&error);
+    }
     let mut out = io::stdout().lock();
     write!(out, "{}", cache.report())?;
     out.flush()?;
     Ok(())
 }
 
-fn configured(args: &Proxy, settings: &[PathBuf]) -> Result<(Cachewright, ProxyOptions), Failure> {
+/// The ledger, unless none is wanted. Whether it can be written shows later: calls do not wait for
+/// that.
+fn ledger(args: &Proxy, settings: &[PathBuf]) -> Result<Option<(StoreOptions, Store)>, Failure> {
+    let options = ledgers::options(args.place.ledger.as_deref(), settings)?;
+    let named = args.place.ledger.is_some();
+    if args.no_ledger || !(options.is_enabled() || named) {
+        return Ok(None);
+    }
+    let options = options.on_trouble(|what| complain(&what));
+    Ok(Some((options.clone(), Store::lazy(options))))
+}
+
+fn configured(
+    args: &Proxy,
+    settings: &[PathBuf],
+    ledger: Option<&(StoreOptions, Store)>,
+) -> Result<(Cachewright, ProxyOptions), Failure> {
     let catalog = super::catalog(&args.rows)?;
     let mut bounds = Bounds::default();
     bounds.body_bytes = REMEMBERED;
@@ -36,6 +62,14 @@ fn configured(args: &Proxy, settings: &[PathBuf]) -> Result<(Cachewright, ProxyO
     for path in &args.rows {
         let (name, text) = super::text(path)?;
         builder = builder.rows(&name, &text)?;
+    }
+    if let Some((options, store)) = ledger {
+        builder = builder.ledger(store);
+        // Without it digests of this run compare with no others, and all else is well.
+        match options.secret(&ledgers::secret()) {
+            Ok(secret) => builder = builder.secret(&secret),
+            Err(error) => complain(&error),
+        }
     }
     let mut options = ProxyOptions::builtin(&catalog, &variable)?;
     for path in settings {
@@ -53,7 +87,7 @@ fn configured(args: &Proxy, settings: &[PathBuf]) -> Result<(Cachewright, ProxyO
     Ok((builder.build()?, options))
 }
 
-async fn serve(args: &Proxy, server: Server) -> Result<(), Failure> {
+async fn serve(args: &Proxy, server: Server, ledger: Option<&str>) -> Result<(), Failure> {
     let upstreams: Vec<String> = server.upstreams().map(ToString::to_string).collect();
     let stopped = stopped()?;
     let handle = server.bind().await?;
@@ -62,6 +96,10 @@ async fn serve(args: &Proxy, server: Server) -> Result<(), Failure> {
     writeln!(out, "{}", handle.base_url())?;
     for line in upstreams {
         writeln!(out, "  {line}")?;
+    }
+    match ledger {
+        Some(place) => writeln!(out, "ledger: {place}")?,
+        None => writeln!(out, "ledger: none")?,
     }
     out.flush()?;
     stopped.await?;
@@ -93,17 +131,4 @@ fn stopped() -> Result<impl Future<Output = Result<(), Failure>>, Failure> {
         interrupted
             .map_err(|error| Error::io(format!("cannot wait for an interrupt: {error}")).into())
     })
-}
-
-/// A variable of the environment; the AWS SDKs know the region by two names.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command line is where configuration enters"
-)]
-fn variable(name: &str) -> Option<String> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    match name {
-        "AWS_REGION" => set(name).or_else(|| set("AWS_DEFAULT_REGION")),
-        _ => set(name),
-    }
 }

@@ -1,0 +1,62 @@
+//! `cachewright explain`: two request bodies, or one exchange of the ledger.
+
+mod exchange;
+mod figures;
+mod show;
+
+use std::path::Path;
+
+use cachewright::error::Error;
+use cachewright::model::Keyring;
+use cachewright::provider::Catalog;
+
+use crate::args::Explain;
+use crate::bodies::{Body, Told};
+use crate::exit::Failure;
+
+/// Explains what the arguments name.
+pub(crate) fn run(args: &Explain, catalog: &Catalog) -> Result<(), Failure> {
+    match args.what.as_slice() {
+        [earlier, later] => bodies(args, [earlier, later], catalog),
+        [file] if Path::new(file).exists() => Err(Error::config(format!(
+            "`{file}` is one body, and two are compared: name the later one as well"
+        ))
+        .into()),
+        [id] => exchange::run(args, id),
+        _ => Err(Error::config("name two request bodies, or the id of an exchange").into()),
+    }
+}
+
+fn bodies(args: &Explain, files: [&String; 2], catalog: &Catalog) -> Result<(), Failure> {
+    if args.ledger.is_some() {
+        return Err(
+            Error::config("--ledger goes with the id of an exchange, not with files").into(),
+        );
+    }
+    let told = Told {
+        provider: args.provider.clone(),
+        dialect: args.dialect.clone(),
+        path: args.path.clone(),
+        model: args.model.clone(),
+    };
+    // The digests never leave this process, so any secret will do.
+    let keyring = Keyring::new(b"explain");
+    let [earlier, later] = files.map(|file| Body::open(Path::new(file), &told, catalog, &keyring));
+    let (earlier, later) = (earlier?, later?);
+    if earlier.endpoint.name != later.endpoint.name {
+        return Err(Error::input(format!(
+            "{} is a body in the dialect `{}`, {} one in `{}`: only bodies of one dialect can be compared",
+            earlier.file.display(),
+            earlier.endpoint.name,
+            later.file.display(),
+            later.endpoint.name,
+        ))
+        .into());
+    }
+    let found = figures::explain(&earlier, &later);
+    if args.json {
+        show::json(&found)
+    } else {
+        show::text(&found)
+    }
+}

@@ -1,0 +1,142 @@
+//! The tables of a report.
+
+use cachewright::ledger::Totals;
+
+use super::words::{grouped, name, or_dash};
+use super::{Sheet, Subject};
+use crate::render::{decimal, percent};
+
+/// All tables that have rows.
+pub(super) fn all(subject: &Subject<'_>) -> Vec<Sheet> {
+    let sheets = [labels(subject), causes(subject), verdicts(subject)];
+    let filled = |sheet: &Sheet| !sheet.rows.is_empty();
+    sheets.into_iter().filter(filled).collect()
+}
+
+fn labels(subject: &Subject<'_>) -> Sheet {
+    let by = name(subject.by);
+    let sums = subject.story.by.get(&subject.by);
+    let mut rows: Vec<Vec<String>> = sums
+        .into_iter()
+        .flatten()
+        .map(|(label, totals)| line(label, totals))
+        .collect();
+    if rows.len() > 1 {
+        rows.push(line("total", &subject.story.total));
+    }
+    Sheet {
+        title: format!("By {by}"),
+        header: vec![
+            by,
+            "calls",
+            "hit rate",
+            "of possible",
+            "cost",
+            "saved",
+            "wasted",
+        ],
+        rows,
+        numbers: 1..7,
+    }
+}
+
+fn line(label: &str, totals: &Totals) -> Vec<String> {
+    vec![
+        if label.is_empty() { "(none)" } else { label }.to_owned(),
+        grouped(totals.exchanges),
+        or_dash(totals.hit_rate().map(percent)),
+        or_dash(totals.read_of_readable().map(percent)),
+        totals.cost.to_string(),
+        totals.savings().to_string(),
+        totals.waste.to_string(),
+    ]
+}
+
+fn causes(subject: &Subject<'_>) -> Sheet {
+    let rows = subject.story.causes.iter().map(|sum| {
+        vec![
+            sum.cause.as_str().to_owned(),
+            grouped(sum.misses),
+            grouped(sum.tokens),
+            sum.cost.to_string(),
+            sum.cause.meaning().to_owned(),
+        ]
+    });
+    Sheet {
+        title: "Why tokens were not read".into(),
+        header: vec!["cause", "calls", "tokens", "cost", "which means"],
+        rows: rows.collect(),
+        numbers: 1..4,
+    }
+}
+
+fn verdicts(subject: &Subject<'_>) -> Sheet {
+    let rows = subject
+        .story
+        .verdicts
+        .iter()
+        .map(|(verdict, count)| vec![verdict.as_str().to_owned(), grouped(*count)]);
+    Sheet {
+        title: "What came of it".into(),
+        header: vec!["verdict", "calls"],
+        rows: rows.collect(),
+        numbers: 1..2,
+    }
+}
+
+/// The sums by label.
+pub(super) fn csv(subject: &Subject<'_>) -> String {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    // Writing into memory cannot fail.
+    let _ = out.write_record([
+        name(subject.by),
+        "exchanges",
+        "unreported",
+        "unpriced",
+        "skipped",
+        "plain_tokens",
+        "read_tokens",
+        "write_5m_tokens",
+        "write_30m_tokens",
+        "write_1h_tokens",
+        "output_tokens",
+        "hit_rate",
+        "read_of_readable",
+        "cost_usd",
+        "cost_without_caching_usd",
+        "saved_usd",
+        "waste_usd",
+        "misses",
+        "missed_tokens",
+        "missed_cost_usd",
+    ]);
+    let sums = subject.story.by.get(&subject.by);
+    for (label, totals) in sums.into_iter().flatten() {
+        let usage = &totals.usage;
+        let rate = |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!("{rate:.6}"));
+        let tokens = |tokens: Option<u64>| tokens.map_or_else(String::new, |n| n.to_string());
+        let _ = out.write_record([
+            label.to_string(),
+            totals.exchanges.to_string(),
+            totals.unreported.to_string(),
+            totals.unpriced.to_string(),
+            totals.skipped.to_string(),
+            tokens(usage.plain),
+            tokens(usage.read),
+            tokens(usage.write_5m),
+            tokens(usage.write_30m),
+            tokens(usage.write_1h),
+            tokens(usage.output),
+            rate(totals.hit_rate()),
+            rate(totals.read_of_readable()),
+            decimal(totals.cost),
+            decimal(totals.cost_without_caching),
+            decimal(totals.savings()),
+            decimal(totals.waste),
+            totals.misses.to_string(),
+            totals.missed.to_string(),
+            decimal(totals.missed_cost),
+        ]);
+    }
+    String::from_utf8(out.into_inner().unwrap_or_default()).unwrap_or_default()
+}
