@@ -247,7 +247,9 @@ impl Cachewright {
             body: prepared.body,
             headers: prepared.headers,
             errand: prepared.errand,
-            running: Some(Running::new(self.clone(), prepared.exchange).keeping(self.kept(caller, body))),
+            running: Some(
+                Running::new(self.clone(), prepared.exchange).keeping(self.kept(caller, body)),
+            ),
         })
     }
 

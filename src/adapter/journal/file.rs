@@ -1,7 +1,7 @@
 //! The files: one that is written, and older ones beside it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::JournalOptions;
@@ -21,7 +21,7 @@ impl Files {
             Error::io(format!("journal {place}: {error}")).caused_by(error)
         };
         let file = create(path).map_err(trouble)?;
-        let length = file.metadata().map_err(trouble)?.len();
+        let length = whole(path, &file).map_err(trouble)?;
         Ok(Self {
             options: options.clone(),
             file,
@@ -64,6 +64,29 @@ impl Files {
     }
 }
 
+/// Cuts off a line that a crash left without its end, and returns the length.
+fn whole(path: &Path, file: &File) -> io::Result<u64> {
+    const STEP: u64 = 1 << 16;
+    let mut reader = File::open(path)?;
+    let mut end = file.metadata()?.len();
+    let mut chunk = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(STEP);
+        chunk.clear();
+        reader.seek(SeekFrom::Start(start))?;
+        Read::by_ref(&mut reader)
+            .take(end - start)
+            .read_to_end(&mut chunk)?;
+        if let Some(at) = memchr::memrchr(b'\n', &chunk) {
+            end = start + at as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    file.set_len(end)?;
+    Ok(end)
+}
+
 /// The file that was put aside so many times ago: `requests.2.jsonl` for `requests.jsonl`.
 pub(super) fn aged(path: &Path, age: u32) -> PathBuf {
     if age == 0 {
@@ -83,11 +106,7 @@ fn create(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
     const OWNER: u32 = 0o600;
     let mut options = OpenOptions::new();
-    let file = options
-        .append(true)
-        .create(true)
-        .mode(OWNER)
-        .open(path)?;
+    let file = options.append(true).create(true).mode(OWNER).open(path)?;
     file.set_permissions(fs::Permissions::from_mode(OWNER))?;
     Ok(file)
 }
@@ -95,4 +114,21 @@ fn create(path: &Path) -> io::Result<File> {
 #[cfg(not(unix))]
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_its_end_is_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jsonl");
+        for (left, kept) in [("one\ntw", "one\n"), ("no end", ""), ("one\n", "one\n")] {
+            fs::write(&path, left).unwrap();
+            let mut files = Files::open(&JournalOptions::at(&path)).unwrap();
+            files.append(b"next\n").unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{kept}next\n"));
+        }
+    }
 }

@@ -249,7 +249,13 @@ mod tests {
         options.max_bytes = 250;
         options.files = 2;
         let journal = Journal::open(options.clone()).unwrap();
-        for body in ["{\"n\":1}", "{\"n\":2}", "{\"n\":3}", "{\"n\":4}", "{\"n\":5}"] {
+        for body in [
+            "{\"n\":1}",
+            "{\"n\":2}",
+            "{\"n\":3}",
+            "{\"n\":4}",
+            "{\"n\":5}",
+        ] {
             kept(&journal, body);
         }
         journal.flush();
@@ -262,7 +268,10 @@ mod tests {
         assert_eq!(names, ["requests.1.jsonl", "requests.jsonl"]);
         let text = |path: &PathBuf| std::fs::read_to_string(path).unwrap();
         let all = format!("{}{}", text(&existing[0]), text(&existing[1]));
-        assert!(all.contains("{\"n\":5}") && !all.contains("{\"n\":1}"), "{all}");
+        assert!(
+            all.contains("{\"n\":5}") && !all.contains("{\"n\":1}"),
+            "{all}"
+        );
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 

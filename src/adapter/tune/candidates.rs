@@ -141,7 +141,8 @@ impl Ground<'_> {
                 continue;
             }
             let spots = self.route.spots(|spot| {
-                spot.cause == Cause::SystemChanged && spot.section == Section::System
+                let moves = matches!(spot.cause, Cause::SystemChanged | Cause::Volatile);
+                moves && spot.section == Section::System
             });
             let mut change = self.reshaping(Act::MoveLines, spots, stable.differed);
             change.shift = Some(Shift {

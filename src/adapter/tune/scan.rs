@@ -243,7 +243,10 @@ fn note(difference: &Difference, [before, now]: [&Past; 2], route: &mut Route) {
         let Some(block) = block else { continue };
         spot(changed, block, route);
         match changed.cause {
-            Cause::Volatile => head(changed, (block, now), route),
+            Cause::Volatile => {
+                head(changed, (block, now), route);
+                lines(changed, [before, now], route);
+            }
             Cause::SystemChanged => lines(changed, [before, now], route),
             _ => {}
         }

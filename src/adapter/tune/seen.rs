@@ -16,13 +16,6 @@ pub(super) struct Seen {
     pub(super) billed: (u64, Money),
 }
 
-impl Seen {
-    /// All requests of all files, those included that were not looked at.
-    pub(super) fn requests(&self) -> u64 {
-        self.files.iter().map(|file| file.requests).sum()
-    }
-}
-
 /// One file.
 #[derive(Debug, Default)]
 pub(super) struct File {

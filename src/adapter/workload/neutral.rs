@@ -72,6 +72,7 @@ struct Reported {
 #[derive(Deserialize)]
 struct Classes {
     ephemeral_5m_input_tokens: Option<u64>,
+    ephemeral_30m_input_tokens: Option<u64>,
     ephemeral_1h_input_tokens: Option<u64>,
 }
 
@@ -125,18 +126,19 @@ fn reported(usage: &str) -> Option<Usage> {
         return list(&serde_json::from_str::<Vec<u64>>(usage).ok()?);
     }
     let said: Reported = serde_json::from_str(usage).ok()?;
-    let (write_5m, write_1h) = match said.cache_creation {
-        Some(classes) => (
+    let [write_5m, write_30m, write_1h] = match said.cache_creation {
+        Some(classes) => [
             classes.ephemeral_5m_input_tokens,
+            classes.ephemeral_30m_input_tokens,
             classes.ephemeral_1h_input_tokens,
-        ),
-        None => (said.cache_creation_input_tokens, None),
+        ],
+        None => [said.cache_creation_input_tokens, None, None],
     };
     Some(Usage {
         plain: said.input_tokens,
         read: said.cache_read_input_tokens,
         write_5m,
-        write_30m: None,
+        write_30m,
         write_1h,
         output: said.output_tokens,
         cost: None,

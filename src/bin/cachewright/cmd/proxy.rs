@@ -22,6 +22,12 @@ const REMEMBERED: u64 = 8 << 20;
 pub(crate) fn run(args: &Proxy, settings: &[PathBuf]) -> Result<(), Failure> {
     let store = ledger(args, settings)?;
     let (cache, options) = configured(args, settings, store.as_ref())?;
+    if let Some(journal) = cache.journal() {
+        let path = journal.options().path.display();
+        complain(&format!(
+            "requests are kept in {path}, prompt text included"
+        ));
+    }
     let server = Server::new(&cache, options)?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Error::io(format!("cannot start serving: {error}")))?;
