@@ -223,7 +223,7 @@ fn write(queue: &Receiver<Order>, mut files: Files, counts: &Counts) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "replay"))]
 mod tests {
     use super::*;
 

@@ -120,7 +120,9 @@ impl Ground<'_> {
             });
             let requests = spots.iter().map(|spot| spot.requests).max().unwrap_or(0);
             for step in STEPS.map(Duration::from_secs) {
-                if !self.in_force(Rule::QuantiseClock) || step > self.now.clock_step {
+                // Shorter traffic cannot show what a step costs when it passes.
+                let shown = route.lasts() >= step.saturating_mul(2);
+                if shown && (!self.in_force(Rule::QuantiseClock) || step > self.now.clock_step) {
                     found.push(self.reshaping(Act::Clock(step), spots.clone(), requests));
                 }
             }

@@ -6,7 +6,7 @@ use super::lines::Shift;
 use super::spot::Spot;
 use crate::canon::{History, Rule, Rules};
 use crate::engine::{Overlay, Settings};
-use crate::model::{Markers, Mode, Ttl};
+use crate::model::{Cause, Markers, Mode, Ttl};
 
 /// One change of settings or prompts, for the requests of one route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +133,16 @@ impl Change {
     pub(super) fn excludes(&self, other: &Self) -> bool {
         let same = std::mem::discriminant(&self.act) == std::mem::discriminant(&other.act);
         let both = matches!(self.act, Act::Rule(_) | Act::Drop(_) | Act::MoveLines);
-        self.route == other.route && same && !both
+        let moved = self.moves_what(other) || other.moves_what(self);
+        self.route == other.route && (same && !both || moved)
+    }
+
+    /// Whether it moves by hand nothing but what `rule` takes care of.
+    fn moves_what(&self, rule: &Self) -> bool {
+        let known = |spot: &Spot| spot.cause == Cause::Volatile;
+        let rules = [Rule::MoveVolatile, Rule::QuantiseClock, Rule::DropNonce];
+        let does = rules.iter().any(|one| one.as_str() == rule.name());
+        self.act == Act::MoveLines && does && self.spots.iter().all(known)
     }
 
     /// Puts it into the settings.

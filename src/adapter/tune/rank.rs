@@ -7,12 +7,15 @@ use super::change::Change;
 use super::figures::{Advice, Finding, Saving};
 use super::trial::{Ground, Outcome, Part, saving};
 use crate::error::Error;
+use crate::model::Money;
 
 /// What a change must save to be taken, in ten-thousandths of the cost, where both halves of the
 /// conversations agree that it saves.
 const FLOOR: i64 = 10;
 /// The same where they do not agree.
 const NOISE: i64 = 50;
+/// What counts as saving about as much as the best, in hundredths of what that saves.
+const ABOUT: i128 = 95;
 
 /// Tries every candidate and adds up the best.
 pub(super) fn rank(ground: &Ground<'_>, part: Part) -> Result<Finding, Error> {
@@ -31,8 +34,8 @@ pub(super) fn rank(ground: &Ground<'_>, part: Part) -> Result<Finding, Error> {
         .map(|(change, outcome)| (change, *outcome))
         .collect();
     let without_effect = tried.len() - helpful.len();
-    // Of two that save the same, the one that changes less goes first.
     helpful.sort_by_key(|(change, outcome)| (outcome.total().cost, weight(change)));
+    gentlest_first(&before, &mut helpful);
     let (taken, after) = add_up(ground, &helpful, (before, part))?;
     let advice = |at: usize, adds: Saving| {
         helpful.get(at).map(|(change, outcome)| Advice {
@@ -58,6 +61,22 @@ pub(super) fn rank(ground: &Ground<'_>, part: Part) -> Result<Finding, Error> {
         unread: ground.seen.routes.values().map(|route| route.unread).sum(),
         settings: ground.task.settings.clone(),
     })
+}
+
+/// Of those that save about as much as the best, the one that changes least goes first.
+fn gentlest_first(before: &Outcome, helpful: &mut [(&Change, Outcome)]) {
+    let saved = |outcome: &Outcome| outcome.against(before).amount().as_pico();
+    let Some((_, best)) = helpful.first() else {
+        return;
+    };
+    let enough = saved(best).saturating_mul(ABOUT) / 100;
+    let close = helpful.partition_point(|(_, outcome)| saved(outcome) >= enough);
+    let close = helpful.iter().take(close).enumerate();
+    if let Some((at, _)) = close.min_by_key(|(at, (change, _))| (weight(change), *at))
+        && let Some(head) = helpful.get_mut(..=at)
+    {
+        head.rotate_right(1);
+    }
 }
 
 /// Whether a change saves more than chance would, and makes no provider refuse what it took before.
@@ -99,12 +118,12 @@ fn add_up(
     let mut after = first.1;
     let mut taken = vec![(0, after.against(&before))];
     let bound = |outcome: &Outcome| outcome.against(&before).amount();
-    let mut queue: VecDeque<(usize, crate::model::Money, usize)> = rest
+    let mut queue: VecDeque<(usize, Money)> = rest
         .iter()
         .enumerate()
-        .map(|(at, (_, outcome))| (at + 1, bound(outcome), 0))
+        .map(|(at, (_, outcome))| (at + 1, bound(outcome)))
         .collect();
-    while let Some((at, promise, round)) = queue.pop_front() {
+    while let Some((at, _)) = queue.pop_front() {
         let Some((change, _)) = helpful.get(at) else {
             continue;
         };
@@ -113,14 +132,6 @@ fn add_up(
             .filter_map(|(at, _)| helpful.get(*at).map(|(change, _)| *change))
             .collect();
         if stack.iter().any(|one| one.excludes(change)) {
-            continue;
-        }
-        if round == taken.len() {
-            // Nothing else promises more: its figures are those of this very stack.
-            let set: Vec<&Change> = stack.into_iter().chain([*change]).collect();
-            let outcome = one(ground, set, part)?;
-            taken.push((at, saving(&after.total(), &outcome.total())));
-            after = outcome;
             continue;
         }
         let set: Vec<&Change> = stack.into_iter().chain([*change]).collect();
@@ -133,13 +144,12 @@ fn add_up(
         if enough.share() < FLOOR || outcome.total().rejected > after.total().rejected {
             continue;
         }
-        let best = queue.iter().all(|(_, other, _)| *other <= adds.amount());
-        if best {
+        if queue.iter().all(|(_, other)| *other <= adds.amount()) {
             taken.push((at, adds));
             after = outcome;
         } else {
-            let place = queue.partition_point(|(_, other, _)| *other > adds.amount());
-            queue.insert(place, (at, adds.amount().min(promise), taken.len()));
+            let place = queue.partition_point(|(_, other)| *other > adds.amount());
+            queue.insert(place, (at, adds.amount()));
         }
     }
     Ok((taken, after))

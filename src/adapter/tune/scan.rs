@@ -99,6 +99,8 @@ impl<'a> Look<'a> {
         }
         let route = seen.routes.entry(name.into()).or_default();
         route.requests += 1;
+        let [from, to] = route.span.unwrap_or([timed.at; 2]);
+        route.span = Some([from.min(timed.at), to.max(timed.at)]);
         let keyring = &self.task.settings.keyring;
         let read = endpoint(&self.task.catalog, timed).and_then(|endpoint| {
             let reading = endpoint

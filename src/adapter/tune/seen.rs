@@ -1,10 +1,11 @@
 //! What the traffic showed, per route.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::lines::Stable;
 use super::spot::Spot;
-use crate::model::{Cause, Money, Pattern, Section};
+use crate::model::{Cause, Money, Pattern, Section, Timestamp};
 
 /// What one look through the traffic showed.
 #[derive(Debug, Default)]
@@ -47,6 +48,8 @@ pub(super) struct Route {
     pub(super) input_keys: u64,
     /// Gaps before a request in which an entry of five minutes expires and one of an hour does not.
     pub(super) gaps: u64,
+    /// When its first and its last request were sent.
+    pub(super) span: Option<[Timestamp; 2]>,
     pub(super) spots: BTreeMap<Key, Spot>,
     /// How lines begin that hold an id, with the requests that had another one there.
     pub(super) heads: BTreeMap<Box<str>, u64>,
@@ -64,6 +67,12 @@ impl Route {
         keys.filter(|(section, ..)| *section != Section::Messages)
             .filter_map(|(_, _, pattern, _)| *pattern)
             .collect()
+    }
+
+    /// How long its requests go on.
+    pub(super) fn lasts(&self) -> Duration {
+        let [first, last] = self.span.unwrap_or_default();
+        last.since(first)
     }
 
     /// Its spots that `wanted` takes, those with most requests first.

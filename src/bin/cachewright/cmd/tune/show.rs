@@ -22,10 +22,12 @@ pub(super) fn text(finding: &Finding, top: usize) -> String {
     }
     out.push_str(".\n");
     if finding.changes.is_empty() {
-        out.push_str(&format!(
-            "Nothing that was tried ({}) saves more than chance would.\n",
-            finding.without_effect
-        ));
+        out.push_str(&match finding.without_effect {
+            0 => {
+                "Nothing in it asks for a change: no text, tool or gap that costs a cache.\n".into()
+            }
+            tried => format!("Nothing that was tried ({tried}) saves more than chance would.\n"),
+        });
         return out + &remarks(finding);
     }
     let saving = finding.saving();
