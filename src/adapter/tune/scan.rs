@@ -34,6 +34,14 @@ const SPOTS: usize = 64;
 /// Ways for lines to begin kept per route.
 const HEADS: usize = 16;
 
+/// Causes whose places a change can name.
+const PLACED: [Cause; 4] = [
+    Cause::ToolsOrder,
+    Cause::ToolsSchema,
+    Cause::Volatile,
+    Cause::SystemChanged,
+];
+
 /// Looks through the traffic, or through the first half of every file.
 pub(super) fn scan(task: &Task, part: Part) -> Result<Seen, Error> {
     let mut seen = Seen::default();
@@ -232,25 +240,18 @@ fn note(difference: &Difference, [before, now]: [&Past; 2], route: &mut Route) {
     for changed in &difference.changes {
         let block = now.prompt.blocks.get(changed.place.block as usize);
         let order = changed.pattern == Some(Pattern::Order);
-        match changed.cause {
-            Cause::ToolsOrder => told[0] = true,
-            Cause::ToolsSchema if order => told[1] = true,
-            Cause::HistoryRewritten if order && is_call(block) => {
-                told[2] = true;
-                continue;
-            }
-            Cause::Volatile | Cause::SystemChanged | Cause::ToolsSchema => {}
-            _ => continue,
-        }
-        let Some(block) = block else { continue };
+        told[0] |= changed.cause == Cause::ToolsOrder;
+        told[1] |= changed.cause == Cause::ToolsSchema && order;
+        told[2] |= changed.cause == Cause::HistoryRewritten && order && is_call(block);
+        let (Some(block), true) = (block, PLACED.contains(&changed.cause)) else {
+            continue;
+        };
         spot(changed, block, route);
-        match changed.cause {
-            Cause::Volatile => {
-                head(changed, (block, now), route);
-                lines(changed, [before, now], route);
-            }
-            Cause::SystemChanged => lines(changed, [before, now], route),
-            _ => {}
+        if changed.cause == Cause::Volatile {
+            head(changed, (block, now), route);
+        }
+        if matches!(changed.cause, Cause::Volatile | Cause::SystemChanged) {
+            lines(changed, [before, now], route);
         }
     }
     let [order, keys, inputs] = told.map(u64::from);
