@@ -19,6 +19,7 @@ mod errands;
 pub mod handle;
 #[cfg(feature = "tower")]
 pub mod journal;
+pub mod lint;
 #[cfg(feature = "state")]
 pub mod memory;
 #[cfg(feature = "metrics")]

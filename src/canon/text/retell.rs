@@ -163,7 +163,7 @@ fn unit_of_line(
 /// Where a text is cut so that its stable parts stand in blocks of their own; in order.
 pub(super) fn cuts(text: &[u8]) -> Vec<usize> {
     let mut found = Vec::new();
-    let mut pieces = Vec::from([0..text.len()]);
+    let mut pieces: Vec<_> = std::iter::once(0..text.len()).collect();
     // What a piece shows when it stands alone may differ from what the whole showed, so every piece
     // is looked at until none is cut.
     while let Some(piece) = pieces.pop() {

@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use audit::Audit;
 pub(crate) use explain::Explain;
 pub(crate) use ledger::{Export, ExportFormat, Info, Ledger, LedgerCommand, Place, Span};
-pub(crate) use lint::Lint;
+pub(crate) use lint::{FailOn, Lint};
 pub(crate) use report::{Report, Shape};
 pub(crate) use tune::Tune;
 

@@ -31,7 +31,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Audit(args) => audit::run(args),
         Command::Report(args) => report::run(args, &cli.config),
         Command::Explain(args) => explain::run(args, rows()?.as_ref()),
-        Command::Lint(args) => lint::run(args),
+        Command::Lint(args) => lint::run(args, &rows()?),
         Command::Tune(args) => tune::run(args, &cli.config),
         Command::Ledger(args) => ledger::run(args, &cli.config),
         Command::Proxy(args) => proxy::run(args, &cli.config),
