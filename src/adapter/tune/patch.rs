@@ -78,17 +78,24 @@ impl Patch {
                     Error::config(what)
                 })?
             };
-            let mut item = value.item();
-            // What stands around the old value, such as a comment behind it, stays.
-            let old = table.get(key).and_then(Item::as_value);
-            let decor = old.map(|old| old.decor().clone());
-            if let (Some(decor), Some(value)) = (decor, item.as_value_mut()) {
-                *value.decor_mut() = decor;
-            }
-            table.insert(key, item);
+            set(table, key, value);
         }
         Ok(document.to_string())
     }
+}
+
+/// Sets a key; what stands around its old value, such as comments, stays.
+fn set(table: &mut Table, key: &str, value: &Value) {
+    let mut item = value.item();
+    let Some(old) = table.get_mut(key) else {
+        table.insert(key, item);
+        return;
+    };
+    let decor = old.as_value().map(|old| old.decor().clone());
+    if let (Some(decor), Some(value)) = (decor, item.as_value_mut()) {
+        *value.decor_mut() = decor;
+    }
+    *old = item;
 }
 
 /// The table of a route.
@@ -198,7 +205,7 @@ mod tests {
         let patch = Patch::of(&base, changes.iter());
         assert_eq!(
             patch.apply("a.toml", text).unwrap(),
-            "# mine\nmarkers = \"replace\" # for now\n\n[routes.a]\nmode = \"reshape\"\nrules = [\"tool_order\"]\n# the end\n\n[routes.\"b c\"]\nttl = \"1h\"\n"
+            "# mine\nmarkers = \"replace\" # for now\n\n[routes.a]\nmode = \"reshape\"\nrules = [\"tool_order\"]\n\n[routes.\"b c\"]\nttl = \"1h\"\n# the end\n"
         );
         let error = patch.apply("a.toml", "x = [").unwrap_err();
         assert!(error.to_string().contains("a.toml"), "{error}");

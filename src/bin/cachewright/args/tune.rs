@@ -27,6 +27,10 @@ Exit codes: 0 done, 1 an input failed or a promise of --check did not hold, 2 un
 /// Rank changes of settings and prompts by the dollars each would have saved.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a flag of the command line is a bool"
+)]
 pub(crate) struct Tune {
     /// Files of timed requests or sessions, or directories of such files (*.jsonl, *.jsonl.xz);
     /// without any, the journal that the configuration names.

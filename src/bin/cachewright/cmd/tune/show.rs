@@ -55,7 +55,9 @@ pub(super) fn text(finding: &Finding, top: usize) -> String {
 fn list(advices: &[Advice], first: usize, top: usize) -> String {
     let rows = advices.iter().take(top).enumerate().map(|(at, advice)| {
         let change = &advice.change;
-        let halves = advice.halves.map(|half| half.map_or("–".into(), share));
+        let halves = advice
+            .halves
+            .map(|half| half.map_or_else(|| "–".into(), share));
         vec![
             (first + at).to_string(),
             change.what(),
