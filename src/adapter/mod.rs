@@ -17,6 +17,8 @@ pub mod demo;
 mod errands;
 #[cfg(feature = "tower")]
 pub mod handle;
+#[cfg(feature = "tower")]
+pub mod journal;
 pub mod lint;
 #[cfg(feature = "state")]
 pub mod memory;

@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::caller;
 use super::handle::{Cachewright, Pending};
+use super::journal::Sent;
 use crate::engine::{End, Exchange, Order};
 
 /// An exchange with the handle that accounts for it.
@@ -18,6 +19,7 @@ pub(crate) struct Running {
     /// What our side has taken so far.
     spent: Duration,
     pending: Vec<Box<dyn Pending>>,
+    sent: Option<Sent>,
 }
 
 impl Running {
@@ -31,7 +33,14 @@ impl Running {
             exchange: Some(exchange),
             spent,
             pending,
+            sent: None,
         }
+    }
+
+    /// The same exchange, whose request goes to the journal once it is finished.
+    pub(crate) fn keeping(mut self, sent: Option<Sent>) -> Self {
+        self.sent = sent;
+        self
     }
 
     /// The response's head has arrived; says whether the caller's own body is to be sent instead.
@@ -54,10 +63,12 @@ impl Running {
         let Some(exchange) = self.exchange.take() else {
             return;
         };
+        let sent = self.sent.take();
         let (cache, began) = (&self.cache, self.cache.stopwatch());
         let record = shielded(|| {
             let mut record = exchange.finish(cache.now(), end);
             record.overhead = self.spent + cache.stopwatch().saturating_sub(began);
+            cache.keep(sent, &record);
             cache.book(record)
         });
         for mut pending in mem::take(&mut self.pending) {

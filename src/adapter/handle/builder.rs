@@ -10,6 +10,7 @@ use super::books::Books;
 use super::config::Config;
 use super::{Cachewright, Callback, Observer, Shared};
 use crate::adapter::clock::{Clock, SystemClock};
+use crate::adapter::journal::{Journal, JournalOptions};
 use crate::adapter::memory::{Bounds, InProcess};
 use crate::engine::{Engine, Overlay, Settings};
 use crate::error::Error;
@@ -28,6 +29,7 @@ pub struct Builder {
     route: Box<str>,
     assume: Option<Box<str>>,
     observers: Vec<Arc<dyn Observer>>,
+    journal: Option<JournalOptions>,
 }
 
 impl Builder {
@@ -42,6 +44,7 @@ impl Builder {
             route: Box::default(),
             assume: None,
             observers: Vec::new(),
+            journal: None,
         }
     }
 
@@ -196,9 +199,30 @@ impl Builder {
         self
     }
 
+    /// Keeps every request that is answered in a file, prompt text included, to be replayed and
+    /// tuned with. Off by default.
+    #[must_use]
+    pub fn journal(mut self, options: JournalOptions) -> Self {
+        self.journal = Some(options);
+        self
+    }
+
+    /// The engine's settings as they are by now.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Where requests are kept, if anywhere.
+    #[must_use]
+    pub const fn journals(&self) -> Option<&JournalOptions> {
+        self.journal.as_ref()
+    }
+
     /// Settings from a TOML text: `mode`, `markers`, `ttl`, `rules`, `reshaped_from_first_turn`,
     /// `clock_step`, `nonces`, `max_body`, `stream_usage`, `day_retention`, `explicit_caches`,
-    /// `provider_diagnostics`, `excerpts`, `tenant`, `route`, `assume`; and tables `[routes.NAME]`
+    /// `provider_diagnostics`, `excerpts`, `tenant`, `route`, `assume`; a table `[journal]` with
+    /// `path`, `max_megabytes` and `files`; and tables `[routes.NAME]`
     /// with what may differ per route: those up to `nonces`, `stream_usage`, `day_retention` and
     /// `explicit_caches`. `file` is the name that errors carry.
     ///
@@ -224,6 +248,8 @@ impl Builder {
         self.tenant = config.tenant.take().unwrap_or(self.tenant);
         self.route = config.route.take().unwrap_or(self.route);
         self.assume = config.assume.take().or(self.assume);
+        let journal = config.journal.take().map(Into::into);
+        self.journal = journal.or(self.journal);
         config.apply(&mut self.settings);
         Ok(self)
     }
@@ -258,18 +284,21 @@ impl Builder {
     /// The handle.
     ///
     /// # Errors
-    /// When the assumed provider has no row.
+    /// When the assumed provider has no row, or the journal cannot be written.
     pub fn build(self) -> Result<Cachewright, Error> {
         match &self.assume {
             Some(name) if self.catalog.provider(name).is_none() => Err(Error::config(format!(
                 "no provider row is named {name:?}: assume a built-in one such as \"anthropic\", \
                  or add a row for it"
             ))),
-            Some(_) | None => Ok(self.finish()),
+            Some(_) | None => {
+                let journal = self.journal.clone().map(Journal::open).transpose()?;
+                Ok(self.finish(journal))
+            }
         }
     }
 
-    pub(super) fn finish(mut self) -> Cachewright {
+    pub(super) fn finish(mut self, journal: Option<Journal>) -> Cachewright {
         if !self.by_length {
             self.settings.counter = self.settings.counter.or_else(counter);
         }
@@ -281,6 +310,7 @@ impl Builder {
             route: self.route,
             assume: self.assume,
             observers: self.observers,
+            journal,
             run: draw() >> 1,
             books: Mutex::new(Books::default()),
         };

@@ -1,11 +1,14 @@
 //! The configuration file's form, kept apart from the words of the domain, which know no serde.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 
+use crate::adapter::journal::JournalOptions;
 use crate::canon::{History, Rule};
 use crate::engine::{Overlay, Settings};
 use crate::error::Error;
@@ -33,6 +36,7 @@ pub(super) struct Config {
     pub(super) tenant: Option<Box<str>>,
     pub(super) route: Option<Box<str>>,
     pub(super) assume: Option<Box<str>>,
+    pub(super) journal: Option<JournalEntry>,
     // One file serves the handle and the proxy.
     #[expect(dead_code, reason = "the proxy reads it")]
     listen: Option<IgnoredAny>,
@@ -44,6 +48,26 @@ pub(super) struct Config {
     upstreams: Option<IgnoredAny>,
     #[expect(dead_code, reason = "the store reads it")]
     ledger: Option<IgnoredAny>,
+}
+
+/// Where requests are kept, prompt text included.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JournalEntry {
+    path: PathBuf,
+    max_megabytes: Option<NonZeroU32>,
+    files: Option<NonZeroU32>,
+}
+
+impl From<JournalEntry> for JournalOptions {
+    fn from(entry: JournalEntry) -> Self {
+        let mut options = Self::at(entry.path);
+        if let Some(size) = entry.max_megabytes {
+            options.max_bytes = u64::from(size.get()) << 20;
+        }
+        options.files = entry.files.map_or(options.files, NonZeroU32::get);
+        options
+    }
 }
 
 /// What a configuration file may set for one route.

@@ -22,6 +22,7 @@ pub use self::observer::{Observer, Pending, Sending};
 pub use self::report::{Report, Row};
 use super::caller::{Caller, Head, Passage};
 use super::clock::Clock;
+use super::journal::{Journal, Sent};
 use super::running::{Running, shielded};
 use super::tower::{PromptCache, PromptCacheLayer};
 use crate::engine::{Engine, Errand, Exchange};
@@ -51,6 +52,7 @@ struct Shared {
     route: Box<str>,
     assume: Option<Box<str>>,
     observers: Vec<Arc<dyn Observer>>,
+    journal: Option<Journal>,
     /// Names this handle in the ids of its exchanges.
     run: u64,
     books: Mutex<Books>,
@@ -88,7 +90,7 @@ impl Cachewright {
     /// A handle with the built-in rows and the default settings.
     #[must_use]
     pub fn new() -> Self {
-        Builder::new().finish()
+        Builder::new().finish(None)
     }
 
     /// A handle to be configured.
@@ -135,6 +137,12 @@ impl Cachewright {
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         self.books().recent()
+    }
+
+    /// The journal of requests, where one is kept.
+    #[must_use]
+    pub fn journal(&self) -> Option<&Journal> {
+        self.shared.journal.as_ref()
     }
 
     /// How many recent exchanges are kept.
@@ -228,8 +236,27 @@ impl Cachewright {
             body: prepared.body,
             headers: prepared.headers,
             errand: prepared.errand,
-            running: Some(self.running(caller, prepared.exchange, began)),
+            running: Some(
+                self.running(caller, prepared.exchange, began)
+                    .keeping(self.kept(caller, body)),
+            ),
         })
+    }
+
+    /// What the journal needs of a request, where one is kept.
+    fn kept(&self, caller: &Caller, body: &Bytes) -> Option<Sent> {
+        let journal = self.shared.journal.as_ref();
+        journal.map(|_| Sent {
+            body: body.clone(),
+            named: caller.model.clone(),
+        })
+    }
+
+    /// Hands one finished exchange to the journal.
+    pub(crate) fn keep(&self, sent: Option<Sent>, record: &Record) {
+        if let (Some(sent), Some(journal)) = (sent, &self.shared.journal) {
+            journal.keep(sent, record, self.now());
+        }
     }
 
     /// An exchange whose body goes through unread.

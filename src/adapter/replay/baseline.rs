@@ -30,7 +30,7 @@ impl Bench {
 
     /// Serves one request under each of them.
     pub(super) fn take(&mut self, timed: &Timed) {
-        let request = self.sims.of(timed).read(&timed.body).ok();
+        let request = self.sims.ask(timed, &timed.body, &[]).ok();
         let own = self.serve(timed, Policy::Own, request.as_ref());
         let default = self.serve(timed, Policy::Default, request.as_ref());
         let automatic = self.serve(timed, Policy::Automatic, request.as_ref());

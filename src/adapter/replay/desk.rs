@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::emit::Emitter;
 use super::policy::Policy;
-use super::rates::{Rates, Sims, uncached};
+use super::rates::{Rates, Sims, endpoint, uncached};
 use super::report::Tally;
 use super::run::Job;
 use bytes::Bytes;
@@ -44,6 +44,8 @@ pub(super) struct Desk<'a> {
     events: BinaryHeap<Reverse<(Timestamp, u64, Event)>>,
     open: BTreeMap<u64, (Exchange, Usage)>,
     tally: Tally,
+    /// The request taken last.
+    last: Tally,
 }
 
 impl<'a> Desk<'a> {
@@ -57,14 +59,14 @@ impl<'a> Desk<'a> {
             events: BinaryHeap::new(),
             open: BTreeMap::new(),
             tally: Tally::default(),
+            last: Tally::default(),
         }
     }
 
     /// Takes one request, which must not be earlier than the one before, and returns the body that
     /// was sent.
     pub(super) fn take(&mut self, timed: &Timed, path: &Path) -> Result<Bytes, Error> {
-        let known = self.engine.catalog().provider(&timed.provider);
-        if known.is_none_or(|row| row.endpoint("messages").is_none()) {
+        if endpoint(self.engine.catalog(), timed).is_none() {
             let (file, number) = (path.display(), self.tally.requests + 1);
             return Err(Error::input(format!(
                 "{file}: request {number} in time order goes to provider `{}`, which cannot be replayed",
@@ -83,6 +85,10 @@ impl<'a> Desk<'a> {
     fn through_engine(&mut self, timed: &Timed) -> Result<Bytes, Error> {
         let mut meta = Meta::of(&timed.provider);
         meta.tenant = timed.tenant.as_deref().unwrap_or_default();
+        meta.route = timed.route.as_deref().unwrap_or_default();
+        meta.model = timed.named.as_deref().unwrap_or_default();
+        let endpoint = endpoint(self.engine.catalog(), timed);
+        meta.dialect = endpoint.map_or("", |endpoint| endpoint.name);
         let prepared = self.engine.prepare(timed.at, &meta, &timed.body);
         let body = prepared.body.clone().unwrap_or_else(|| timed.body.clone());
         if !self.emitters.is_empty() {
@@ -94,7 +100,7 @@ impl<'a> Desk<'a> {
             };
             emit(self.emitters, &sent)?;
         }
-        let usage = self.serve(timed, &body);
+        let usage = self.serve(timed, &body, &prepared.headers);
         let number = self.tally.requests;
         let mut exchange = prepared.exchange;
         match usage {
@@ -129,31 +135,46 @@ impl<'a> Desk<'a> {
         };
         emit(self.emitters, &sent)?;
         // A refusal is booked by `serve`; there is no exchange to tell.
-        let _ = self.serve(timed, &body);
+        let _ = self.serve(timed, &body, &[]);
         Ok(body)
     }
 
     /// Serves a body and books it. Tenants do not see each other's entries: the engine keeps them
     /// apart as well.
-    fn serve(&mut self, timed: &Timed, body: &[u8]) -> Result<Usage, u16> {
+    fn serve(
+        &mut self,
+        timed: &Timed,
+        body: &[u8],
+        headers: &[(Box<str>, Box<str>)],
+    ) -> Result<Usage, u16> {
         let tenant = timed.tenant.as_deref().unwrap_or_default();
-        let sim = self.sims.of(timed);
-        let served = sim
-            .read(body)
-            .and_then(|request| sim.serve(tenant, timed.at, timed.first_byte, &request));
+        let asked = self.sims.ask(timed, body, headers);
+        let served = asked.and_then(|request| {
+            let sim = self.sims.of(timed);
+            sim.serve(tenant, timed.at, timed.first_byte, &request)
+        });
         let row = self.rates.of(timed);
-        match served {
+        let mut one = Tally::default();
+        let outcome = match served {
             Ok(mut usage) => {
                 usage.output = timed.output;
-                self.tally.book(&usage, row.prices.as_ref());
+                one.book(&usage, row.prices.as_ref());
                 Ok(usage)
             }
             Err(rejection) => {
-                self.tally.rejected += 1;
-                self.tally.book(&uncached(timed, row), row.prices.as_ref());
+                one.rejected += 1;
+                one.book(&uncached(timed, row), row.prices.as_ref());
                 Err(rejection.status)
             }
-        }
+        };
+        self.tally += one;
+        self.last = one;
+        outcome
+    }
+
+    /// What the request taken last came to.
+    pub(super) const fn last(&self) -> Tally {
+        self.last
     }
 
     /// Tells open exchanges what happened up to and including `until`, or all of it.

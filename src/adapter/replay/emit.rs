@@ -39,6 +39,8 @@ struct Head<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     workload: Option<&'a str>,
 }
 
@@ -107,6 +109,7 @@ impl Emitter {
             session: &sent.timed.session,
             kind: "request",
             tenant: sent.timed.tenant.as_deref(),
+            route: sent.timed.route.as_deref(),
             workload: self.workload.as_deref(),
         };
         let mut start = serde_json::to_vec(&head)?;

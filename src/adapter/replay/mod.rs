@@ -14,5 +14,7 @@ mod run;
 
 pub use emit::{Detail, Emitter};
 pub use policy::Policy;
+#[cfg(feature = "audit")]
+pub(in crate::adapter) use rates::endpoint;
 pub use report::{Baselines, Report, Row, Tally};
-pub use run::{Job, Watch, replay};
+pub use run::{Job, Watch, replay, replay_alone};

@@ -9,7 +9,7 @@ use super::baseline::Bench;
 use super::desk::Desk;
 use super::emit::Emitter;
 use super::policy::Policy;
-use super::report::{Baselines, Row};
+use super::report::{Baselines, Row, Tally};
 use crate::adapter::memory::InProcess;
 use crate::adapter::workload::{Options, Timed, Workload};
 use crate::engine::{Engine, Settings};
@@ -64,6 +64,11 @@ pub trait Watch {
         let _ = (timed, body);
     }
 
+    /// What the request `timed` came to, a tally of one.
+    fn booked(&mut self, timed: &Timed, one: &Tally) {
+        let _ = (timed, one);
+    }
+
     /// So many requests of so many are done.
     fn progress(&mut self, done: u64, total: u64) {
         let _ = (done, total);
@@ -102,7 +107,10 @@ pub fn replay(
         for timed in &from_main {
             row.bytes += timed.body.len() as u64;
             match desk.take(&timed, path) {
-                Ok(body) => watch.sent(&timed, &body),
+                Ok(body) => {
+                    watch.sent(&timed, &body);
+                    watch.booked(&timed, &desk.last());
+                }
                 Err(error) => {
                     outcome = Err(error);
                     break;
@@ -123,6 +131,28 @@ pub fn replay(
         return Err(error);
     }
     Ok(row)
+}
+
+/// Replays requests in the order of time on this thread, with nothing beside them for comparison.
+///
+/// `path` is the name that errors carry.
+///
+/// # Errors
+/// Passes on what `requests` says, and names the request whose provider cannot be replayed.
+pub fn replay_alone(
+    requests: impl Iterator<Item = Result<Timed, Error>>,
+    path: &Path,
+    job: &Job,
+    watch: &mut dyn Watch,
+) -> Result<Tally, Error> {
+    let mut desk = Desk::new(job, &mut []);
+    for timed in requests {
+        let timed = timed?;
+        let body = desk.take(&timed, path)?;
+        watch.sent(&timed, &body);
+        watch.booked(&timed, &desk.last());
+    }
+    Ok(desk.close())
 }
 
 /// A thread of ours died, which only a fault of this crate can do.

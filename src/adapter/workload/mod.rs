@@ -53,9 +53,15 @@ pub struct Timed {
     pub lane: Option<Arc<str>>,
     /// The tenant, where the recording names one.
     pub tenant: Option<Arc<str>>,
+    /// The user's own name for this kind of call, where the recording has one.
+    pub route: Option<Arc<str>>,
+    /// The dialect of the body, as rows name it; `None` where the recording does not say.
+    pub dialect: Option<Arc<str>>,
+    /// The model that the request's path named; `None` where the body names it.
+    pub named: Option<Arc<str>>,
     /// The provider row it was sent to.
     pub provider: Arc<str>,
-    /// The model it asks for, as the body spells it.
+    /// The model it asks for, as body or path spell it.
     pub model: Arc<str>,
     /// The body as the client sent it.
     pub body: Bytes,

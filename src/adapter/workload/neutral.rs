@@ -1,8 +1,10 @@
 //! The neutral format: one timed request per line.
 //!
-//! `{"t": seconds, "end": seconds?, "session": id?, "tenant": id?, "provider": "anthropic",
-//! "request": body, "usage": recorded usage?, "first_byte": seconds?}`. The body is taken byte for
-//! byte. Other members are ignored, so an emitted file can be read back.
+//! `{"t": seconds, "end": seconds?, "session": id?, "tenant": id?, "route": name?,
+//! "provider": "anthropic", "dialect": name?, "model": name?, "request": body,
+//! "usage": recorded usage?, "first_byte": seconds?}`. The body is taken byte for byte; `model` is
+//! needed only where the path named it and the body does not. Other members are ignored, so an
+//! emitted file can be read back.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,6 +32,12 @@ struct Line<'a> {
     agent: Option<Cow<'a, str>>,
     #[serde(borrow)]
     tenant: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    route: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    dialect: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    model: Option<Cow<'a, str>>,
     #[serde(borrow)]
     provider: Option<Cow<'a, str>>,
     #[serde(borrow, alias = "body")]
@@ -64,6 +72,7 @@ struct Reported {
 #[derive(Deserialize)]
 struct Classes {
     ephemeral_5m_input_tokens: Option<u64>,
+    ephemeral_30m_input_tokens: Option<u64>,
     ephemeral_1h_input_tokens: Option<u64>,
 }
 
@@ -90,6 +99,7 @@ pub(super) fn timed(line: &[u8], at: Timestamp) -> Result<Timed, String> {
         .first_byte
         .map_or_else(|| at.plus(FIRST_BYTE), Timestamp::from_secs_f64);
     let usage = line.usage.and_then(|usage| reported(usage.get()));
+    let named = line.model.filter(|_| model.is_none()).map(Arc::from);
     Ok(Timed {
         at,
         end,
@@ -97,8 +107,13 @@ pub(super) fn timed(line: &[u8], at: Timestamp) -> Result<Timed, String> {
         session: Arc::from(line.session.unwrap_or_default()),
         lane: line.agent.map(Arc::from),
         tenant: line.tenant.map(Arc::from),
+        route: line.route.map(Arc::from),
+        dialect: line.dialect.map(Arc::from),
         provider: Arc::from(line.provider.unwrap_or(Cow::Borrowed("anthropic"))),
-        model: Arc::from(model.unwrap_or_default()),
+        model: named
+            .clone()
+            .unwrap_or_else(|| Arc::from(model.unwrap_or_default())),
+        named,
         body: Bytes::copy_from_slice(line.request.get().as_bytes()),
         usage,
         output: usage.and_then(|usage| usage.output),
@@ -111,18 +126,19 @@ fn reported(usage: &str) -> Option<Usage> {
         return list(&serde_json::from_str::<Vec<u64>>(usage).ok()?);
     }
     let said: Reported = serde_json::from_str(usage).ok()?;
-    let (write_5m, write_1h) = match said.cache_creation {
-        Some(classes) => (
+    let [write_5m, write_30m, write_1h] = match said.cache_creation {
+        Some(classes) => [
             classes.ephemeral_5m_input_tokens,
+            classes.ephemeral_30m_input_tokens,
             classes.ephemeral_1h_input_tokens,
-        ),
-        None => (said.cache_creation_input_tokens, None),
+        ],
+        None => [said.cache_creation_input_tokens, None, None],
     };
     Some(Usage {
         plain: said.input_tokens,
         read: said.cache_read_input_tokens,
         write_5m,
-        write_30m: None,
+        write_30m,
         write_1h,
         output: said.output_tokens,
         cost: None,
@@ -146,6 +162,7 @@ mod tests {
         let timed = timed(line, at).unwrap();
         assert_eq!(timed.body, r#"{"model" : "claude-x", "messages":[ ]}"#);
         assert_eq!(&*timed.model, "claude-x");
+        assert_eq!((timed.named, timed.route), (None, None));
         assert_eq!(timed.at, Timestamp::from_micros(10_500_000));
         assert_eq!(timed.end, Timestamp::from_micros(12_500_000));
         assert_eq!(timed.first_byte, Timestamp::from_micros(11_500_000));
@@ -154,6 +171,19 @@ mod tests {
             (usage.plain, usage.write_5m, usage.read),
             (Some(3), Some(7), None)
         );
+    }
+
+    #[test]
+    fn what_stands_outside_the_body_is_read_from_beside_it() {
+        let line = br#"{"t":1,"route":"support","provider":"google","dialect":"generate","model":"gemini-x","request":{}}"#;
+        let timed = timed(line, Timestamp::from_secs_f64(1.0)).unwrap();
+        assert_eq!(timed.route.as_deref(), Some("support"));
+        assert_eq!(timed.dialect.as_deref(), Some("generate"));
+        assert_eq!(timed.named.as_deref(), Some("gemini-x"));
+        assert_eq!(&*timed.model, "gemini-x");
+        let line = br#"{"t":1,"model":"other","request":{"model":"gpt-x"}}"#;
+        let timed = super::timed(line, Timestamp::from_secs_f64(1.0)).unwrap();
+        assert_eq!((&*timed.model, timed.named), ("gpt-x", None));
     }
 
     #[test]

@@ -70,8 +70,9 @@ Examples:
   cachewright replay monday.jsonl --state history.json
 
 Input, one JSON object per line, plain or .xz:
-  {\"t\": seconds, \"end\": seconds?, \"session\": id?, \"tenant\": id?,
-   \"provider\": \"anthropic\", \"request\": body, \"usage\": usage?, \"first_byte\": seconds?}
+  {\"t\": seconds, \"end\": seconds?, \"session\": id?, \"tenant\": id?, \"route\": name?,
+   \"provider\": \"anthropic\", \"dialect\": name?, \"model\": name?, \"request\": body,
+   \"usage\": usage?, \"first_byte\": seconds?}
 or session files: {\"v\": 1, \"id\", \"dialect\", \"tools\"?, \"system\"?, \"msgs\": […], \"reqs\": […]}.
 
 Exit codes: 0 done, 1 an input failed (the others are still reported), 2 unusable command line.";

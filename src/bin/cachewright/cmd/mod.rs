@@ -33,7 +33,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Report(args) => report::run(args, &cli.config),
         Command::Explain(args) => explain::run(args, rows()?.as_ref()),
         Command::Lint(args) => lint::run(args, &rows()?),
-        Command::Tune(args) => tune::run(args),
+        Command::Tune(args) => tune::run(args, &cli.config),
         Command::Ledger(args) => ledger::run(args, &cli.config),
         Command::Proxy(args) => proxy::run(args, &cli.config),
         Command::Replay(args) => replay::run(args, &rows()?),

@@ -27,6 +27,12 @@ pub(crate) fn run(args: &Proxy, settings: &[PathBuf]) -> Result<(), Failure> {
         options,
         admin,
     } = configured(args, settings, store.as_ref())?;
+    if let Some(journal) = cache.journal() {
+        let path = journal.options().path.display();
+        complain(&format!(
+            "requests are kept in {path}, prompt text included"
+        ));
+    }
     let server = Server::new(&cache, options)?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Error::io(format!("cannot start serving: {error}")))?;
