@@ -29,7 +29,7 @@ pub(super) enum Bond {
 /// The nearest earlier request.
 pub(super) fn nearest(lineage: &Lineage, here: &Conversation) -> Option<Kin> {
     let prompt = &here.remembered.prompt;
-    let own: BTreeSet<Fingerprint> = prints(&prompt.blocks).collect();
+    let own: BTreeSet<Fingerprint> = fingerprints(&prompt.blocks).collect();
     let candidates = lineage.turns.iter().filter_map(|(shared, turn)| {
         let conversation = turn.conversation.as_ref()?;
         let other = &conversation.remembered.prompt;
@@ -53,7 +53,7 @@ pub(super) fn nearest(lineage: &Lineage, here: &Conversation) -> Option<Kin> {
     })
 }
 
-fn prints(blocks: &[Block]) -> impl Iterator<Item = Fingerprint> {
+fn fingerprints(blocks: &[Block]) -> impl Iterator<Item = Fingerprint> {
     blocks.iter().map(|block| block.fingerprint)
 }
 
@@ -79,7 +79,7 @@ fn is_continued(
         return false;
     }
     let opens = |turns: &[Block]| turns.first().map(|block| block.fingerprint);
-    let kept = prints(old).filter(|print| own.contains(print)).count();
+    let kept = fingerprints(old).filter(|one| own.contains(one)).count();
     opens(old) == opens(new) || kept * 2 >= old.len()
 }
 
@@ -109,9 +109,9 @@ fn is_alike(before: &Conversation, here: &Conversation) -> bool {
                 )
         });
     }
-    let old: BTreeSet<Fingerprint> = prints(&blocks(before, 0, old_tools)).collect();
+    let old: BTreeSet<Fingerprint> = fingerprints(&blocks(before, 0, old_tools)).collect();
     let new = blocks(here, 0, tools);
-    let kept = prints(&new).filter(|print| old.contains(print)).count();
+    let kept = fingerprints(&new).filter(|one| old.contains(one)).count();
     kept * 2 >= new.len().max(1)
 }
 

@@ -275,11 +275,11 @@ mod tests {
         teller.add(&Record {
             premium: Money::from_pico(9),
             written: vec![(Keyring::new(b"t").scope(&[b"a"]), Ttl::FiveMinutes, 3)],
-            ..record(0.0, None)
+            ..record(1.0, None)
         });
-        let early = teller.clone().story(Timestamp::from_secs_f64(299.0));
+        let early = teller.clone().story(Timestamp::from_secs_f64(300.0));
         assert_eq!((early.never_read, early.total.waste), (0, Money::ZERO));
-        let late = teller.story(Timestamp::from_secs_f64(300.0));
+        let late = teller.story(Timestamp::from_secs_f64(301.0));
         assert_eq!(
             (late.never_read, late.total.waste),
             (1, Money::from_pico(9))
@@ -294,7 +294,7 @@ mod tests {
         for n in 0..5000_u32 {
             teller.add(&Record {
                 route: format!("route-{n}").into(),
-                ..record(f64::from(n) * 3600.0, Some(Cause::Lost))
+                ..record(f64::from(n + 1) * 3600.0, Some(Cause::Lost))
             });
         }
         assert!(teller.places.len() <= PLACES + 1);

@@ -24,7 +24,9 @@
 
 mod batch;
 mod columns;
+mod far;
 mod form;
+mod info;
 mod keep;
 mod options;
 mod query;
@@ -43,8 +45,9 @@ use std::thread;
 
 pub use self::columns::{COLUMNS, Cell, Column, Kind};
 pub use self::form::Row;
+pub use self::info::{Gap, Info};
 pub use self::options::{StoreOptions, span};
-pub use self::query::{Gap, Info, Query};
+pub use self::query::Query;
 pub use self::writer::Health;
 
 use self::writer::Writer;
@@ -200,7 +203,7 @@ impl Store {
         let target = &self.shared.options.target;
         blocking(async || {
             let mut connection = target.existing().await?;
-            let info = query::info(&mut connection).await;
+            let info = info::info(&mut connection).await;
             connection.close().await;
             info.map_err(|error| target.trouble("cannot read", &error))
         })

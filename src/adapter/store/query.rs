@@ -6,11 +6,11 @@ use sqlx::{AnyConnection, Connection as _};
 
 use super::columns::{Cell, Cells, Kind};
 use super::rollup::{Counted, Fold, HOUR, Missed, Spot, hour};
+use super::rows;
 use super::sql::{LABELS, Statement, Table};
 use super::tables::{CAUSES, HOURS, PLACES, PREFIXES, VERDICTS, read_counted};
 use super::tale::Tale;
 use super::target::Connection;
-use super::{keep, rows};
 use crate::ledger::{Group, Id, Kinds, Moment, Story, Totals};
 use crate::model::Timestamp;
 
@@ -352,7 +352,7 @@ async fn fine(db: &mut AnyConnection, query: &Query, story: &mut Story) -> Resul
     Ok(())
 }
 
-async fn dropped(db: &mut AnyConnection, query: &Query) -> Result<u64, sqlx::Error> {
+pub(super) async fn dropped(db: &mut AnyConnection, query: &Query) -> Result<u64, sqlx::Error> {
     let mut select =
         Statement::new("SELECT CAST(SUM(dropped) AS BIGINT) FROM gaps WHERE ended >= ");
     select.integer(query.since.map_or(i64::MIN, Timestamp::as_micros))?;
@@ -360,78 +360,6 @@ async fn dropped(db: &mut AnyConnection, query: &Query) -> Result<u64, sqlx::Err
     select.integer(query.until.map_or(i64::MAX, Timestamp::as_micros))?;
     let [sum] = select.integers(db).await?;
     Ok(u64::try_from(sum.unwrap_or(0)).unwrap_or(0))
-}
-
-/// How much a ledger holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Info {
-    /// Rows that are there.
-    pub rows: u64,
-    /// Exchanges and errands that were summed, also where their rows are deleted.
-    pub summed: u64,
-    /// The oldest row.
-    pub from: Option<Timestamp>,
-    /// The newest row.
-    pub until: Option<Timestamp>,
-    /// Bytes that it takes, without what is free for new rows.
-    pub bytes: u64,
-    /// Rows that were dropped, oldest first; the last [`Info::GAPS`] times.
-    pub gaps: Vec<Gap>,
-    /// All rows that were dropped.
-    pub dropped: u64,
-}
-
-impl Info {
-    /// Gaps told one by one at most.
-    pub const GAPS: usize = 100;
-}
-
-/// A time in which rows were dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Gap {
-    /// When the first of them was sent.
-    pub from: Timestamp,
-    /// When the last of them was sent.
-    pub until: Timestamp,
-    /// How many.
-    pub dropped: u64,
-}
-
-pub(super) async fn info(connection: &mut Connection) -> Result<Info, sqlx::Error> {
-    let bytes = keep::used(connection, u64::MAX).await?;
-    let db = &mut connection.db;
-    let select = "SELECT CAST(COUNT(*) AS BIGINT), MIN(at), MAX(at) FROM exchanges";
-    let [count, from, until] = Statement::new(select).integers(db).await?;
-    let select = "SELECT CAST(SUM(exchanges + errands) AS BIGINT) FROM hours";
-    let [summed] = Statement::new(select).integers(db).await?;
-    let mut select =
-        Statement::new("SELECT started, ended, dropped FROM gaps ORDER BY started DESC");
-    select
-        .push(" LIMIT ")
-        .integer(i64::try_from(Info::GAPS).unwrap_or(0))?;
-    let kinds = [Kind::Time, Kind::Time, Kind::Count];
-    let mut gaps: Vec<Gap> = Vec::new();
-    for cells in select.all(db, &kinds).await? {
-        let mut cells = Cells::new(&cells);
-        gaps.push(Gap {
-            from: cells.time().unwrap_or_default(),
-            until: cells.time().unwrap_or_default(),
-            dropped: cells.count(),
-        });
-    }
-    gaps.reverse();
-    let number = |number: Option<i64>| u64::try_from(number.unwrap_or(0)).unwrap_or(0);
-    Ok(Info {
-        rows: number(count),
-        summed: number(summed),
-        from: from.map(Timestamp::from_micros),
-        until: until.map(Timestamp::from_micros),
-        bytes,
-        gaps,
-        dropped: dropped(db, &Query::default()).await?,
-    })
 }
 
 #[cfg(test)]
