@@ -14,8 +14,8 @@ pub struct Finding {
     pub before: Tally,
     /// The traffic with all of [`changes`](Self::changes) taken.
     pub after: Tally,
-    /// Requests and what the provider billed for them, where that was recorded; `None` where it was
-    /// not.
+    /// Requests whose usage was recorded, and what it comes to at the prices of the models they are
+    /// replayed on; `None` where none was.
     pub billed: Option<(u64, Money)>,
     /// Changes that add up, in the order in which they are taken.
     pub changes: Vec<Advice>,

@@ -13,7 +13,7 @@ pub(super) struct Seen {
     pub(super) routes: BTreeMap<Box<str>, Route>,
     /// Per file, requests in the order of time.
     pub(super) files: Vec<File>,
-    /// Requests and what the provider billed for them, where that was recorded and has a price.
+    /// Requests whose usage was recorded, and what it comes to where models have prices.
     pub(super) billed: (u64, Money),
 }
 

@@ -18,7 +18,9 @@ pub(super) fn text(finding: &Finding, top: usize) -> String {
         before.requests, before.cost
     );
     if let Some((requests, billed)) = finding.billed {
-        out.push_str(&format!("; {billed} were billed for {requests} of them"));
+        out.push_str(&format!(
+            "; the usage recorded for {requests} of them comes to {billed}"
+        ));
     }
     out.push_str(".\n");
     if finding.changes.is_empty() {
