@@ -79,7 +79,7 @@ fn is_continued(
         return false;
     }
     let opens = |turns: &[Block]| turns.first().map(|block| block.fingerprint);
-    let kept = prints(old).filter(|print| own.contains(print)).count();
+    let kept = prints(old).filter(|one| own.contains(one)).count();
     opens(old) == opens(new) || kept * 2 >= old.len()
 }
 
@@ -111,7 +111,7 @@ fn is_alike(before: &Conversation, here: &Conversation) -> bool {
     }
     let old: BTreeSet<Fingerprint> = prints(&blocks(before, 0, old_tools)).collect();
     let new = blocks(here, 0, tools);
-    let kept = prints(&new).filter(|print| old.contains(print)).count();
+    let kept = prints(&new).filter(|one| old.contains(one)).count();
     kept * 2 >= new.len().max(1)
 }
 
