@@ -333,7 +333,8 @@ fn planted_causes_are_found_and_near_ones_are_not() {
         [lost],
         "written for an hour"
     );
-    assert_eq!(find(&[hour, (3601.0, 1, 2, front)]), [expired]);
+    let later = (Cause::Expired, Evidence::LongSilence, 8000);
+    assert_eq!(find(&[hour, (3601.0, 1, 2, front)]), [later]);
     let unanswered = (Cause::NotYetVisible, Evidence::Unanswered, 8000);
     assert_eq!(find(&[first, (1.0, 1, 2, front)]), [unanswered]);
     let second = (60.0, 1, 2, [9, 5000, 0, 20_000, 50]);

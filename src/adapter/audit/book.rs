@@ -1,16 +1,17 @@
 //! Books turns: prices them, explains what they missed, and adds them up.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::compared::Shelf;
 use super::evidence::Evidence;
 use super::lane::{Figures, Finding, Lane, noise};
 use super::report::{Reason, Report, Session, Sources};
+use super::row;
 use super::turn::{History, Place, Turn};
-use crate::ledger::{Record, Teller, Verdict};
-use crate::model::{Cause, Digest, Keyring, Miss, Money, PriceTier, Regime, Timestamp, Ttl, Usage};
+use crate::ledger::{Record, Teller};
+use crate::model::{Cause, Digest, Keyring, Money, Timestamp, Ttl, Usage};
 use crate::provider::{Catalog, Model};
 
 /// Responses remembered so that a second copy is not counted.
@@ -31,15 +32,15 @@ pub(super) struct Book {
     pub(super) catalog: Arc<Catalog>,
     keyring: Keyring,
     teller: Teller,
-    models: HashMap<(Arc<str>, Arc<str>), Arc<Model>>,
-    lanes: HashMap<Place, Lane>,
+    models: BTreeMap<(Arc<str>, Arc<str>), Arc<Model>>,
+    lanes: BTreeMap<Place, Lane>,
     pub(super) shelf: Shelf,
     starts: VecDeque<Start>,
     reasons: BTreeMap<(Cause, Evidence), Reason>,
     sessions: BTreeMap<Arc<str>, Session>,
     sessions_seen: u64,
     unpriced: BTreeMap<Box<str>, u64>,
-    responses: HashSet<u64>,
+    responses: BTreeSet<u64>,
     oldest: VecDeque<u64>,
     pub(super) sources: Sources,
     number: u64,
@@ -62,15 +63,15 @@ impl Book {
             catalog,
             keyring: Keyring::new(b"audit"),
             teller: Teller::default(),
-            models: HashMap::new(),
-            lanes: HashMap::new(),
+            models: BTreeMap::new(),
+            lanes: BTreeMap::new(),
             shelf: Shelf::default(),
             starts: VecDeque::new(),
             reasons: BTreeMap::new(),
             sessions: BTreeMap::new(),
             sessions_seen: 0,
             unpriced: BTreeMap::new(),
-            responses: HashSet::new(),
+            responses: BTreeSet::new(),
             oldest: VecDeque::new(),
             sources: Sources::default(),
             number: 0,
@@ -117,8 +118,8 @@ impl Book {
     /// Books one exchange.
     pub(super) fn turn(&mut self, turn: &Turn) {
         let model = self.model(turn);
-        let mut record = record(turn, &model);
-        price(&mut record, &model, turn.regional);
+        let mut record = row::record(turn, &model);
+        row::price(&mut record, row::tier(turn, &model).as_ref());
         match turn.history {
             History::Untold => self.sources.without_prompts += 1,
             History::Messages(_) => self.sources.messages_only += 1,
@@ -165,14 +166,14 @@ impl Book {
                 History::Untold if alone => Finding::default(),
                 History::Untold | History::Messages(_) => self.in_lane(turn, figures, model),
             };
-            record.verdict = verdict(&finding, figures, model);
+            record.verdict = row::verdict(&finding, figures, model);
         }
         if !matches!(turn.history, History::Bodies) && !alone {
             let lane = self.lanes.entry(turn.place.clone()).or_default();
             lane.push(turn, &usage, model, digest);
         }
         self.note(record, &finding, &usage, (digest, alone));
-        settle(record, finding, model, turn.regional)
+        row::settle(record, finding, row::tier(turn, model).as_ref())
     }
 
     /// What was written and read of the conversation, so that writes nobody read are found.
@@ -382,97 +383,4 @@ impl Session {
             *self.causes.entry(*cause).or_default() += *cost;
         }
     }
-}
-
-fn record(turn: &Turn, model: &Model) -> Record {
-    Record {
-        at: turn.at,
-        first_byte: turn.first_byte,
-        ended: turn.ended,
-        provider: (&*turn.provider).into(),
-        dialect: turn.dialect.into(),
-        model: model.name.clone(),
-        model_known: model.limits.known,
-        route: (&*turn.place.route).into(),
-        tenant: (&*turn.place.tenant).into(),
-        status: turn.status,
-        complete: turn.complete,
-        usage: turn.usage,
-        // Nothing was estimated, so no estimate is wrong.
-        estimated_input: turn.usage.and_then(|usage| usage.input()).unwrap_or(0),
-        verdict: match turn.usage {
-            None if turn.status >= 400 => Verdict::Failed,
-            None => Verdict::Unreported,
-            Some(_) => Verdict::Unread,
-        },
-        ..Record::default()
-    }
-}
-
-fn tier(model: &Model, usage: &Usage, regional: bool) -> Option<PriceTier> {
-    let mut prices = model.prices?;
-    if regional {
-        prices = prices.dearer_by(model.regional_percent);
-    }
-    Some(*prices.tier(usage.input()?))
-}
-
-fn price(record: &mut Record, model: &Model, regional: bool) {
-    let Some(usage) = record.usage else { return };
-    record.cost = usage.cost;
-    let Some(tier) = tier(model, &usage, regional) else {
-        return;
-    };
-    record.cost = usage.cost.or_else(|| Some(tier.cost(&usage)));
-    record.cost_without_caching = Some(tier.cost_without_caching(&usage));
-    record.premium = tier.write_premium(&usage);
-}
-
-fn verdict(finding: &Finding, figures: Figures, model: &Model) -> Verdict {
-    let cause = finding.miss.as_ref().map(|miss| miss.0);
-    match cause {
-        Some(Cause::BelowMinimum) => Verdict::BelowMinimum,
-        None if figures.read > 0 => Verdict::Hit,
-        Some(_) if figures.read > 0 => Verdict::Partial,
-        _ if figures.written > 0 && cause != Some(Cause::Lost) => Verdict::Written,
-        Some(Cause::Lost) => Verdict::Lost,
-        _ if model.limits.regime == Regime::Automatic => Verdict::Written,
-        _ => Verdict::Plain,
-    }
-}
-
-/// Writes the miss into the record, with what it cost.
-fn settle(record: &mut Record, finding: Finding, model: &Model, regional: bool) -> Evidence {
-    let Some((cause, tokens, evidence)) = finding.miss else {
-        return Evidence::Booked;
-    };
-    let mut miss = Miss::new(cause, tokens);
-    if let Some(usage) = &record.usage {
-        miss.cost = tier(model, usage, regional).map(|tier| above_reading(usage, &tier, tokens));
-    }
-    if let Some((place, pattern)) = finding.place {
-        miss.place = Some(place);
-        miss.pattern = pattern;
-    }
-    record.miss = Some(miss);
-    evidence
-}
-
-/// What `tokens` at the front of what was not read cost above the price of a read. Writes come
-/// first, the longest class ahead, for so they stand in the prompt.
-fn above_reading(usage: &Usage, tier: &PriceTier, tokens: u64) -> Money {
-    let kinds = [
-        (usage.write_1h, tier.write_1h),
-        (usage.write_30m, tier.write_30m),
-        (usage.write_5m, tier.write_5m),
-        (usage.plain, tier.input),
-    ];
-    let mut left = tokens;
-    let mut cost = Money::ZERO;
-    for (paid, price) in kinds {
-        let here = paid.unwrap_or(0).min(left);
-        cost += (price - tier.read).times(here);
-        left -= here;
-    }
-    cost
 }

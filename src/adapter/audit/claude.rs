@@ -7,7 +7,7 @@
 //! Copies of a response in other files, of resumed sessions and of sub-agents, are not counted.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use super::Reader;
 use super::book::Book;
 use super::files::fault;
 use super::spoken::{Spoken, look};
-use super::turn::{History, Messages, Place, Turn};
+use super::turn::{Ending, History, Messages, Place, Turn};
 use crate::model::{Timestamp, Usage};
 
 /// Lines of one file whose place in the history is remembered.
@@ -26,6 +26,7 @@ const LINES: usize = 1 << 18;
 const OPEN: usize = 256;
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "members of the log")]
 struct Line<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<Cow<'a, str>>,
@@ -100,9 +101,9 @@ impl Counts {
 #[derive(Default)]
 pub(super) struct Claude {
     /// Lines by the digest of their name.
-    lines: HashMap<u64, Node>,
+    lines: BTreeMap<u64, Node>,
     /// The last request of each lane, by its root.
-    lanes: HashMap<Arc<str>, Tip>,
+    lanes: BTreeMap<Arc<str>, Tip>,
     open: Vec<(Arc<str>, Open)>,
 }
 
@@ -137,10 +138,8 @@ struct Open {
 impl Reader for Claude {
     fn line(&mut self, book: &mut Book, text: &[u8]) -> Result<(), String> {
         let line: Line<'_> = serde_json::from_slice(text).map_err(|error| fault(&error))?;
-        let at = line
-            .timestamp
-            .as_deref()
-            .map_or(Ok(Timestamp::default()), time)?;
+        let at = line.timestamp.as_deref().map(time).transpose()?;
+        let at = at.unwrap_or_default();
         let parent = line.parent.as_deref().map_or(0, name);
         let node = self.node(&line, parent, at);
         if line.kind.as_deref() == Some("assistant") {
@@ -258,7 +257,7 @@ impl Claude {
             model: open.model,
             regional: false,
             status: 200,
-            complete: true,
+            ending: Ending::Whole,
             usage: Some(open.usage),
             history,
             sent: None,

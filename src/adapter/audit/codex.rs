@@ -15,7 +15,7 @@ use super::book::Book;
 use super::claude::{project, time};
 use super::files::fault;
 use super::spoken::{Spoken, look};
-use super::turn::{History, Messages, Place, Turn};
+use super::turn::{Ending, History, Messages, Place, Turn};
 use crate::model::{Timestamp, Usage};
 
 #[derive(Deserialize)]
@@ -221,7 +221,7 @@ impl Codex {
             model: Arc::clone(&self.model),
             regional: false,
             status: 200,
-            complete: true,
+            ending: Ending::Whole,
             usage: Some(counts.usage()),
             history: History::Messages(Messages {
                 before: self.before,

@@ -22,8 +22,10 @@ pub enum Evidence {
     Shortened,
     /// The same, as the user spoke and the model keeps no thinking of earlier turns.
     ThinkingDropped,
-    /// More time passed than the entry was written for.
+    /// More time passed than the entry was written for, and no more than an hour.
     Silence,
+    /// More time passed than any class of entries lives.
+    LongSilence,
     /// So many blocks were added that the entry was out of reach.
     TooFar,
     /// Too short to be cached.
@@ -60,6 +62,7 @@ impl Evidence {
             Self::Shortened => "shortened",
             Self::ThinkingDropped => "thinking_dropped",
             Self::Silence => "silence",
+            Self::LongSilence => "long_silence",
             Self::TooFar => "too_far",
             Self::Short => "short",
             Self::NothingMarked => "nothing_marked",
@@ -93,7 +96,12 @@ impl Evidence {
             Self::ThinkingDropped => {
                 "the user spoke again and the prompt became shorter: this model drops the thinking of earlier turns"
             }
-            Self::Silence => "more time passed since the request before than its entry lives",
+            Self::Silence => {
+                "more time passed since the request before than its entry lives, but less than an hour"
+            }
+            Self::LongSilence => {
+                "more than an hour passed since the request before: no class of entries lives as long"
+            }
             Self::TooFar => "more blocks were added at once than the provider looks back over",
             Self::Short => "too short to be cached",
             Self::NothingMarked => "nothing was written to the cache in the request before",
@@ -115,12 +123,13 @@ impl Evidence {
         }
     }
 
-    /// Whether what was seen is the client's or the model's own way, rather than the user's doing.
+    /// Whether what was seen is in the way of things (of the client, the model or the day), so that
+    /// little of it is the user's to save.
     #[must_use]
     pub const fn is_habit(self) -> bool {
         matches!(
             self,
-            Self::Compacted | Self::Shortened | Self::ThinkingDropped
+            Self::Compacted | Self::LongSilence | Self::Shortened | Self::ThinkingDropped
         )
     }
 
@@ -139,7 +148,10 @@ impl Evidence {
                 "a model that keeps earlier thinking does not lose the cache here"
             }
             Self::Silence => {
-                "answer within the lifetime, use the one-hour class, or let a keep-alive bridge the gap"
+                "use the one-hour class, or let a keep-alive bridge the gap; `cachewright tune` says what either would have saved"
+            }
+            Self::LongSilence => {
+                "nothing keeps an entry as long; compact or clear before you come back to a long conversation"
             }
             Self::NothingMarked => "turn caching on: put a breakpoint at the end of the prompt",
             Self::FrontOnly => {

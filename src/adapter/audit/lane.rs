@@ -138,7 +138,7 @@ impl Lane {
             return (Cause::HistoryRewritten, Evidence::Compacted);
         }
         if last.marked && self.is_expired(last, turn, model) {
-            return (Cause::Expired, Evidence::Silence);
+            return (Cause::Expired, silence(last, turn));
         }
         if messages.is_some_and(|messages| self.is_rewound(last, messages, figures, model)) {
             return (Cause::HistoryRewritten, Evidence::Rewound);
@@ -251,6 +251,14 @@ pub(super) const fn left(figures: Figures, model: &Model) -> (u64, bool) {
         // What was sent without being cached could have been.
         Regime::Breakpoints | Regime::Exact if figures.is_untouched() => (all, false),
         Regime::Breakpoints | Regime::Exact => (figures.read + figures.written, true),
+    }
+}
+
+fn silence(last: &Last, turn: &Turn) -> Evidence {
+    if turn.at.since(last.at) > Ttl::OneHour.duration() {
+        Evidence::LongSilence
+    } else {
+        Evidence::Silence
     }
 }
 

@@ -22,6 +22,7 @@ mod lane;
 mod neutral;
 mod recorded;
 mod report;
+mod row;
 mod sessions;
 mod spoken;
 mod turn;

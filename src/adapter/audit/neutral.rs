@@ -42,7 +42,7 @@ fn turn(timed: Timed, dialect: &'static str, sent: Option<Sent>) -> Turn {
         model: timed.model,
         regional: false,
         status: 200,
-        complete: timed.usage.is_some(),
+        ending: timed.usage.is_some().into(),
         usage: timed.usage,
         history: if sent.is_some() {
             History::Bodies

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,6 +21,9 @@ use super::usage::{moment, shape};
 use crate::model::Timestamp;
 use crate::provider::{Catalog, Endpoint};
 use crate::wire::{Dialect, Framing, Seen, Watcher};
+
+/// Milliseconds in a second.
+const MILLIS: u32 = 1000;
 
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -248,7 +252,7 @@ fn exchange(book: &mut Book, one: Exchange<'_>) {
         model: model.into(),
         regional: whose.regional,
         status: one.status,
-        complete: seen.ended(),
+        ending: seen.ended().into(),
         usage: seen.usage,
         history: if body.is_some() {
             History::Bodies
@@ -346,11 +350,10 @@ pub(super) fn har(book: &mut Book, document: &[u8], path: &Path) -> Result<(), S
             outcome = Err(format!("entry {number} is no exchange"));
             continue;
         };
-        let at = entry
-            .started
-            .as_deref()
-            .map_or(Ok(Timestamp::default()), time)?;
-        let took = std::time::Duration::try_from_secs_f64(entry.time.unwrap_or(0.0) / 1e3);
+        let at = entry.started.as_deref().map(time).transpose()?;
+        let at = at.unwrap_or_default();
+        let took = Duration::try_from_secs_f64(entry.time.unwrap_or(0.0));
+        let took = took.unwrap_or_default() / MILLIS;
         let content = entry.response.content.as_ref();
         let kind = content.and_then(|content| content.kind.as_deref());
         let request = entry.request.post.as_ref().and_then(Text::bytes);
@@ -362,7 +365,7 @@ pub(super) fn har(book: &mut Book, document: &[u8], path: &Path) -> Result<(), S
                 url: &entry.request.url,
                 status: entry.response.status,
                 at,
-                ended: at.plus(took.unwrap_or_default()),
+                ended: at.plus(took),
                 request: request.map(Bytes::from),
                 response: content.and_then(Text::bytes).unwrap_or_default().into(),
                 framing: framing(kind.unwrap_or_default()),

@@ -113,7 +113,7 @@ impl Session {
             model: Arc::from(req.m.as_deref().unwrap_or_default()),
             regional: false,
             status: 200,
-            complete: usage.is_some(),
+            ending: usage.is_some().into(),
             usage,
             history: History::Messages(messages),
             sent: None,

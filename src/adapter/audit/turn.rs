@@ -21,15 +21,30 @@ pub(super) struct Turn {
     /// Whether it went to a regional endpoint.
     pub(super) regional: bool,
     pub(super) status: u16,
-    pub(super) complete: bool,
+    pub(super) ending: Ending,
     pub(super) usage: Option<Usage>,
     pub(super) history: History,
     /// The request itself, where it is in the log.
     pub(super) sent: Option<Sent>,
 }
 
+/// How the answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It is whole, and so are its counts.
+    Whole,
+    /// It broke off, or the log does not say.
+    Open,
+}
+
+impl From<bool> for Ending {
+    fn from(whole: bool) -> Self {
+        if whole { Self::Whole } else { Self::Open }
+    }
+}
+
 /// Where it belongs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) session: Arc<str>,
     /// The sub-agent's lane; empty for the main one.

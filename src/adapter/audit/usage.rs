@@ -13,7 +13,7 @@ use super::Reader;
 use super::book::Book;
 use super::claude::time;
 use super::files::fault;
-use super::turn::{History, Place, Turn};
+use super::turn::{Ending, History, Place, Turn};
 use crate::model::Timestamp;
 use crate::wire::{Dialect, Framing, MarkerStyle, Watcher, dialect};
 
@@ -177,7 +177,7 @@ pub(super) fn line(book: &mut Book, text: &[u8]) -> Result<(), String> {
         model: Arc::from(model.as_deref().unwrap_or_default()),
         regional: false,
         status: 200,
-        complete: true,
+        ending: Ending::Whole,
         usage: Some(usage),
         history: History::Untold,
         sent: None,
@@ -198,7 +198,10 @@ pub(super) fn moment(raw: Option<&RawValue>) -> Result<Timestamp, String> {
         };
     }
     match raw.parse::<f64>() {
-        Ok(seconds) if seconds > MILLIS => Ok(Timestamp::from_secs_f64(seconds / 1e3)),
+        Ok(millis) if millis > MILLIS => {
+            let at = Timestamp::from_secs_f64(millis).as_micros();
+            Ok(Timestamp::from_micros(at / 1000))
+        }
         Ok(seconds) => Ok(Timestamp::from_secs_f64(seconds)),
         Err(_) => Err("a time that is neither RFC 3339 nor a number".to_owned()),
     }

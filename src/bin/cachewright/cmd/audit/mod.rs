@@ -1,6 +1,7 @@
 //! `cachewright audit`: what logs that people have tell about caching.
 
 mod figures;
+mod remarks;
 mod sheets;
 mod words;
 
