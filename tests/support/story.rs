@@ -121,7 +121,12 @@ impl Traffic {
         let mut totals = Totals::default();
         let (hour, day) = (stretch % 4, stretch / 4 % 7);
         // Nights are still, weekends slow.
-        let share = [0, 70, 100, 35][usize::try_from(hour).unwrap_or(0)];
+        let share = match hour {
+            1 => 70,
+            2 => 100,
+            3 => 35,
+            _ => 0,
+        };
         let share = if day >= 5 { share / 6 } else { share };
         let exchanges = self.exchanges * share / 100 * (850 + noise.below(300)) / 1000;
         let input = exchanges * self.input;
@@ -178,16 +183,38 @@ fn misses(story: &mut Story) {
         (Cause::Lost, 20),
         (Cause::Unknown, 15),
     ];
-    let total = story.total;
-    let share = |all: u64, part: u64| all / 1000 * part;
-    let money = |part: u64| Money::from_pico(total.missed_cost.as_pico() / 1000 * i128::from(part));
     for (cause, part) in causes {
         let mut sum = CauseSum::of(cause);
-        sum.misses = share(total.misses, part);
-        sum.tokens = share(total.missed, part);
-        sum.cost = money(part);
+        sum.misses = share(story.total.misses, part);
+        sum.tokens = share(story.total.missed, part);
+        sum.cost = money(story, part);
         story.causes.push(sum);
     }
+    places(story);
+    let verdicts = [
+        (Verdict::Hit, 702),
+        (Verdict::Partial, 84),
+        (Verdict::Written, 120),
+        (Verdict::Plain, 61),
+        (Verdict::BelowMinimum, 22),
+        (Verdict::Lost, 7),
+        (Verdict::Unreported, 4),
+    ];
+    story.verdicts = verdicts
+        .into_iter()
+        .map(|(verdict, part)| (verdict, share(story.total.exchanges, part)))
+        .collect();
+}
+
+fn share(all: u64, part: u64) -> u64 {
+    all / 1000 * part
+}
+
+fn money(story: &Story, part: u64) -> Money {
+    Money::from_pico(story.total.missed_cost.as_pico() / 1000 * i128::from(part))
+}
+
+fn places(story: &mut Story) {
     let places: [(&str, Cause, Option<Pattern>, &str, Option<[&str; 2]>); 6] = [
         (
             "coding-agent",
@@ -232,24 +259,11 @@ fn misses(story: &mut Story) {
         let mut worst = Worst::at(route, cause, pattern, pointer);
         worst.byte = if pointer.is_empty() { 0 } else { 1_209 };
         worst.excerpts = excerpts.map(|both| both.map(Box::from));
-        worst.misses = share(total.misses, part);
-        worst.tokens = share(total.missed, part);
-        worst.cost = money(part);
+        worst.misses = share(story.total.misses, part);
+        worst.tokens = share(story.total.missed, part);
+        worst.cost = money(story, part);
         story.worst.push(worst);
     }
-    let verdicts = [
-        (Verdict::Hit, 702),
-        (Verdict::Partial, 84),
-        (Verdict::Written, 120),
-        (Verdict::Plain, 61),
-        (Verdict::BelowMinimum, 22),
-        (Verdict::Lost, 7),
-        (Verdict::Unreported, 4),
-    ];
-    story.verdicts = verdicts
-        .into_iter()
-        .map(|(verdict, part)| (verdict, share(total.exchanges, part)))
-        .collect();
 }
 
 /// Each route's input, split over a few tool sets, system prompts and conversations.

@@ -250,8 +250,10 @@ mod tests {
     }
 
     fn graph_of(flames: Vec<Flame>) -> Flames {
-        let mut story = Story::default();
-        story.flames = flames;
+        let story = Story {
+            flames,
+            ..Story::default()
+        };
         Flames::of(&story)
     }
 

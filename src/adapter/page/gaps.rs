@@ -14,31 +14,31 @@ pub(super) fn section(story: &Story) -> Markup {
         section id="gaps" {
             h2 { "What these figures leave out" }
             dl.gaps {
-                (gap("Rows dropped", &count(story.dropped), html! {
+                (gap("Rows dropped", &count(story.dropped), &html! {
                     "The ledger could not keep up with them. They are in no figure on this page."
                 }))
-                (gap("Usage not reported", &count(total.unreported), html! {
+                (gap("Usage not reported", &count(total.unreported), &html! {
                     "Exchanges whose response named no usage. They count as exchanges only; zero is not assumed."
                 }))
-                (gap("Without a price", &count(total.unpriced), html! {
+                (gap("Without a price", &count(total.unpriced), &html! {
                     "Exchanges of models without a price row. Their tokens count, their dollars do not."
                 }))
-                (gap("Passed on untouched", &count(total.skipped), html! {
+                (gap("Passed on untouched", &count(total.skipped), &html! {
                     "Requests that were not understood, or not meant to be. Nothing was changed in them."
                 }))
-                (gap("Estimates were off by", &percent(total.estimate_error()), html! {
+                (gap("Estimates were off by", &percent(total.estimate_error()), &html! {
                     (count(total.misestimated)) " of " (reported(total.usage.input()))
                     " input tokens, in either direction. Plans rest on these estimates; bills do not."
                 }))
-                (gap("Cause unknown", &percent(ratio(lost, total.missed)), html! {
+                (gap("Cause unknown", &percent(ratio(lost, total.missed)), &html! {
                     (counted(unknown.map_or(0, |sum| sum.misses), "miss", "misses")) " with " (count(lost))
                     " of " (count(total.missed)) " missed tokens, for which no cause can be shown."
                 }))
-                (gap("Errands", &total.errands_cost.to_string(), html! {
+                (gap("Errands", &total.errands_cost.to_string(), &html! {
                     (counted(total.errands, "call", "calls"))
                     " on your behalf, such as renting a cache. They are part of what was paid."
                 }))
-                (gap("Time added", &overhead(story), html! {
+                (gap("Time added", &overhead(story), &html! {
                     "Per exchange, on average, for reading, planning, rewriting and accounting."
                 }))
             }
@@ -46,7 +46,7 @@ pub(super) fn section(story: &Story) -> Markup {
     }
 }
 
-fn gap(name: &str, figure: &str, says: Markup) -> Markup {
+fn gap(name: &str, figure: &str, says: &Markup) -> Markup {
     html! {
         div { dt { (name) } dd { span.figure { (figure) } " " span.says { (says) } } }
     }

@@ -144,8 +144,8 @@ pub(super) fn savings(story: &Story) -> Markup {
     let draw = |form: Form| {
         let bars = Bars::of(&story.moments, form.bars());
         let mut stack = bars.stack(&[PLAIN, GAIN, LOSS], form, |bar| {
-            let saved = (bar.without - bar.paid).as_usd();
-            let (gain, loss) = (saved.max(0.0), (-saved).max(0.0));
+            let gain = (bar.without - bar.paid).as_usd().max(0.0);
+            let loss = (bar.paid - bar.without).as_usd().max(0.0);
             vec![bar.paid.min(bar.without).as_usd().max(0.0), gain, loss]
         });
         stack.spell = dollars;

@@ -15,7 +15,7 @@ const CHILDREN: usize = 20;
 #[derive(Debug, Default)]
 struct Node<'a> {
     kinds: Kinds,
-    children: BTreeMap<&'a str, Node<'a>>,
+    children: BTreeMap<&'a str, Self>,
 }
 
 pub(super) fn list(paths: &[(Vec<String>, Kinds)]) -> Markup {
