@@ -258,15 +258,17 @@ fn synthetic(number: u64, step: u64) -> Record {
         .map(|prefix| (prefix, Ttl::FiveMinutes, read + 2000))
         .into_iter()
         .collect();
-    if pick(14).is_multiple_of(8) {
-        let cause = Cause::ALL.get(usize::try_from(pick(15) % 17).unwrap());
-        let mut miss = Miss::new(cause.copied().unwrap_or(Cause::Unknown), pick(16) % 20_000);
-        miss.cost = Some(Money::from_pico(i128::from(pick(17) % 20_000_000_000)));
-        let pointer = format!("/messages/{}/content/0", pick(18) % 60);
-        miss.place = Some(Place::new(Section::Messages, 9, 120, pointer));
-        record.miss = Some(miss);
-    }
+    record.miss = pick(14).is_multiple_of(8).then(|| miss(&pick));
     record
+}
+
+fn miss(pick: &impl Fn(u64) -> u64) -> Miss {
+    let cause = Cause::ALL.get(usize::try_from(pick(15) % 17).unwrap());
+    let mut miss = Miss::new(cause.copied().unwrap_or(Cause::Unknown), pick(16) % 20_000);
+    miss.cost = Some(Money::from_pico(i128::from(pick(17) % 20_000_000_000)));
+    let pointer = format!("/messages/{}/content/0", pick(18) % 60);
+    miss.place = Some(Place::new(Section::Messages, 9, 120, pointer));
+    miss
 }
 
 /// A coding agent's request of about `size` bytes; its last turn tells which it is.

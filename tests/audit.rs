@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::float_arithmetic,
     reason = "a test may stop at the first surprise"
 )]
 

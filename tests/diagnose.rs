@@ -479,14 +479,8 @@ fn an_entry_expires_when_its_time_has_passed() {
         earlier.idle = Some(idle);
         cause(&facts(0, 10_300, 3).after(earlier))
     };
-    assert_eq!(
-        idle(5 * MINUTE),
-        Some(Cause::Expired)
-    );
-    assert_eq!(
-        idle(5 * MINUTE - Duration::from_secs(1)),
-        Some(Cause::Lost)
-    );
+    assert_eq!(idle(5 * MINUTE), Some(Cause::Expired));
+    assert_eq!(idle(5 * MINUTE - Duration::from_secs(1)), Some(Cause::Lost));
     // What was read had not expired, whatever the clock says.
     let ask = Ask::new();
     let edited = compared(

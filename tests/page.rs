@@ -1,10 +1,6 @@
 //! The report as a page, in a real browser.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::float_arithmetic,
-    reason = "a test may stop at the first surprise, and spells rates"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -403,7 +399,7 @@ fn charts_and_text_follow_the_mode() {
                     fill(document, '#tokens svg rect'),
                     fill(document, '#time svg text'),
                     fill(graph, '#frames rect'),
-                    fill(graph, '#frames text'),
+                    fill(graph, '#search'),
                 ];
             })()",
         ));

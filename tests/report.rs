@@ -1,6 +1,11 @@
 //! `report`, `ledger` and `explain ID` over a ledger, and the proxy that writes one.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(
+    clippy::type_complexity,
+    clippy::wildcard_enum_match_arm,
+    reason = "a table of cases, and a format's types of which few are written"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

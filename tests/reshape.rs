@@ -7,6 +7,11 @@
     clippy::cast_precision_loss,
     reason = "shares of tokens"
 )]
+#![expect(
+    clippy::too_many_lines,
+    clippy::wildcard_enum_match_arm,
+    reason = "a table of planted cases, and texts among all of JSON"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -550,10 +555,6 @@ fn a_clock_in_the_system_prompt_costs_what_each_rule_saves() {
     let round = run("anthropic", &service(), with(&[Rule::QuantiseClock]));
     assert!(plain.hit_rate < 0.01, "{}", plain.hit_rate);
     for (name, one) in [("split", &split), ("moved", &moved), ("round", &round)] {
-        println!(
-            "service {name}: {:.3} at {:.5} against {:.5}",
-            one.hit_rate, one.dollars, plain.dollars
-        );
         assert!(one.hit_rate > 0.85, "{name}: {}", one.hit_rate);
         assert!(
             one.dollars < plain.dollars * 0.35,
@@ -573,10 +574,6 @@ fn turns_of_one_conversation_read_each_other_under_a_ticking_clock() {
     let plain = run("anthropic", &conversation(), Overlay::default());
     let split = run("anthropic", &conversation(), with(&[Rule::SplitVolatile]));
     let moved = run("anthropic", &conversation(), with(&[Rule::MoveVolatile]));
-    println!(
-        "plain {:.3} {:.5}, split {:.3} {:.5}, moved {:.3} {:.5}",
-        plain.hit_rate, plain.dollars, split.hit_rate, split.dollars, moved.hit_rate, moved.dollars
-    );
     assert!(plain.hit_rate < 0.01, "{}", plain.hit_rate);
     // Splitting saves the system prompt, moving the conversation too.
     assert!(split.hit_rate > 0.25 && split.hit_rate < moved.hit_rate);
@@ -667,7 +664,7 @@ fn a_conversation_bound_to_its_prefix_is_left_alone() {
     // What was moved is not in the next turn's history, so even the promise moves nothing there.
     assert_eq!(
         reshaped(&bound, &promised),
-        ["split_volatile", "quantise_clock"]
+        ["quantise_clock", "split_volatile"]
     );
     assert_eq!(
         reshaped(&body(MODEL, thinking), &promised),

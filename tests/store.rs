@@ -7,6 +7,11 @@
     clippy::print_stdout,
     reason = "a test may stop at the first surprise, and its child reports on stdout"
 )]
+#![expect(
+    clippy::too_many_lines,
+    clippy::cognitive_complexity,
+    reason = "every column is compared, one by one"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

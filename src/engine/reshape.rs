@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::steer::model_id;
 use super::{Engine, Meta, Wishes};
-use crate::canon::{self, History, Reshaped, Rule, Rules, Wording};
-use crate::model::{Change, Markers, Prompt, Regime, Skip, Thinking};
+use crate::canon::{self, History, Reshaped, Rule, Rules, Wording, volatile};
+use crate::model::{Change, Markers, Prompt, Regime, Section, Skip, Thinking};
 use crate::wire::{Dialect, Edit, Reading, ordered_markers, splice};
 
 /// A body as the rules want it.
@@ -41,8 +41,14 @@ impl Spelled {
         }
     }
 
-    /// What was moved to the end changes with every call: no prefix may end there.
+    /// What was split off or moved to the end changes with every call: no prefix may end there.
     pub(super) fn keep_from_marking(&self, prompt: &mut Prompt) {
+        if self.rules.has(Rule::SplitVolatile) {
+            let system = prompt.blocks.iter_mut();
+            for block in system.filter(|block| block.section == Section::System) {
+                block.markable &= volatile(block.span.of(&self.body)).is_empty();
+            }
+        }
         let last = prompt.blocks.last_mut();
         if let Some(last) = last.filter(|_| self.rules.has(Rule::MoveVolatile)) {
             last.markable = false;

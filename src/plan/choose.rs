@@ -142,7 +142,10 @@ fn fill(chosen: &mut Vec<Candidate>, rest: &[Candidate], free: usize, outlook: &
             .iter()
             .filter(|candidate| chosen.iter().all(|other| other.block != candidate.block))
             .map(|candidate| (gain(chosen, candidate, outlook), candidate))
-            .max_by(|(one, _), (other, _)| one.total_cmp(other));
+            .max_by(|(one, left), (other, right)| {
+                let anchors = is_anchor(left).cmp(&is_anchor(right));
+                one.total_cmp(other).then(anchors)
+            });
         match best {
             // A slot costs nothing, but a marker on a block of no use would only puzzle readers.
             Some((gain, candidate)) if gain > 0.0 || is_anchor(candidate) => {

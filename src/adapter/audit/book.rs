@@ -191,8 +191,8 @@ impl Book {
             (usage.write_30m, Ttl::HalfHour),
             (usage.write_1h, Ttl::OneHour),
         ];
-        let written = classes.into_iter().rev();
-        let longest = written.clone().find(|(tokens, _)| tokens.unwrap_or(0) > 0);
+        let mut written = classes.into_iter().rev();
+        let longest = written.find(|(tokens, _)| tokens.unwrap_or(0) > 0);
         // Without a conversation nothing could be seen to read it.
         if let (Some((_, ttl)), false) = (longest, alone) {
             let tokens = usage.written().unwrap_or(0);

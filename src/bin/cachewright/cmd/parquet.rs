@@ -1,5 +1,10 @@
 //! Rows as Parquet: typed columns in groups of rows.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "kinds of cells and of others' errors that all mean the same here"
+)]
+
 use std::io::{self, Write};
 use std::sync::Arc;
 

@@ -27,20 +27,7 @@ pub(super) fn remarks(report: &Report) -> Vec<Line> {
          this one did not read; what they cost is counted above the price of a read."
             .to_owned(),
     );
-    if sources.messages_only > 0 {
-        all.push(format!(
-            "Of {} requests these logs hold the messages; system prompt and tools are not in \
-             these logs, so that a change there is never shown, only its absence where they were \
-             read.",
-            grouped(sources.messages_only)
-        ));
-    }
-    if sources.without_prompts > 0 {
-        all.push(format!(
-            "Of {} requests no prompt is logged: what they missed can hardly be told.",
-            grouped(sources.without_prompts)
-        ));
-    }
+    all.extend(half_seen(report));
     if report.unknown_tokens > 0 {
         all.push(format!(
             "No cause can be shown for {} missed tokens.",
@@ -70,6 +57,27 @@ pub(super) fn remarks(report: &Report) -> Vec<Line> {
             rest: "    ",
         })
         .collect()
+}
+
+/// What the logs leave out of the prompts.
+fn half_seen(report: &Report) -> Vec<String> {
+    let sources = &report.sources;
+    let mut all = Vec::new();
+    if sources.messages_only > 0 {
+        all.push(format!(
+            "Of {} requests these logs hold the messages; system prompt and tools are not in \
+             these logs, so that a change there is never shown, only its absence where they were \
+             read.",
+            grouped(sources.messages_only)
+        ));
+    }
+    if sources.without_prompts > 0 {
+        all.push(format!(
+            "Of {} requests no prompt is logged: what they missed can hardly be told.",
+            grouped(sources.without_prompts)
+        ));
+    }
+    all
 }
 
 /// The models that have no prices.
