@@ -402,8 +402,8 @@ fn charts_and_text_follow_the_mode() {
                     getComputedStyle(document.body).color,
                     fill(document, '#tokens svg rect'),
                     fill(document, '#time svg text'),
-                    fill(graph, '#frames rect'),
-                    fill(graph, '#frames text'),
+                    fill(graph, `#frames rect[fill='rgb(230,232,230)']`),
+                    fill(graph, `#frames rect[fill='rgb(230,232,230)'] + text`),
                 ];
             })()",
         ));
