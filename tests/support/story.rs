@@ -220,8 +220,17 @@ fn money(story: &Story, part: u64) -> Money {
     Money::from_pico(story.total.missed_cost.as_pico() / 1000 * i128::from(part))
 }
 
+/// Route, cause, pattern, pointer and excerpts.
+type Spot = (
+    &'static str,
+    Cause,
+    Option<Pattern>,
+    &'static str,
+    Option<[&'static str; 2]>,
+);
+
 fn places(story: &mut Story) {
-    let places: [(&str, Cause, Option<Pattern>, &str, Option<[&str; 2]>); 6] = [
+    let places: [Spot; 6] = [
         (
             "coding-agent",
             Cause::Volatile,
@@ -277,8 +286,10 @@ fn flames(story: &Story) -> Vec<Flame> {
     let mut flames = Vec::new();
     for one in &TRAFFIC {
         let [_, model, route, _] = one.labels;
-        let Some((_, totals)) = story.by[&Group::Route]
-            .iter()
+        let routes = story.by.get(&Group::Route);
+        let Some((_, totals)) = routes
+            .into_iter()
+            .flatten()
             .find(|(label, _)| **label == *route)
         else {
             continue;

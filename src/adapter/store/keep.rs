@@ -97,12 +97,27 @@ impl Keeper {
             }
         }
         if connection.sqlite && (self.retention.is_some() || self.max_size.is_some()) {
-            // Gives free pages back to the file system, a few at a time.
-            let vacuum = Statement::new("PRAGMA incremental_vacuum(2000)");
-            vacuum.all(&mut connection.db, &[]).await?;
+            give_back(connection).await?;
         }
         Ok(())
     }
+}
+
+/// Gives free pages of SQLite's back to the file system, a few at a time. The file itself shrinks
+/// with the checkpoint, which nothing else would bring about while no rows come.
+async fn give_back(connection: &mut Connection) -> Result<(), sqlx::Error> {
+    let db = &mut connection.db;
+    let [free] = Statement::new("PRAGMA freelist_count").integers(db).await?;
+    if free.unwrap_or(0) == 0 {
+        return Ok(());
+    }
+    for step in [
+        "PRAGMA incremental_vacuum(2000)",
+        "PRAGMA wal_checkpoint(PASSIVE)",
+    ] {
+        Statement::new(step).all(db, &[]).await?;
+    }
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -13,7 +13,6 @@ use crate::model::Digest;
 pub(super) struct Statement {
     pub(super) text: String,
     args: AnyArguments,
-    count: usize,
 }
 
 impl Statement {
@@ -42,9 +41,7 @@ impl Statement {
             }
         };
         added.map_err(sqlx::Error::Encode)?;
-        self.count += 1;
-        // Writing into memory cannot fail.
-        let _ = write!(self.text, "${}", self.count);
+        self.text.push('?');
         Ok(self)
     }
 
@@ -52,7 +49,7 @@ impl Statement {
         self.value(Kind::Count, Cell::Integer(number))
     }
 
-    /// Rows of placeholders: `($1,$2),($3,$4)`.
+    /// Rows of placeholders: `(?,?),(?,?)`.
     pub(super) fn rows(
         &mut self,
         kinds: &(impl Iterator<Item = Kind> + Clone),
@@ -73,7 +70,7 @@ impl Statement {
 
     /// Runs it, and says how many rows it touched.
     pub(super) async fn run(self, db: &mut AnyConnection) -> Result<u64, sqlx::Error> {
-        let query = sqlx::query_with(AssertSqlSafe(self.text), self.args);
+        let query = sqlx::query_with(spelled(self.text, db), self.args);
         Ok(query.execute(db).await?.rows_affected())
     }
 
@@ -83,7 +80,7 @@ impl Statement {
         db: &mut AnyConnection,
         kinds: &[Kind],
     ) -> Result<Vec<Vec<Cell>>, sqlx::Error> {
-        let query = sqlx::query_with(AssertSqlSafe(self.text), self.args);
+        let query = sqlx::query_with(spelled(self.text, db), self.args);
         let rows = query.fetch_all(db).await?;
         rows.iter().map(|row| read(row, kinds)).collect()
     }
@@ -93,7 +90,7 @@ impl Statement {
         self,
         db: &mut AnyConnection,
     ) -> Result<[Option<i64>; N], sqlx::Error> {
-        let query = sqlx::query_with(AssertSqlSafe(self.text), self.args);
+        let query = sqlx::query_with(spelled(self.text, db), self.args);
         let mut found = [None; N];
         if let Some(row) = query.fetch_optional(db).await? {
             for (place, slot) in found.iter_mut().enumerate() {
@@ -103,6 +100,26 @@ impl Statement {
         Ok(found)
     }
 }
+
+/// Placeholders as the database has them. Postgres numbers them; SQLite could, but looks every
+/// number up in a list, which takes most of the time of a statement with thousands of them.
+fn spelled(text: String, db: &AnyConnection) -> AssertSqlSafe<String> {
+    if db.backend_name() == SQLITE {
+        return AssertSqlSafe(text);
+    }
+    let mut out = String::with_capacity(text.len() * 2);
+    for (number, part) in text.split('?').enumerate() {
+        if number > 0 {
+            // Writing into memory cannot fail.
+            let _ = write!(out, "${number}");
+        }
+        out.push_str(part);
+    }
+    AssertSqlSafe(out)
+}
+
+/// SQLite's name among the drivers.
+const SQLITE: &str = "SQLite";
 
 fn read(row: &AnyRow, kinds: &[Kind]) -> Result<Vec<Cell>, sqlx::Error> {
     let cell = |(place, kind): (usize, &Kind)| {
