@@ -1,10 +1,6 @@
 //! The report as a page, in a real browser.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::float_arithmetic,
-    reason = "a test may stop at the first surprise, and spells rates"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::PathBuf;
 use std::time::Duration;

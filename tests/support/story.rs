@@ -1,11 +1,5 @@
 //! Stories to render: one like a month of real traffic, and the edges.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::type_complexity,
-    reason = "tables whose rows are known"
-)]
-
 use std::collections::BTreeMap;
 
 use cachewright::ledger::{CauseSum, Flame, Group, Kinds, Moment, Story, Totals, Verdict, Worst};
