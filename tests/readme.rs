@@ -2,6 +2,7 @@
 
 use cachewright::adapter::handle::Cachewright;
 use cachewright::adapter::proxy::{Proxy, ProxyOptions};
+use cachewright::adapter::store::StoreOptions;
 use cachewright::provider::Catalog;
 
 #[test]
@@ -9,8 +10,8 @@ fn its_examples_are_accepted() {
     let readme = include_str!("../README.md");
     let blocks = readme.split("```toml\n").skip(1);
     let examples: Vec<&str> = blocks.filter_map(|text| text.split("```").next()).collect();
-    let [settings, rows, proxy] = examples[..] else {
-        panic!("the README shows settings, rows and a proxy, in this order");
+    let [settings, rows, proxy, seen] = examples[..] else {
+        panic!("the README shows settings, rows, a proxy and what is kept, in this order");
     };
     let handle = Cachewright::builder()
         .config("settings", settings)
@@ -19,6 +20,11 @@ fn its_examples_are_accepted() {
     assert!(handle.is_ok(), "{handle:?}");
     let own = Cachewright::builder().config("proxy", proxy);
     assert!(own.is_ok(), "{own:?}");
+    let kept = Cachewright::builder().config("kept", seen);
+    assert!(kept.is_ok(), "{kept:?}");
+    let password = |name: &str| (name == "PASSWORD").then(|| "p".to_owned());
+    let ledger = StoreOptions::at("other.db").and_then(|one| one.config(("kept", seen), &password));
+    assert_eq!(ledger.unwrap().place(), "ledger.db");
     let options = ProxyOptions::default();
     let options = options.config(("proxy", proxy), &Catalog::builtin(), &|_| None);
     let proxy = options.and_then(|options| Proxy::new(&Cachewright::new(), options));

@@ -139,6 +139,7 @@ impl Book {
     }
 
     /// Books a record that was explained before.
+    #[cfg(feature = "ledger")]
     pub(super) fn booked(&mut self, record: &Record, session: &str) {
         self.add(record, session, Evidence::Booked);
     }
