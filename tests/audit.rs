@@ -488,6 +488,30 @@ fn text_json_csv_and_markdown_agree() {
     );
 }
 
+/// Sessions whose recorder knew of no cache put all of their input down as plain: that is no zero.
+#[test]
+fn counts_that_nobody_took_are_not_zero() {
+    let line = |read: u64| {
+        let words = "word ".repeat(9000);
+        let said = |role: &str| json!({"role": role, "content": words});
+        json!({"v": 1, "src": "t", "id": "s", "dialect": "openai.chat",
+            "msgs": [said("user"), said("assistant"), said("user")],
+            "reqs": [
+                {"t": 1000.0, "m": "gpt-5", "keep": 0, "add": [0], "u": [9000, 0, 0, 0, 5]},
+                {"t": 1010.0, "m": "gpt-5", "keep": 1, "add": [1, 2],
+                    "u": [27_000 - read, 0, 0, read, 5]}]})
+        .to_string()
+    };
+    let missed = |read: u64| {
+        let dir = tempfile::tempdir().unwrap();
+        let (report, faults) = audit(&file(&dir, "s.jsonl", &line(read)));
+        assert!(faults.is_empty(), "{faults:?}");
+        report.story.total.missed
+    };
+    assert_eq!(missed(0), 0);
+    assert!(missed(1024) > 7000, "{}", missed(1024));
+}
+
 #[test]
 fn exit_codes_say_whether_all_was_read() {
     let dir = tempfile::tempdir().unwrap();

@@ -148,7 +148,7 @@ impl Evidence {
                 "a model that keeps earlier thinking does not lose the cache here"
             }
             Self::Silence => {
-                "use the one-hour class, or let a keep-alive bridge the gap; `cachewright tune` says what either would have saved"
+                "use the one-hour class; `cachewright tune` says what it would have saved"
             }
             Self::LongSilence => {
                 "nothing keeps an entry as long; compact or clear before you come back to a long conversation"

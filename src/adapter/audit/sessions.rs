@@ -66,6 +66,7 @@ impl Reader for Sessions {
             user: Arc::from(line.user.as_deref().unwrap_or_default()),
             provider: Arc::from(provider),
             dialect,
+            counted: dialect == "messages" || line.reqs.iter().any(Req::was_cached),
         };
         let mut lengths: BTreeMap<Option<&str>, usize> = BTreeMap::new();
         let mut outcome = Ok(());
@@ -90,6 +91,16 @@ struct Session {
     user: Arc<str>,
     provider: Arc<str>,
     dialect: &'static str,
+    /// Whether what the cache did was recorded: a session in which nothing was ever read or written
+    /// had all of its input put down as plain.
+    counted: bool,
+}
+
+impl Req<'_> {
+    fn was_cached(&self) -> bool {
+        let cached = self.u.as_deref().and_then(|list| list.get(1..4));
+        cached.is_some_and(|kinds| kinds.iter().any(|tokens| *tokens > 0))
+    }
 }
 
 impl Session {
@@ -97,7 +108,10 @@ impl Session {
         let at = Timestamp::from_secs_f64(req.t.unwrap_or(0.0));
         let took = std::time::Duration::try_from_secs_f64(req.d.unwrap_or(0.0));
         let first = at.plus(took.unwrap_or_default());
-        let usage = req.u.as_deref().and_then(|list| usage(list, self.dialect));
+        let mut usage = req.u.as_deref().and_then(|list| usage(list, self.dialect));
+        if let Some(usage) = usage.as_mut().filter(|_| !self.counted) {
+            usage.read = None;
+        }
         Turn {
             at,
             first_byte: req.d.map(|_| first),

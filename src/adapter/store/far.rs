@@ -18,6 +18,8 @@ use crate::error::Error;
 
 /// How long rows wait for others to be written with.
 const GATHER: Duration = Duration::from_millis(200);
+/// The pause between two pieces of what retention and size ask for.
+const BREATH: Duration = Duration::from_millis(5);
 /// How often retention and size are looked after.
 const TEND: Duration = Duration::from_secs(60);
 /// The longest wait before writing is tried again.
@@ -81,6 +83,8 @@ impl Far {
             return;
         }
         if self.keeper.is_busy() {
+            // Calls and readers go first.
+            thread::park_timeout(BREATH);
             return;
         }
         match self.queue.recv_timeout(TEND) {

@@ -97,27 +97,27 @@ impl Keeper {
             }
         }
         if connection.sqlite && (self.retention.is_some() || self.max_size.is_some()) {
-            give_back(connection).await?;
+            self.busy |= give_back(connection).await?;
         }
         Ok(())
     }
 }
 
 /// Gives free pages of SQLite's back to the file system, a few at a time. The file itself shrinks
-/// with the checkpoint, which nothing else would bring about while no rows come.
-async fn give_back(connection: &mut Connection) -> Result<(), sqlx::Error> {
+/// with the checkpoint, which nothing else would bring about while no rows come. Says whether
+/// something is left to do, as while somebody reads.
+async fn give_back(connection: &mut Connection) -> Result<bool, sqlx::Error> {
     let db = &mut connection.db;
-    let [free] = Statement::new("PRAGMA freelist_count").integers(db).await?;
-    if free.unwrap_or(0) == 0 {
-        return Ok(());
-    }
-    for step in [
-        "PRAGMA incremental_vacuum(2000)",
-        "PRAGMA wal_checkpoint(PASSIVE)",
-    ] {
-        Statement::new(step).all(db, &[]).await?;
-    }
-    Ok(())
+    let count = "PRAGMA freelist_count";
+    let [before] = Statement::new(count).integers(db).await?;
+    Statement::new("PRAGMA incremental_vacuum(2000)")
+        .all(db, &[])
+        .await?;
+    let [after] = Statement::new(count).integers(db).await?;
+    let checkpoint = Statement::new("PRAGMA wal_checkpoint(PASSIVE)");
+    let [_, log, done] = checkpoint.integers(db).await?;
+    let more = after > Some(0) && after < before;
+    Ok(more || done < log)
 }
 
 #[cfg(unix)]
