@@ -238,7 +238,7 @@ impl Builder {
     /// rules = ["tool_order", "split_volatile"]
     /// "#;
     /// let cache = Cachewright::builder().config("cachewright.toml", text)?.build()?;
-    /// # Ok::<(), cachewright::Error>(())
+    /// # Ok::<(), cachewright::error::Error>(())
     /// ```
     ///
     /// # Errors
