@@ -428,8 +428,8 @@ mod tests {
             Pattern::Path,
         ),
         (
-            "in /home/alice/work/app.",
-            "/home/alice/work/app",
+            "in /home/alice/code/app.",
+            "/home/alice/code/app",
             Pattern::Path,
         ),
         ("/Users/bob/x", "/Users/bob/x", Pattern::Path),
