@@ -77,7 +77,13 @@ impl Drop for Ended {
 /// Starts a command that serves and says where on its first line.
 fn started(arguments: &[&str]) -> (Ended, SocketAddr) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cachewright"));
-    let command = command.args(arguments).stdout(Stdio::piped());
+    // The ledger is written as it is by default, and is none of the user's.
+    let state = concat!(env!("CARGO_TARGET_TMPDIR"), "/state");
+    let command = command
+        .args(arguments)
+        .env("XDG_STATE_HOME", state)
+        .env_remove("CACHEWRIGHT_LEDGER")
+        .stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut line = String::new();
     let mut out = BufReader::new(child.stdout.take().unwrap());

@@ -430,6 +430,10 @@ fn refused(args: &[&str]) -> (Option<i32>, String) {
         .args(["proxy", "--port", "0"])
         .args(args)
         .env_remove("CACHEWRIGHT_CLIENT_TOKEN")
+        .env(
+            "XDG_STATE_HOME",
+            concat!(env!("CARGO_TARGET_TMPDIR"), "/state"),
+        )
         .output()
         .unwrap();
     (

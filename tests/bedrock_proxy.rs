@@ -230,7 +230,9 @@ fn served(config: &std::path::Path, environment: &[(&str, &str)]) -> (std::proce
     use std::io::BufRead as _;
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cachewright"));
     command
-        .args(["proxy", "--port", "0", "--config"])
+        // Without an environment its ledger would stand in the working directory.
+        .args(["proxy", "--port", "0", "--no-ledger", "--admin", "off"])
+        .arg("--config")
         .arg(config)
         .env_clear()
         // No file and no instance has credentials.

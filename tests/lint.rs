@@ -19,7 +19,8 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cachewright::adapter::lint::{Code, Finding, Severity, Told, fix, lint};
+use cachewright::adapter::lint::{Code, Finding, Severity, fix, lint};
+use cachewright::adapter::target::Told;
 use cachewright::canon::{Rule, Rules};
 use cachewright::model::{Pattern, Timestamp};
 use cachewright::provider::Catalog;

@@ -73,20 +73,21 @@ impl Bench {
         !self.target.starts_with("postgres")
     }
 
-    /// Runs statements of the test's own.
-    fn run(&self, statements: &[&str]) {
-        let url = if self.is_sqlite() {
-            format!(
-                "sqlite://{}",
-                self.target.replace('%', "%25").replace(' ', "%20")
-            )
+    /// The address as sqlx takes it.
+    fn url(&self) -> String {
+        if self.is_sqlite() {
+            let path = self.target.replace('%', "%25").replace(' ', "%20");
+            format!("sqlite://{path}")
         } else {
             self.target.clone()
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime.unwrap().block_on(async {
+        }
+    }
+
+    /// Runs statements of the test's own.
+    fn run(&self, statements: &[&str]) {
+        let url = self.url();
+        let runtime = runtime();
+        runtime.block_on(async {
             sqlx::any::install_default_drivers();
             let mut db = sqlx::AnyConnection::connect(&url).await.unwrap();
             for text in statements {
@@ -509,6 +510,11 @@ fn a_settled_write_is_noted_once(bench: &Bench) {
     );
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().unwrap()
+}
+
 /// Waits for what must happen.
 fn soon(mut happened: impl FnMut() -> bool) {
     for _ in 0..12_000 {
@@ -525,18 +531,8 @@ fn what_a_full_queue_drops_is_told(bench: &Bench) {
     let observer = store.observer();
     observer.booked(&record(1, 0));
     store.flush().unwrap();
-    let url = if bench.is_sqlite() {
-        format!(
-            "sqlite://{}",
-            bench.target.replace('%', "%25").replace(' ', "%20")
-        )
-    } else {
-        bench.target.clone()
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let url = bench.url();
+    let runtime = runtime();
     let lock = [
         "BEGIN EXCLUSIVE",
         "BEGIN; LOCK TABLE exchanges IN ACCESS EXCLUSIVE MODE",
@@ -677,18 +673,9 @@ fn an_older_ledger_is_brought_up_to_date(bench: &Bench) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, "").unwrap();
     }
-    let url = if bench.is_sqlite() {
-        format!(
-            "sqlite://{}",
-            bench.target.replace('%', "%25").replace(' ', "%20")
-        )
-    } else {
-        bench.target.clone()
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.unwrap().block_on(async {
+    let url = bench.url();
+    let runtime = runtime();
+    runtime.block_on(async {
         sqlx::any::install_default_drivers();
         let mut db = sqlx::AnyConnection::connect(&url).await.unwrap();
         let migrator = Migrator::with_migrations(vec![first]);
@@ -846,10 +833,8 @@ pub(crate) fn integrity(path: &Path) -> String {
         .to_string()
         .replace('%', "%25")
         .replace(' ', "%20");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.unwrap().block_on(async {
+    let runtime = runtime();
+    runtime.block_on(async {
         sqlx::any::install_default_drivers();
         let mut db = sqlx::AnyConnection::connect(&format!("sqlite://{path}"))
             .await

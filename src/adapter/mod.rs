@@ -46,6 +46,7 @@ pub mod spans;
 pub mod store;
 #[cfg(feature = "tower")]
 mod taken;
+pub mod target;
 #[cfg(feature = "tiktoken")]
 pub mod tokens;
 #[cfg(feature = "tower")]

@@ -10,7 +10,7 @@ use super::estimate::{Estimate, Uncounted};
 use super::expected::{Expected, Mark};
 use super::inquiry::Question;
 use super::lineage::{self, Lineage, Search};
-use super::reading::{Known, recall_and_read, rules};
+use super::reading::{Known, recall_and_read};
 use super::reshape::{Spelled, reshape};
 use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, Seen, survey};
@@ -18,8 +18,7 @@ use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Change, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp,
-    Ttl,
+    Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp, Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
@@ -57,7 +56,7 @@ struct Draft<'a> {
     account: Digest,
     /// The conversation, and the request before this one in it.
     known: Known,
-    changes: Vec<Change>,
+    spelled: Spelled,
     model: Model,
     before: Option<Before>,
 }
@@ -111,7 +110,7 @@ impl<'a> Draft<'a> {
             turn,
             account,
             known,
-            changes: spelled.changes,
+            spelled,
             model,
             before,
         })
@@ -156,7 +155,7 @@ impl<'a> Draft<'a> {
             asked: asked && self.is_asked(&plan),
             rented,
             excerpts: self.engine.settings.excerpts,
-            reshaped: rules(&self.changes),
+            reshaped: self.spelled.rules.names(),
         };
         Prepared {
             body,
@@ -169,7 +168,7 @@ impl<'a> Draft<'a> {
                 plan,
                 dialect: self.endpoint.dialect,
             }),
-            changes: self.changes,
+            changes: self.spelled.changes,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Conversation, Engine};
-use crate::model::{Change, Digest, Fingerprint, Skip};
+use crate::model::{Digest, Fingerprint, Skip};
 use crate::wire::{Dialect, Reading};
 
 /// What is known of the conversation that a request belongs to.
@@ -45,12 +45,4 @@ pub(super) fn recall_and_read(
         earlier,
     };
     Ok((reading, known))
-}
-
-/// The names of the rules that made these changes, each once.
-pub(super) fn rules(changes: &[Change]) -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = changes.iter().filter_map(|change| change.rule).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
 }

@@ -82,7 +82,6 @@ impl Observer for Counted {
 
     fn settled(&self, settled: &[Settled]) {
         self.metrics.settled(settled);
-        self.tally.settled(settled);
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::target::Target;
-use super::{Code, Finding, Told, lint};
+use super::{Code, Finding, lint};
+use crate::adapter::target::{Target, Told};
 use crate::canon::{History, Rule, Rules};
 use crate::engine::{Engine, Meta, Settings};
 use crate::error::Error;

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::target::Target;
 use super::{Code, Finding};
+use crate::adapter::target::Target;
 use crate::canon::{Volatile, volatile};
 use crate::error::Error;
 use crate::model::{Block, BlockKind, Keyring, Money, Prompt, Regime, Role, Section};

@@ -11,7 +11,6 @@ mod ground;
 mod markers;
 mod media;
 mod members;
-mod target;
 mod text;
 mod tools;
 
@@ -20,10 +19,9 @@ use serde_json::Value;
 
 pub use self::code::{Code, Severity};
 pub use self::fix::{Fixed, fix};
-pub use self::target::Told;
 
 use self::ground::Ground;
-use self::target::Target;
+use crate::adapter::target::{Target, Told};
 use crate::error::Error;
 use crate::model::{Money, Pattern};
 use crate::provider::Catalog;

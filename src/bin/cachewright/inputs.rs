@@ -12,19 +12,29 @@ pub(crate) fn files(argument: &Path) -> Result<Vec<PathBuf>, Error> {
     if !argument.is_dir() {
         return Ok(vec![argument.to_owned()]);
     }
-    let mut found = Vec::new();
-    collect(argument, DEPTH, &mut found)?;
+    let found = below(argument, &[".jsonl", ".jsonl.xz"])?;
     if found.is_empty() {
         return Err(Error::input(format!(
             "{}: no logs (*.jsonl, *.jsonl.xz) in this directory",
             argument.display()
         )));
     }
+    Ok(found)
+}
+
+/// The files below a directory whose names end like one of these, sorted by path.
+pub(crate) fn below(dir: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    collect((dir, DEPTH), endings, &mut found)?;
     found.sort();
     Ok(found)
 }
 
-fn collect(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Error> {
+fn collect(
+    (dir, depth): (&Path, usize),
+    endings: &[&str],
+    found: &mut Vec<PathBuf>,
+) -> Result<(), Error> {
     let trouble = |error: std::io::Error| Error::io(format!("{}: {error}", dir.display()));
     for entry in std::fs::read_dir(dir).map_err(trouble)? {
         let path = entry.map_err(trouble)?.path();
@@ -33,8 +43,8 @@ fn collect(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Err
             continue;
         }
         if path.is_dir() && depth > 0 {
-            collect(&path, depth - 1, found)?;
-        } else if name.ends_with(".jsonl") || name.ends_with(".jsonl.xz") {
+            collect((&path, depth - 1), endings, found)?;
+        } else if endings.iter().any(|ending| name.ends_with(ending)) {
             found.push(path);
         }
     }

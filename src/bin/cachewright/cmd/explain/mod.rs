@@ -6,12 +6,13 @@ mod show;
 
 use std::path::Path;
 
+use cachewright::adapter::target::Told;
 use cachewright::error::Error;
 use cachewright::model::Keyring;
 use cachewright::provider::Catalog;
 
 use crate::args::Explain;
-use crate::bodies::{Body, Told};
+use crate::bodies::Body;
 use crate::exit::Failure;
 
 /// Explains what the arguments name.
@@ -33,15 +34,14 @@ fn bodies(args: &Explain, files: [&String; 2], catalog: &Catalog) -> Result<(), 
             Error::config("--ledger goes with the id of an exchange, not with files").into(),
         );
     }
-    let told = Told {
-        provider: args.provider.clone(),
-        dialect: args.dialect.clone(),
-        path: args.path.clone(),
-        model: args.model.clone(),
-    };
+    let mut told = Told::default();
+    told.provider = args.provider.as_deref().map(Into::into);
+    told.dialect = args.dialect.as_deref().map(Into::into);
+    told.model = args.model.as_deref().map(Into::into);
+    let told = (&told, args.path.as_deref());
     // The digests never leave this process, so any secret will do.
     let keyring = Keyring::new(b"explain");
-    let [earlier, later] = files.map(|file| Body::open(Path::new(file), &told, catalog, &keyring));
+    let [earlier, later] = files.map(|file| Body::open(Path::new(file), told, catalog, &keyring));
     let (earlier, later) = (earlier?, later?);
     if earlier.endpoint.name != later.endpoint.name {
         return Err(Error::input(format!(

@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cachewright::adapter::lint::{self, Finding, Findings, Severity, Told};
+use cachewright::adapter::lint::{self, Finding, Findings, Severity};
+use cachewright::adapter::target::Told;
 use cachewright::canon::Rules;
 use cachewright::error::Error;
 use cachewright::provider::Catalog;

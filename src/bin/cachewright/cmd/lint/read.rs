@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use cachewright::adapter::lint::Told;
+use cachewright::adapter::target::Told;
 use cachewright::error::Error;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// How deep directories are searched; deeper ones are somebody's loop of links.
-const DEPTH: usize = 8;
+use crate::inputs;
 
 /// A file that was read.
 pub(super) struct File {
@@ -48,35 +47,17 @@ pub(super) fn files(inputs: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, Error> {
             all.push((input.clone(), true));
             continue;
         }
-        let mut found = Vec::new();
-        collect(input, DEPTH, &mut found)?;
+        let found = inputs::below(input, &[".json", ".jsonl"])
+            .map_err(|error| Error::config(error.to_string()))?;
         if found.is_empty() {
             let name = input.display();
             return Err(Error::config(format!(
                 "{name}: no *.json or *.jsonl in this directory"
             )));
         }
-        found.sort();
         all.extend(found.into_iter().map(|path| (path, false)));
     }
     Ok(all)
-}
-
-fn collect(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Error> {
-    let trouble = |error: std::io::Error| Error::config(format!("{}: {error}", dir.display()));
-    for entry in std::fs::read_dir(dir).map_err(trouble)? {
-        let path = entry.map_err(trouble)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('.') {
-            continue;
-        }
-        if path.is_dir() && depth > 0 {
-            collect(&path, depth - 1, found)?;
-        } else if name.ends_with(".json") || name.ends_with(".jsonl") {
-            found.push(path);
-        }
-    }
-    Ok(())
 }
 
 impl File {
