@@ -20,6 +20,7 @@
 //! | [`diagnose`] | why a cache was not read, and where prompts part |
 //! | [`provider`] | providers, models, limits and prices as rows |
 //! | [`sim`] | a provider's cache as a pure state machine |
+//! | [`route`] | where a call goes, and what it may cost |
 //! | [`engine`] | prepare, observe, finish: one exchange |
 //! | `adapter` | the only rooms that do IO, each behind a feature |
 //!
@@ -35,6 +36,7 @@ pub mod ledger;
 pub mod model;
 pub mod plan;
 pub mod provider;
+pub mod route;
 pub mod sim;
 pub mod wire;
 

@@ -17,6 +17,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("wire", 3),
     ("diagnose", 4),
     ("provider", 4),
+    ("route", 5),
     ("sim", 5),
     ("engine", 6),
     ("adapter", 7),
@@ -57,7 +58,7 @@ const IO: &[&str] = &[
 
 /// Rooms that every request passes. A tree of `serde_json` values loses the spelling of numbers,
 /// and its order depends on whether any crate of the user's build enables `preserve_order`.
-const REQUEST_PATH: &[&str] = &["wire", "canon", "plan", "diagnose", "engine"];
+const REQUEST_PATH: &[&str] = &["wire", "canon", "plan", "diagnose", "route", "engine"];
 
 const TREES: &[&str] = &["Value", "Map", "json", "to_value", "from_value"];
 

@@ -144,3 +144,29 @@ mod store;
 // Changes that tune proposes save what it promised.
 #[cfg(feature = "cli")]
 mod tune;
+// Deciding: properties over random networks.
+#[cfg(feature = "state")]
+mod route;
+// Caps under concurrency, over restarts and calendars.
+#[cfg(feature = "gateway")]
+mod caps;
+// Envelopes: what is sent and what comes back, against recorded exchanges.
+mod envelope;
+// Routes in process: failover, hedges, deadlines.
+#[cfg(feature = "cli")]
+mod gateway;
+// The same conversations through every provider of a dialect.
+#[cfg(feature = "cli")]
+mod conformance;
+// Every fault at every stage of every provider.
+#[cfg(feature = "cli")]
+mod faults;
+// No call leaves its zone, whatever fails.
+#[cfg(feature = "cli")]
+mod residency;
+// Routes by configuration: errors, reloads, the proxy.
+#[cfg(feature = "cli")]
+mod routes;
+// What attempts leave in the ledger, metrics and explanations.
+#[cfg(feature = "cli")]
+mod hops;

@@ -3,6 +3,7 @@
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 
+use super::handle::Attempted;
 use crate::engine::{Framing, Meta};
 use crate::model::Skip;
 use crate::provider::Storage;
@@ -55,6 +56,8 @@ pub(crate) struct Caller {
     pub(crate) steered: bool,
     /// Where its prefix could be kept for rent, if that is wanted.
     pub(crate) storage: Option<Storage>,
+    /// Which attempt of a routed call it is.
+    pub(crate) attempted: Option<Attempted>,
 }
 
 impl Caller {

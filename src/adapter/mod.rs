@@ -15,6 +15,8 @@ pub mod clock;
 pub mod demo;
 #[cfg(feature = "tower")]
 mod errands;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 #[cfg(feature = "tower")]
 pub mod handle;
 #[cfg(feature = "tower")]
@@ -53,7 +55,7 @@ pub mod tokens;
 pub mod tower;
 #[cfg(feature = "audit")]
 pub mod tune;
-#[cfg(any(feature = "ledger", feature = "proxy"))]
+#[cfg(any(feature = "gateway", feature = "ledger"))]
 mod variables;
 #[cfg(feature = "replay")]
 pub mod workload;

@@ -32,8 +32,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::ledger::Record;
 pub use crate::ledger::history::Held;
+use crate::ledger::{Attempt, Record};
 use crate::model::{Change, Plan, Skip, Timestamp, Ttl, Why};
 use crate::provider::Catalog;
 use crate::wire::Dialect;
@@ -120,6 +120,11 @@ impl Exchange {
     #[must_use]
     pub const fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// Says which attempt of a routed call it is.
+    pub fn attempted(&mut self, attempt: Attempt) {
+        self.record.attempt = Some(Box::new(attempt));
     }
 
     /// What is asked of the provider, by OpenTelemetry's name.

@@ -1,5 +1,6 @@
 //! What happened and what it cost; and, in [`history`], what is warm.
 
+mod attempt;
 pub mod history;
 mod record;
 mod story;
@@ -8,6 +9,7 @@ mod totals;
 mod verdict;
 mod waste;
 
+pub use attempt::Attempt;
 pub use record::{Id, Record};
 pub use story::{CauseSum, Flame, Kinds, Moment, Story, Worst};
 pub use teller::Teller;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Verdict;
+use super::{Attempt, Verdict};
 use crate::model::{Digest, Miss, Money, Skip, Timestamp, Ttl, Usage};
 
 /// One exchange as it is accounted for. Never holds prompt text or keys, but for the excerpts of a
@@ -72,6 +72,8 @@ pub struct Record {
     pub errand: bool,
     /// What was asked then; empty for a call of the user's.
     pub errand_kind: &'static str,
+    /// Which attempt of a routed call it was; `None` for a call that no route decided on.
+    pub attempt: Option<Box<Attempt>>,
     /// Why the body was passed on untouched.
     pub skip: Option<Skip>,
     /// What came of the caching that was asked for.

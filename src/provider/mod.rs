@@ -3,6 +3,7 @@
 //! A row says where a provider is reached, which dialect it speaks, and what each of its models
 //! allows and costs, with source and date. Nothing outside this room matches on a provider's name.
 
+mod access;
 mod catalog;
 mod fields;
 mod ids;
@@ -11,9 +12,10 @@ mod paths;
 mod rows;
 mod storage;
 
-use crate::model::{Limits, Money, Prices, Regime, Ttl};
+use crate::model::{Limits, Money, Needs, Prices, Regime, Ttl};
 use crate::wire::{Dialect, MarkerStyle};
 
+pub use access::{Access, Auth, Door, LimitHeaders, Spelling};
 pub use catalog::Catalog;
 pub use storage::Storage;
 
@@ -58,6 +60,8 @@ pub struct Provider {
     pub otel: Box<str>,
     /// By how many percent a regional endpoint is dearer than the global one.
     pub regional_percent: u32,
+    /// How it is reached, where calls are addressed to it by a route.
+    pub access: Access,
     /// Where the row's facts were read.
     pub source: Box<str>,
     /// The date of that source, `YYYY-MM-DD`.
@@ -194,6 +198,8 @@ pub struct Model {
     pub day_retention: bool,
     /// By how many percent it is dearer at a regional endpoint of the provider asked for.
     pub regional_percent: u32,
+    /// What it cannot do at the provider asked for.
+    pub lacks: Needs,
     /// Where the row's facts were read; empty where no row matched.
     pub source: Box<str>,
     /// The date of that source, `YYYY-MM-DD`; empty where no row matched.
@@ -298,6 +304,7 @@ impl Model {
             system_messages: true,
             day_retention: false,
             regional_percent: 0,
+            lacks: Needs::NONE,
             source: "".into(),
             as_of: "".into(),
         }

@@ -119,6 +119,7 @@ pub(super) fn read(
         system_messages: flag("system_messages", base.system_messages)?,
         day_retention: flag("day_retention", base.day_retention)?,
         regional_percent: 0,
+        lacks: base.lacks,
         source: fields.required("source")?.into(),
         as_of: date(fields)?,
     };

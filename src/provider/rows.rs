@@ -4,7 +4,7 @@ use toml::de::DeTable;
 
 use super::fields::{Fields, File, Flag, suggestion};
 use super::models::{self, ModelRow};
-use super::{Affinity, AffinityPer, Endpoint, Inquiry, Provider};
+use super::{Access, Affinity, AffinityPer, Endpoint, Inquiry, Provider};
 use crate::error::Error;
 use crate::model::{Limits, Ttl};
 use crate::wire::{self, MarkerStyle};
@@ -113,6 +113,7 @@ fn provider(fields: &Fields<'_>) -> Result<Provider, Error> {
         messages_last: fields.flag("messages_last", Flag::No)?,
         models_from: fields.texts("models_from")?,
         regional_percent: small(fields, "regional_percent")?.unwrap_or(0),
+        access: Access::default(),
         source: fields.required("source")?.into(),
         as_of: date(fields)?,
     })

@@ -1,5 +1,6 @@
 //! The user's handle: engine, ledger and clock behind one cheap clone.
 
+mod attempted;
 mod books;
 mod builder;
 mod config;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 
+pub use self::attempted::Attempted;
 use self::books::Books;
 pub use self::builder::Builder;
 use self::observer::Callback;
@@ -267,11 +269,16 @@ impl Cachewright {
     }
 
     /// An exchange on its way, with those who follow it; `began` is when our side of it began.
-    fn running(&self, caller: &Caller, exchange: Exchange, began: Duration) -> Running {
+    fn running(&self, caller: &Caller, mut exchange: Exchange, began: Duration) -> Running {
+        if let Some(attempted) = &caller.attempted {
+            exchange.attempted(attempted.attempt.clone());
+        }
         let sending = Sending::new(&exchange, caller, self.shared.engine.catalog());
         let observers = self.shared.observers.iter();
+        let followed = caller.attempted.as_ref().and_then(Attempted::pending);
         let pending = observers
             .filter_map(|observer| shielded(|| observer.sending(&sending)).flatten())
+            .chain(followed)
             .collect();
         let spent = self.stopwatch().saturating_sub(began);
         Running::new(self.clone(), exchange, (spent, pending))

@@ -164,7 +164,9 @@ fn judge(cache: &Cachewright, parts: &mut Parts) -> (Caller, Passage) {
         behind: parts.extensions.get().map(|Behind(name)| &**name),
         account: parts.extensions.get().map(|Account(name)| &**name),
     };
-    cache.judge(head, tenant, route)
+    let (mut caller, passage) = cache.judge(head, tenant, route);
+    caller.attempted = parts.extensions.get().cloned();
+    (caller, passage)
 }
 
 /// Why a body is not collected, judged by what it says of its size.

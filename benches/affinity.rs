@@ -1,0 +1,3 @@
+//! What keeping to a warm prefix is worth when backends fail, on interleaved replays.
+
+fn main() {}

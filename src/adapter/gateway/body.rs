@@ -1,0 +1,1 @@
+//! An answer on its way back, in the dialect that was asked.

@@ -1,0 +1,1 @@
+//! The gateway's part of the configuration file; errors name the file, the line and the fix.

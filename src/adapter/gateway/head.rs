@@ -1,0 +1,1 @@
+//! Which route a request names, and in which dialect.

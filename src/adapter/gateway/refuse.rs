@@ -1,0 +1,1 @@
+//! Answers of our own, in the dialect of the caller.

@@ -1,0 +1,1 @@
+//! A configuration file that is read again when it changes.

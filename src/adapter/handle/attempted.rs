@@ -1,0 +1,69 @@
+//! What a route tells the layer of an attempt, and how it learns what came of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Pending;
+use crate::ledger::{Attempt, Record};
+
+/// One attempt of a routed call, as a request extension.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct Attempted {
+    /// What is written into the ledger.
+    pub attempt: Attempt,
+    /// Set by whoever sends the request once its first byte may have left.
+    reached: Arc<AtomicBool>,
+    booked: Option<Arc<dyn Fn(&Record) + Send + Sync>>,
+}
+
+impl Attempted {
+    /// An attempt of which nothing is told.
+    #[must_use]
+    pub fn new(attempt: Attempt) -> Self {
+        Self {
+            attempt,
+            ..Self::default()
+        }
+    }
+
+    /// The same, whose exchange is shown to `booked` once it is over; exactly once.
+    #[must_use]
+    pub fn then(mut self, booked: impl Fn(&Record) + Send + Sync + 'static) -> Self {
+        self.booked = Some(Arc::new(booked));
+        self
+    }
+
+    /// Says that the provider may have seen the request.
+    pub fn reach(&self) {
+        self.reached.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the provider may have seen the request.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        self.reached.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn pending(&self) -> Option<Box<dyn Pending>> {
+        let booked = self.booked.clone()?;
+        Some(Box::new(Told(booked)))
+    }
+}
+
+impl fmt::Debug for Attempted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempted")
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Told(Arc<dyn Fn(&Record) + Send + Sync>);
+
+impl Pending for Told {
+    fn booked(&mut self, record: &Record) {
+        (self.0)(record);
+    }
+}

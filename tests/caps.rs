@@ -1,0 +1,1 @@
+//! Caps under concurrency, over restarts and calendars.

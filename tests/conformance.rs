@@ -1,0 +1,1 @@
+//! The same conversations through every provider of a dialect.

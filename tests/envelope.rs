@@ -1,0 +1,1 @@
+//! Envelopes: what is sent and what comes back, against recorded exchanges.

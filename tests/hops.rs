@@ -1,0 +1,1 @@
+//! What attempts leave in the ledger, metrics and explanations.

@@ -1,0 +1,1 @@
+//! No call leaves its zone, whatever fails.

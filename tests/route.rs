@@ -1,0 +1,1 @@
+//! Deciding: properties over random networks.

@@ -1,0 +1,1 @@
+//! Routes by configuration: errors, reloads, the proxy.
