@@ -191,7 +191,7 @@ impl From<bool> for Flag {
 }
 
 /// The nearest of `known`, or all of them when none is near.
-pub(super) fn suggestion<'a>(name: &str, known: &[&'a str]) -> String {
+pub(crate) fn suggestion<'a>(name: &str, known: &[&'a str]) -> String {
     let nearest = known
         .iter()
         .map(|key| (distance(name, key), *key))

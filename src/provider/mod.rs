@@ -17,6 +17,8 @@ use crate::wire::{Dialect, MarkerStyle};
 
 pub use access::{Access, Auth, Door, LimitHeaders, Spelling};
 pub use catalog::Catalog;
+#[cfg(feature = "tower")]
+pub(crate) use fields::suggestion;
 pub use storage::Storage;
 
 /// The prior for a model of which nothing is known: about 2.7 bytes per token (recorded traffic

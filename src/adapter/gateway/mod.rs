@@ -19,7 +19,7 @@ mod site;
 
 use std::sync::Arc;
 
-pub use self::site::Site;
+pub use self::site::{Site, Unauthorized};
 use crate::route::{Cap, Network};
 
 /// Backends and routes with all that is needed to reach them.
