@@ -287,7 +287,8 @@ impl Cachewright {
             .chain(followed)
             .collect();
         let spent = self.stopwatch().saturating_sub(began);
-        Running::new(self.clone(), exchange, (spent, pending))
+        let left = caller.attempted.as_ref().map(Attempted::left);
+        Running::new(self.clone(), exchange, (spent, pending)).told_by(left)
     }
 
     /// Books one finished exchange, then tells the observers outside the lock; returns what was
