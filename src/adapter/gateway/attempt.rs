@@ -228,13 +228,14 @@ impl Place<'_> {
             number: one.number,
             hop: one.pick.hop,
             why: one.why.clone(),
-            ..Attempt::default()
         };
         let lesson = call.lesson(one.pick);
-        Ok(Attempted::new(attempt).then(move |record| {
+        let attempted = Attempted::new(attempt);
+        let same = attempted.clone();
+        Ok(attempted.then(move |record| {
             let room = lock(&room).take();
             if let Some(room) = room {
-                room.settle(record);
+                room.settle(record, same.is_reached());
             }
             lesson.learn(record);
         }))

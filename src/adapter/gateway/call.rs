@@ -18,7 +18,9 @@ use super::head;
 use super::refuse::{self, BY_ROUTE, Refused};
 use crate::adapter::tower::PromptCache;
 use crate::model::{Digest, Needs, Timestamp};
-use crate::route::{Ask, Course, Decision, FailureKind, Full, Move, Patience, Pick, Route, Worst};
+use crate::route::{
+    Ask, Candidate, Course, Decision, FailureKind, Full, Move, Patience, Pick, Route, Worst,
+};
 use crate::wire::Outer;
 
 /// Tokens of a whole answer that names no limit, for how long it may take.
@@ -33,6 +35,8 @@ pub(super) struct Call {
     pub(super) desk: Arc<Desk>,
     pub(super) plan: Arc<Plan>,
     pub(super) asked: Arc<Asked>,
+    /// Its offers as they were looked at.
+    pub(super) candidates: Vec<Candidate>,
     pub(super) dialect: &'static str,
     /// What its attempts have in common in the ledger.
     pub(super) id: u64,
@@ -65,6 +69,7 @@ impl Asked {
             dialect: self.dialect,
             needs: self.needs,
             bytes: self.bytes,
+            media: 0,
             max_output: self.max_output,
             conversation: self.conversation,
         }
@@ -97,14 +102,19 @@ impl Call {
 
     /// What an attempt can cost at most.
     pub(super) fn worst(&self, pick: Pick) -> Worst {
-        let _ = pick;
-        Worst::default()
+        self.candidate(pick)
+            .map(|one| one.worst)
+            .unwrap_or_default()
     }
 
     /// Tokens of an attempt that the provider counts against its rate limits.
     pub(super) fn tokens(&self, pick: Pick) -> u64 {
-        let _ = pick;
-        self.asked.bytes / 4
+        self.candidate(pick).map_or(0, |one| one.counted)
+    }
+
+    fn candidate(&self, pick: Pick) -> Option<&Candidate> {
+        let mut all = self.candidates.iter();
+        all.find(|one| one.offer == pick.offer)
     }
 
     pub(super) fn lesson(&self, pick: Pick) -> Lesson {

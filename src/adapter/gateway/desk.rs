@@ -12,12 +12,12 @@ use http::HeaderMap;
 use super::call::Asked;
 use super::{GatewayOptions, Site, Watch};
 use crate::adapter::handle::Cachewright;
-use crate::ledger::Record;
-use crate::model::Timestamp;
+use crate::ledger::{Record, may_be_billed};
+use crate::model::{Timestamp, Usage};
 use crate::provider::LimitHeaders;
 use crate::route::{
-    Ask, Caps, Decision, Failure, Full, Ground, Network, Refusal, Reservation, Route, Spent, State,
-    Who, Worst, decide,
+    self, Ask, Caps, Decision, Failure, Full, Ground, Network, Refusal, Reservation, Route, Spent,
+    State, Who, Worst, decide,
 };
 
 /// What one configuration says.
@@ -69,14 +69,8 @@ impl Desk {
         *lock(&self.watch) = options.watch.clone();
         let plan = Arc::new(Plan::of(options));
         let mut book = lock(&self.book);
-        let mut state = State::new(&plan.network);
-        for (at, backend) in plan.network.backends.iter().enumerate() {
-            let Some(old) = book.plan.place(&backend.name) else {
-                continue;
-            };
-            carry(&mut state.health, at, book.state.health.get(old));
-            carry(&mut state.limits, at, book.state.limits.get(old));
-        }
+        let state = std::mem::take(&mut book.state);
+        let state = state.carried(&book.plan.network, &plan.network);
         *book = Book { plan, state };
     }
 
@@ -193,8 +187,28 @@ pub(super) struct Lesson {
 impl Lesson {
     /// Takes in what the exchange left warm.
     pub(super) fn learn(&self, record: &Record) {
-        let _ = (&self.desk, &self.plan, &self.asked, self.offer, record);
+        let (Some(usage), Some(route)) = (record.usage, self.plan.route(&self.asked.route)) else {
+            return;
+        };
+        let lesson = route::Lesson {
+            ask: self.asked.ask(),
+            offer: self.offer,
+            at: record.at,
+            usage,
+            shared: shared(record, &usage),
+        };
+        let mut book = lock(&self.desk.book);
+        book.state.warmth.learn(&self.plan.network, route, &lesson);
     }
+}
+
+/// Tokens of tools and system prompt, at the scale of the provider's own count.
+fn shared(record: &Record, usage: &Usage) -> u64 {
+    let [tools, system, _] = record.sections;
+    let estimated = u128::from(tools.saturating_add(system));
+    let input = u128::from(usage.input().unwrap_or(record.estimated_input));
+    let scaled = (estimated * input).checked_div(u128::from(record.estimated_input));
+    scaled.map_or(0, |tokens| u64::try_from(tokens).unwrap_or(u64::MAX))
 }
 
 /// Room that was taken for one attempt.
@@ -206,20 +220,20 @@ pub(super) struct Room {
 impl Room {
     /// Puts what was spent in the place of what was reserved; where the provider said that it
     /// served nothing, or was never reached, gives it back.
-    pub(super) fn settle(mut self, record: &Record) {
+    pub(super) fn settle(mut self, record: &Record, reached: bool) {
         let Some(reservation) = self.reservation.take() else {
             return;
         };
-        let presumed = record.attempt.as_ref().and_then(|attempt| attempt.presumed);
         let now = self.desk.now();
         let mut caps = lock(&self.desk.caps);
-        if record.usage.is_none() && presumed.is_none() {
+        let is_billed = reached && may_be_billed(record.status);
+        if record.usage.is_none() && !is_billed {
             caps.release(now, reservation);
             return;
         }
         let spent = Spent {
             usage: record.usage,
-            money: record.cost.or(presumed),
+            money: record.cost.or(record.presumed),
         };
         caps.settle(now, reservation, &spent);
     }
@@ -291,12 +305,6 @@ impl Drop for Trial {
                 health.dropped(now);
             }
         });
-    }
-}
-
-fn carry<T: Clone>(new: &mut [T], at: usize, old: Option<&T>) {
-    if let (Some(new), Some(old)) = (new.get_mut(at), old) {
-        new.clone_from(old);
     }
 }
 

@@ -33,11 +33,7 @@ pub(super) struct Refused {
 
 /// An error of this type.
 pub(super) fn fault(kind: &str, message: &str) -> Fault {
-    Fault {
-        kind: kind.into(),
-        code: kind.into(),
-        message: message.into(),
-    }
+    Fault::own(kind, kind, message)
 }
 
 /// The error's body, as callers of the dialect expect it.

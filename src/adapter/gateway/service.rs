@@ -180,6 +180,7 @@ impl<S: Carrier> Gateway<S> {
             betas: betas(&parts),
             extensions: parts.extensions,
             asked: Arc::new(asked),
+            candidates: decision.candidates.clone(),
             body,
             outer,
         };
