@@ -4,17 +4,22 @@
 //! Pure: state and time are arguments, so that every decision can be made again and explained.
 
 mod ask;
+mod breaker;
+mod budget;
 mod caps;
 mod course;
+mod decay;
 mod decide;
 mod failure;
 mod health;
 mod limits;
 mod network;
+mod pause;
 mod state;
 mod warmth;
 
 pub use ask::Ask;
+pub use budget::RetryBudget;
 pub use caps::{
     Amount, Calendar, Cap, CapScope, Caps, Full, Hardness, Period, Reservation, Spent, Utc, Who,
     Worst,
@@ -22,8 +27,8 @@ pub use caps::{
 pub use course::{Course, Move};
 pub use decide::{Bar, Candidate, Decision, Ground, Pick, Refusal, decide};
 pub use failure::{Billed, Failure, FailureKind, Response, Step};
-pub use health::{Admission, Health};
-pub use limits::Allowance;
+pub use health::{Admission, Health, Pass};
+pub use limits::{Allowance, retry_after};
 pub use network::{Backend, Goal, Network, Offer, Patience, Retries, Route, Worth};
 pub use state::State;
 pub use warmth::{Warm, Warmth};

@@ -1,6 +1,6 @@
 //! What is known of the backends at a moment.
 
-use super::{Allowance, Health, Network, Warmth};
+use super::{Allowance, Health, Network, RetryBudget, Warmth};
 
 /// What is known of the backends at a moment: changed by what comes of calls, read by deciding.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +12,8 @@ pub struct State {
     pub limits: Vec<Allowance>,
     /// What is warm where.
     pub warmth: Warmth,
+    /// How often each route of the network may ask again.
+    pub budgets: Vec<RetryBudget>,
 }
 
 impl State {
@@ -23,6 +25,7 @@ impl State {
             health: vec![Health::default(); count],
             limits: vec![Allowance::default(); count],
             warmth: Warmth::default(),
+            budgets: vec![RetryBudget::default(); network.routes.len()],
         }
     }
 }
