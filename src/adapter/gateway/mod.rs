@@ -11,6 +11,7 @@ mod body;
 mod call;
 mod config;
 mod desk;
+mod drive;
 mod events;
 mod head;
 mod purse;
