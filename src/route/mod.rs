@@ -15,6 +15,8 @@ mod health;
 mod limits;
 mod network;
 mod price;
+#[cfg(test)]
+mod samples;
 mod state;
 mod warmth;
 mod why;
