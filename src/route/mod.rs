@@ -6,8 +6,11 @@
 mod ages;
 mod ask;
 mod candidate;
+mod breaker;
+mod budget;
 mod caps;
 mod course;
+mod decay;
 mod decide;
 mod failure;
 mod fit;
@@ -17,12 +20,14 @@ mod network;
 mod price;
 #[cfg(test)]
 mod samples;
+mod pause;
 mod state;
 mod warmth;
 mod why;
 
 pub use ask::Ask;
 pub use candidate::{Candidate, Standing};
+pub use budget::RetryBudget;
 pub use caps::{
     Amount, Calendar, Cap, CapScope, Caps, Full, Hardness, Period, Reservation, Spent, Utc, Who,
     Worst,
@@ -30,8 +35,8 @@ pub use caps::{
 pub use course::{Course, Move};
 pub use decide::{Bar, Decision, Ground, Pick, Refusal, decide};
 pub use failure::{Billed, Failure, FailureKind, Response, Step};
-pub use health::{Admission, Health};
-pub use limits::Allowance;
+pub use health::{Admission, Health, Pass};
+pub use limits::{Allowance, retry_after};
 pub use network::{Backend, Goal, Network, Offer, Patience, Retries, Route, Worth};
 pub use state::State;
 pub use warmth::{Lesson, Warm, Warmth};
