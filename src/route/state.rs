@@ -1,6 +1,6 @@
 //! What is known of the backends at a moment.
 
-use super::{Allowance, Health, Network, Warmth};
+use super::{Allowance, Backend, Health, Network, Warmth};
 
 /// What is known of the backends at a moment: changed by what comes of calls, read by deciding.
 #[derive(Clone, Debug, Default)]
@@ -24,5 +24,25 @@ impl State {
             limits: vec![Allowance::default(); count],
             warmth: Warmth::default(),
         }
+    }
+
+    /// The same for a changed network: backends are known again by name and provider, and what is
+    /// warm by backend and model.
+    #[must_use]
+    pub fn carried(self, old: &Network, new: &Network) -> Self {
+        let mut carried = Self::new(new);
+        let known = old.backends.iter().zip(self.health).zip(self.limits);
+        for ((backend, health), limits) in known {
+            let same =
+                |other: &Backend| other.name == backend.name && other.provider == backend.provider;
+            let place = new.backends.iter().position(same);
+            let slot =
+                place.and_then(|at| carried.health.get_mut(at).zip(carried.limits.get_mut(at)));
+            if let Some((to_health, to_limits)) = slot {
+                (*to_health, *to_limits) = (health, limits);
+            }
+        }
+        carried.warmth = self.warmth;
+        carried
     }
 }
