@@ -5,21 +5,26 @@
 
 mod ages;
 mod ask;
+mod breaker;
+mod budget;
 mod candidate;
 mod caps;
 mod course;
+mod decay;
 mod decide;
 mod failure;
 mod fit;
 mod health;
 mod limits;
 mod network;
+mod pause;
 mod price;
 mod state;
 mod warmth;
 mod why;
 
 pub use ask::Ask;
+pub use budget::RetryBudget;
 pub use candidate::{Candidate, Standing};
 pub use caps::{
     Amount, Calendar, Cap, CapScope, Caps, Full, Hardness, Period, Reservation, Spent, Utc, Who,
@@ -28,8 +33,8 @@ pub use caps::{
 pub use course::{Course, Move};
 pub use decide::{Bar, Decision, Ground, Pick, Refusal, decide};
 pub use failure::{Billed, Failure, FailureKind, Response, Step};
-pub use health::{Admission, Health};
-pub use limits::Allowance;
+pub use health::{Admission, Health, Pass};
+pub use limits::{Allowance, retry_after};
 pub use network::{Backend, Goal, Network, Offer, Patience, Retries, Route, Worth};
 pub use state::State;
 pub use warmth::{Lesson, Warm, Warmth};
