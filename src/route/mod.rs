@@ -13,10 +13,12 @@ mod decide;
 mod failure;
 mod health;
 mod limits;
+mod moment;
 mod network;
 mod pause;
 mod state;
 mod warmth;
+mod words;
 
 pub use ask::Ask;
 pub use budget::RetryBudget;
