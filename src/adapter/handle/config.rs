@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 
 use crate::adapter::journal::JournalOptions;
+use crate::adapter::mistake;
 use crate::canon::{History, Rule};
 use crate::engine::{Overlay, Settings};
 use crate::error::Error;
@@ -116,7 +117,7 @@ impl From<Entry> for Overlay {
 impl Config {
     /// Reads a TOML text; errors carry `file`, the line, and what would do instead.
     pub(super) fn read(file: &str, text: &str) -> Result<Self, Error> {
-        toml::from_str(text).map_err(|error| Error::config(format!("{file}: {error}").trim_end()))
+        toml::from_str(text).map_err(|error| mistake::toml((file, text), &error))
     }
 
     /// Puts what it names into the engine's settings.

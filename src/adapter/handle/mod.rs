@@ -183,6 +183,12 @@ impl Cachewright {
         self.shared.clock.stopwatch()
     }
 
+    /// The tenant of requests that name none.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn default_tenant(&self) -> &str {
+        &self.shared.tenant
+    }
+
     pub(crate) fn max_body(&self) -> usize {
         self.shared.engine.settings().max_body
     }

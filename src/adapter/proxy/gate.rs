@@ -10,14 +10,15 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Error as ClientError;
 use tower_service::Service as _;
 
-use super::hops;
 use super::reply::{self, Outgoing};
 use super::routes::Routes;
-use super::sign::{self, Failed, SignedBy, Signing};
+use super::signing::{Failed, SignedBy, Signing};
 use super::token::{self, Token};
 use super::upstream::Upstream;
 use crate::adapter::caller::{Head, ROUTE, TENANT};
 use crate::adapter::handle::{Account, Behind, Cachewright, Collect, Route, Tenant};
+use crate::adapter::hops;
+use crate::adapter::sign;
 use crate::adapter::tower::PromptCache;
 
 /// Everything that connections share.
@@ -146,7 +147,7 @@ fn unanswered(upstream: &Upstream, error: &ClientError) -> Response<Outgoing> {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    let (name, authority) = (&upstream.name, &upstream.authority);
+    let (name, authority) = (&upstream.name, upstream.authority());
     let (kind, what) = match error.is_connect() {
         true => ("upstream_unreachable", "cannot be reached"),
         false => ("upstream_failed", "broke off before it answered"),

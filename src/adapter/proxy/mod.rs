@@ -25,11 +25,10 @@
 mod client;
 mod config;
 mod gate;
-mod hops;
 mod reply;
 mod routes;
 mod serve;
-mod sign;
+mod signing;
 pub(in crate::adapter) mod token;
 mod upstream;
 
@@ -46,7 +45,7 @@ pub use self::upstream::Upstream;
 
 use self::gate::Gate;
 use self::routes::Routes;
-use self::sign::Signing;
+use self::signing::Signing;
 use self::token::Token;
 use super::handle::Cachewright;
 use crate::error::Error;

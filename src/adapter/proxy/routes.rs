@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::Upstream;
-use super::upstream::is_below;
+use crate::adapter::base::is_below;
 use crate::error::Error;
 
 /// The upstreams, and the rule that chooses among them.

@@ -42,7 +42,7 @@ impl<B: Body> RequestBody<B> {
         }
     }
 
-    pub(super) fn untouched(body: B) -> Self {
+    pub(crate) fn untouched(body: B) -> Self {
         Self {
             ahead: VecDeque::new(),
             ahead_len: 0,
@@ -51,7 +51,7 @@ impl<B: Body> RequestBody<B> {
         }
     }
 
-    pub(super) fn replay(
+    pub(crate) fn replay(
         taken: Bytes,
         last: Option<Result<Frame<Bytes>, B::Error>>,
         rest: Pin<Box<B>>,

@@ -1,64 +1,32 @@
 //! What stands between the layer and the client: it signs for upstreams whose credentials are the
 //! proxy's own. Everything else passes.
 
-#[cfg(not(feature = "bedrock-sdk"))]
-mod absent;
-#[cfg(feature = "bedrock-sdk")]
-mod aws;
-
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName};
-use http::request::Parts;
-use http::{HeaderMap, Request, Response};
+use http::header::CONTENT_TYPE;
+use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Error as ClientError, ResponseFuture};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-#[cfg(not(feature = "bedrock-sdk"))]
-pub(super) use self::absent::chain;
-#[cfg(feature = "bedrock-sdk")]
-pub(super) use self::aws::chain;
 use super::client::Upward;
-use super::token::KEYS;
+use crate::adapter::sign::Sign;
 use crate::adapter::taken::Taken;
 use crate::adapter::tower::RequestBody;
 use crate::engine::Engine;
 
-/// What a signature consists of beside the keys; a client's own is void once the body has changed.
-const STALE: [HeaderName; 3] = [
-    HeaderName::from_static("x-amz-content-sha256"),
-    HeaderName::from_static("x-amz-date"),
-    HeaderName::from_static("x-amz-security-token"),
-];
-
 /// A request's events are signed one by one, by whoever sends them.
 const EVENTS: &[u8] = b"application/vnd.amazon.eventstream";
-
-/// Signs requests whose body is at hand; says what to do where it cannot.
-pub(super) trait Sign: fmt::Debug + Send + Sync {
-    fn sign<'a>(&'a self, parts: &'a mut Parts, body: &'a [u8]) -> Signed<'a>;
-}
-
-pub(super) type Signed<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
 /// The signer of one request, as a request extension.
 #[derive(Clone, Debug)]
 pub(super) struct SignedBy(pub(super) Arc<dyn Sign>);
-
-/// Takes out what the client showed to prove who it is: the proxy answers for it.
-pub(super) fn strip(headers: &mut HeaderMap) {
-    for name in KEYS.iter().chain(&STALE) {
-        headers.remove(name);
-    }
-}
 
 /// The client, with the signers before it.
 #[derive(Clone)]
