@@ -17,8 +17,10 @@ mod reload;
 mod service;
 mod site;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::reload::{Change, Edition, How, Part, Reload};
 pub use self::site::{Site, Unauthorized};
 use crate::route::{Cap, Network};
 
@@ -32,4 +34,8 @@ pub struct GatewayOptions {
     pub sites: Vec<Arc<Site>>,
     /// What may be spent.
     pub caps: Vec<Cap>,
+    /// The time zone of the days and months of caps, such as `Europe/Berlin`; UTC where there is none.
+    pub zone: Option<Box<str>>,
+    /// Where what was spent is kept over restarts.
+    pub file: Option<PathBuf>,
 }
