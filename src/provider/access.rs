@@ -24,6 +24,9 @@ pub struct Access {
     /// Prefixes of inference profiles: the zone that a profile stays in, and the prefix; the one of
     /// the empty zone promises nothing.
     pub profiles: Vec<(Box<str>, Box<str>)>,
+    /// Prefixes of the profiles that there are for a model, by the name of its row, separated by
+    /// spaces; those not named here have all.
+    pub profiles_of: Vec<(Box<str>, Box<str>)>,
     /// How a credential is shown.
     pub auth: Vec<Auth>,
     /// Whether requests can be signed as AWS wants it.
@@ -161,7 +164,8 @@ impl Access {
 
 impl Provider {
     /// How the model of this row's name is spelled here, behind this profile's prefix (see
-    /// [`Access::profile`]); `None` where it has no spelling, so that a configuration must give one.
+    /// [`Access::profile`]); `None` where it has no spelling or no such profile, so that a
+    /// configuration must give the id.
     #[must_use]
     pub fn spell(&self, model: &str, profile: &str) -> Option<String> {
         let access = &self.access;
@@ -170,6 +174,12 @@ impl Provider {
         }
         let mut spellings = access.spelling.iter();
         let spelling = spellings.find(|spelling| model.starts_with(&*spelling.models))?;
+        let mut limited = access.profiles_of.iter();
+        if let Some((_, there_are)) = limited.find(|(name, _)| **name == *model)
+            && !there_are.split(' ').any(|prefix| prefix == profile)
+        {
+            return None;
+        }
         let mut ids = access.ids.iter();
         let id = ids.find(|(name, _)| **name == *model).map(|(_, id)| &**id);
         let dashed = id.map_or_else(|| model.replace('.', "-"), str::to_owned);
@@ -207,5 +217,332 @@ fn is_like(pattern: &str, region: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(head) => region.starts_with(head),
         None => pattern == region,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every id that we would send is one by which the model's own row is found again.
+    #[test]
+    fn every_spelling_leads_back_to_its_model() {
+        let rows = Catalog::builtin();
+        let mut spelled = 0;
+        for owner in rows.providers() {
+            let prefixes: Vec<&str> = match &owner.access.profiles[..] {
+                [] => vec![""],
+                all => all.iter().map(|(_, prefix)| &**prefix).collect(),
+            };
+            for model in rows.served(owner) {
+                for prefix in &prefixes {
+                    let Some((found, id)) = rows.offer(&owner.name, &model.name, prefix) else {
+                        continue;
+                    };
+                    spelled += 1;
+                    assert_eq!(found, model);
+                    let back = rows.model(&owner.name, &id);
+                    assert_eq!(back.name, model.name, "{} {id}", owner.name);
+                    assert_eq!(back, model, "{} {id}", owner.name);
+                }
+            }
+        }
+        assert!(spelled > 400, "{spelled}");
+    }
+
+    /// Ids as the providers document or record them.
+    #[test]
+    fn ids_are_those_of_the_providers() {
+        let rows = Catalog::builtin();
+        for (provider, model, zones, id) in [
+            ("anthropic", "claude-sonnet-4.5", "", "claude-sonnet-4-5"),
+            (
+                "anthropic",
+                "claude-haiku-3.5",
+                "",
+                "claude-3-5-haiku-latest",
+            ),
+            (
+                "bedrock",
+                "claude-sonnet-4.5",
+                "us",
+                "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            ),
+            (
+                "bedrock",
+                "claude-haiku-4-5-20251001",
+                "eu",
+                "eu.anthropic.claude-haiku-4-5-20251001-v1:0",
+            ),
+            (
+                "bedrock",
+                "claude-haiku-4.5",
+                "jp",
+                "jp.anthropic.claude-haiku-4-5-20251001-v1:0",
+            ),
+            (
+                "bedrock",
+                "claude-opus-4.6",
+                "",
+                "global.anthropic.claude-opus-4-6-v1",
+            ),
+            (
+                "bedrock",
+                "claude-opus-4.8",
+                "us",
+                "us.anthropic.claude-opus-4-8",
+            ),
+            (
+                "bedrock",
+                "claude-sonnet-5.5",
+                "eu",
+                "eu.anthropic.claude-sonnet-5-5",
+            ),
+            (
+                "bedrock",
+                "claude-opus-5.5",
+                "au",
+                "au.anthropic.claude-opus-5-5",
+            ),
+            (
+                "bedrock-mantle",
+                "claude-opus-5.5",
+                "",
+                "anthropic.claude-opus-5-5",
+            ),
+            ("bedrock-mantle", "gpt-5.6-luna", "", "openai.gpt-5.6-luna"),
+            (
+                "bedrock-mantle",
+                "gpt-oss-120b",
+                "",
+                "openai.gpt-oss-120b-1:0",
+            ),
+            (
+                "vertex",
+                "claude-sonnet-4.5",
+                "",
+                "claude-sonnet-4-5@20250929",
+            ),
+            ("vertex", "claude-opus-4.6", "", "claude-opus-4-6"),
+            ("vertex", "claude-sonnet-5.5", "", "claude-sonnet-5-5"),
+            ("foundry", "claude-haiku-4.5", "", "claude-haiku-4-5"),
+            (
+                "vercel",
+                "claude-sonnet-4.5",
+                "",
+                "anthropic/claude-sonnet-4.5",
+            ),
+            ("vercel", "gpt-5.4", "", "openai/gpt-5.4"),
+            ("vercel", "grok-4.7", "", "spacexai/grok-4.7"),
+            (
+                "openrouter",
+                "claude-sonnet-4.6",
+                "",
+                "anthropic/claude-sonnet-4.6",
+            ),
+            (
+                "openrouter",
+                "claude-haiku-5.5",
+                "",
+                "anthropic/claude-haiku-5.5",
+            ),
+            (
+                "openrouter",
+                "gemini-2.5-flash",
+                "",
+                "google/gemini-2.5-flash",
+            ),
+            ("openrouter", "grok-4-1-fast", "", "x-ai/grok-4.1-fast"),
+            ("openai", "gpt-5.6", "", "gpt-5.6-sol"),
+            ("azure", "gpt-5.4", "", "gpt-5.4"),
+            ("groq", "gpt-oss-120b", "", "openai/gpt-oss-120b"),
+            ("mistral", "mistral-large-latest", "", "mistral-large-2512"),
+            (
+                "fireworks",
+                "kimi-k2.6",
+                "",
+                "accounts/fireworks/models/kimi-k2p6",
+            ),
+        ] {
+            let zones: Vec<Box<str>> = zones.split_whitespace().map(Into::into).collect();
+            let owner = rows.provider(provider).expect(provider);
+            let profile = owner.access.profile(&zones).expect("a profile");
+            let (_, found) = rows.offer(provider, model, profile).expect(id);
+            assert_eq!(found, id);
+        }
+        // No profile of that zone, no row, no spelling.
+        for (provider, model, profile) in [
+            ("bedrock", "claude-opus-4.1", "eu."),
+            ("bedrock", "nova-lite", "eu."),
+            ("anthropic", "claude-opus-9", ""),
+            ("vertex", "gemini-2.5-flash", ""),
+            ("nowhere", "claude-opus-5", ""),
+        ] {
+            assert_eq!(rows.offer(provider, model, profile), None, "{model}");
+        }
+    }
+
+    #[test]
+    fn zones_are_promised_only_where_a_provider_keeps_them() {
+        let rows = Catalog::builtin();
+        let zone = |provider: &str, region: &str| {
+            let owner = rows.provider(provider).expect("a row");
+            owner.access.zone(region).map(str::to_owned)
+        };
+        for (provider, region, wanted) in [
+            ("bedrock", "eu-central-1", Some("eu")),
+            ("bedrock", "eu-west-2", None),
+            ("bedrock", "us-east-1", Some("us")),
+            ("bedrock", "us-gov-west-1", Some("us-gov")),
+            ("bedrock", "ap-northeast-1", Some("jp")),
+            ("bedrock", "ap-southeast-2", Some("au")),
+            ("bedrock", "ap-south-1", None),
+            ("vertex", "europe-west1", Some("eu")),
+            ("vertex", "europe-west12", Some("eu")),
+            ("vertex", "europe-west2", Some("uk")),
+            ("vertex", "eu", Some("eu")),
+            ("vertex", "us-east5", Some("us")),
+            ("vertex", "global", None),
+            ("openai", "eu", Some("eu")),
+            ("anthropic", "eu", None),
+        ] {
+            assert_eq!(zone(provider, region).as_deref(), wanted, "{region}");
+        }
+        let bedrock = &rows.provider("bedrock").expect("a row").access;
+        let within = |zones: &[&str]| {
+            let zones: Vec<Box<str>> = zones.iter().map(|zone| (*zone).into()).collect();
+            bedrock.profile(&zones).map(str::to_owned)
+        };
+        assert_eq!(within(&[]).as_deref(), Some("global."));
+        assert_eq!(within(&["uk", "eu"]).as_deref(), Some("eu."));
+        assert_eq!(within(&["uk"]), None);
+        assert_eq!(Access::default().profile(&["uk".into()]), Some(""));
+        // Whatever zone a region is derived to has a profile that keeps it.
+        for (region, zone) in &bedrock.zones {
+            assert!(zone.is_empty() || within(&[zone]).is_some(), "{region}");
+        }
+    }
+
+    #[test]
+    fn every_builtin_provider_can_be_reached() {
+        let rows = Catalog::builtin();
+        for owner in rows.providers().filter(|row| &*row.name != "bedrock-nova") {
+            let (name, access) = (&owner.name, &owner.access);
+            assert!(access.base.starts_with("https://"), "{name}");
+            assert!(
+                access.auth.iter().all(|auth| !auth.env.is_empty()),
+                "{name}"
+            );
+            assert!(!access.doors.is_empty(), "{name}");
+            // A call through a door is one that the row recognises.
+            for door in &access.doors {
+                for path in [&door.path, &door.stream] {
+                    let path = path
+                        .replace("{model}", "anthropic.claude-x")
+                        .replace("{region}", "r")
+                        .replace("{project}", "p");
+                    let found = owner.at(&path).expect("an endpoint");
+                    assert_eq!(found.endpoint.name, &*door.dialect, "{name} {path}");
+                }
+            }
+            for (region, base) in [("", &access.base)]
+                .into_iter()
+                .chain(access.bases.iter().map(|(region, base)| (&**region, base)))
+            {
+                let region = region.replace('*', "eu");
+                assert_eq!(access.base_in(&region), &**base, "{name}");
+                let host = base.trim_start_matches("https://");
+                let host = host
+                    .replace("{region}", "eu-x1")
+                    .replace("{resource}", "acme");
+                let path = access.doors[0]
+                    .path
+                    .replace("{model}", "anthropic.claude-x");
+                let found = rows.find(&host, &path.replace('{', "").replace('}', ""));
+                assert_eq!(
+                    found.map(|found| &found.provider.name),
+                    Some(name),
+                    "{host}"
+                );
+            }
+        }
+        let counts = |provider: &str, model: &str| {
+            rows.provider(provider)
+                .expect("a row")
+                .access
+                .counts_reads(model)
+        };
+        assert!(counts("openai", "gpt-5.4") && counts("azure", "gpt-5.4"));
+        assert!(!counts("anthropic", "claude-opus-5") && counts("anthropic", "claude-haiku-3.5"));
+        assert!(!counts("bedrock", "claude-opus-5") && !counts("vertex", "claude-opus-5"));
+    }
+
+    #[test]
+    fn what_a_model_lacks_depends_on_where_it_is() {
+        use crate::model::Need;
+        let rows = Catalog::builtin();
+        let lacks = |provider: &str, model: &str, need| rows.model(provider, model).lacks.has(need);
+        assert!(lacks("bedrock", "claude-opus-5", Need::ServerTools));
+        assert!(!lacks("anthropic", "claude-opus-5", Need::ServerTools));
+        assert!(lacks("bedrock", "claude-sonnet-4", Need::OneHour));
+        assert!(!lacks("bedrock", "claude-sonnet-4.5", Need::OneHour));
+        assert!(lacks("openai", "gpt-5.4", Need::OneHour));
+        assert!(lacks("vertex", "claude-haiku-3.5", Need::Thinking));
+        assert!(lacks("openrouter", "gpt-4o", Need::Thinking));
+        assert!(lacks("groq", "openai/gpt-oss-120b", Need::Images));
+        // What no row knows may do everything.
+        assert_eq!(
+            rows.model("anthropic", "claude-opus-9").lacks,
+            crate::model::Needs::NONE
+        );
+    }
+
+    #[test]
+    fn a_users_row_says_how_it_is_reached() {
+        let text = "[[provider]]\nname = \"mine\"\ndialect = \"chat\"\npaths = [\"/v1/chat/completions\"]\n\
+                    lacks = [\"images\"]\nsource = \"x\"\nas_of = \"2026-11-25\"\n";
+        let rows =
+            |access: &str| Catalog::builtin().with_toml("mine.toml", &format!("{text}{access}"));
+        let plain = rows("").expect("valid");
+        let access = &plain.provider("mine").expect("a row").access;
+        assert_eq!(access.auth[0].header.as_ref(), "authorization");
+        let door = access.door("chat").expect("a door");
+        assert_eq!(
+            (&*door.path, door.envelope),
+            ("/v1/chat/completions", Envelope::Plain)
+        );
+        assert!(access.door("messages").is_none() && access.counts_reads("x"));
+        for (access, error) in [
+            (
+                "access = { limits = \"x\" }",
+                "mine.toml:8: `limits` is \"none\", \"anthropic\" or \"openai\"",
+            ),
+            (
+                "access = { bse = \"x\" }",
+                "mine.toml:8: unknown key `bse`; did you mean `base`?",
+            ),
+            (
+                "access = { ids = \"x\" }",
+                "mine.toml:8: `ids` must be a table of strings in braces",
+            ),
+            (
+                "access = { zones = { eu = 1 } }",
+                "mine.toml:8: `zones` must be a table of strings in braces",
+            ),
+            (
+                "[[provider.access.doors]]\ndialect = \"chat\"\npath = \"/x\"\nenvelope = \"y\"",
+                "mine.toml:11: `envelope` is \"plain\", \"invoke\" or \"raw_predict\"",
+            ),
+        ] {
+            let found = rows(access).expect_err(access).to_string();
+            assert_eq!(found, error);
+        }
+        let wrong = text.replace("images", "imagse");
+        let found = Catalog::builtin().with_toml("mine.toml", &wrong);
+        let found = found.expect_err("refused").to_string();
+        assert_eq!(
+            found,
+            "mine.toml:5: there is no need `imagse`; did you mean `images`?"
+        );
     }
 }

@@ -5,12 +5,13 @@ use super::{Access, Auth, Door, Endpoint, LimitHeaders, Spelling};
 use crate::error::Error;
 use crate::wire::Envelope;
 
-const ACCESS: [&str; 13] = [
+const ACCESS: [&str; 14] = [
     "base",
     "bases",
     "spelling",
     "ids",
     "profiles",
+    "profiles_of",
     "auth",
     "signs",
     "headers",
@@ -55,6 +56,7 @@ pub(super) fn access(fields: &Fields<'_>, endpoints: &[Endpoint]) -> Result<Acce
         spelling: spelled.iter().map(spelling).collect::<Result<_, _>>()?,
         ids: fields.pairs("ids")?,
         profiles: fields.pairs("profiles")?,
+        profiles_of: fields.pairs("profiles_of")?,
         auth: shown,
         signs: fields.flag("signs", Flag::No)?,
         headers: fields.pairs("headers")?,
