@@ -21,6 +21,8 @@ mod errands;
 pub mod gateway;
 #[cfg(feature = "tower")]
 pub mod handle;
+#[cfg(feature = "gateway")]
+mod hops;
 #[cfg(feature = "tower")]
 pub mod journal;
 pub mod lint;

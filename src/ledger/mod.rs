@@ -9,7 +9,7 @@ mod totals;
 mod verdict;
 mod waste;
 
-pub use attempt::Attempt;
+pub use attempt::{Attempt, may_be_billed};
 pub use record::{Id, Record};
 pub use story::{CauseSum, Flame, Kinds, Moment, Story, Worst};
 pub use teller::Teller;

@@ -45,6 +45,10 @@ pub struct Record {
     pub cost: Option<Money>,
     /// What it would have cost without caching; `None` as for `cost`.
     pub cost_without_caching: Option<Money>,
+    /// What the provider may have billed for the prompt without a word: the request may have left,
+    /// no usage came back, and no answer said that nothing was served; at the prices of what was
+    /// planned, output not counted. `None` where that is not so, or without prices.
+    pub presumed: Option<Money>,
     /// What its writes cost above plain input.
     pub premium: Money,
     /// Estimated input tokens, for the estimate's error.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::candidate::{Candidate, Home};
 use super::{Ask, Caps, Network, Route, State};
 use crate::model::{Money, Timestamp};
 
@@ -42,22 +43,6 @@ pub struct Pick {
     pub hop: Option<Money>,
 }
 
-/// One offer as it was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Candidate {
-    /// Place of the offer in its route.
-    pub offer: usize,
-    /// Why it may not, or not now, serve the call.
-    pub bar: Option<Bar>,
-    /// Tokens that are warm there.
-    pub warm: u64,
-    /// What the call is expected to cost there.
-    pub expected: Option<Money>,
-    /// What it was ranked by: the lower the better.
-    pub score: Money,
-}
-
 /// Why an offer may not serve a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -90,29 +75,71 @@ pub struct Refusal {
 
 /// Decides where a call of this route goes.
 ///
+/// First come hard constraints: [`Bar`] names them in the order in which they are looked at. The
+/// offers without a bar are asked, the lowest score first, where the score is money:
+///
+/// * [`Goal::Order`]: the place in the order × [`Worth::rank`](super::Worth::rank),
+/// * [`Goal::Latency`]: the decayed time to first byte × [`Worth::second`](super::Worth::second); a
+///   backend of which it is not known counts as the fastest that is, and is tried before it,
+/// * [`Goal::Cost`]: what the call is expected to cost, and with it as many later turns as the
+///   conversation has had, 20 at most.
+///
+/// Where the route has affinity, the cost of leaving a warm prefix is added to rank or time: what the
+/// call costs more than where it is warm. The expected cost holds it already. Without affinity
+/// nothing counts as warm.
+///
+/// Whatever the score: a backend that has been sound for less than the route's cooldown comes after
+/// the others, unless the conversation is warm there and nowhere cheaper; and fallback models come
+/// after all offers of the route's own model, in their order.
+///
 /// # Errors
-/// When no offer can serve it.
+/// When no offer can serve it: says what speaks against each, and when that may change.
 pub fn decide(ground: &Ground<'_>, route: &Route, ask: &Ask<'_>) -> Result<Decision, Refusal> {
-    let _ = (ground, ask);
-    let offers = 0..route.offers.len();
-    Ok(Decision {
-        picks: offers
-            .map(|offer| Pick {
-                offer,
-                expected: None,
-                hop: None,
-            })
-            .collect(),
-        candidates: Vec::new(),
-    })
+    let mut candidates = look(ground, route, ask);
+    if candidates.iter().all(|candidate| candidate.bar.is_some()) {
+        let opens = candidates.iter().filter_map(Candidate::opens);
+        return Err(Refusal {
+            until: opens.min(),
+            candidates,
+        });
+    }
+    weigh(route, &mut candidates);
+    let mut picks = Vec::with_capacity(candidates.len());
+    let open = candidates.iter().filter(|one| one.bar.is_none());
+    picks.extend(open.map(|candidate| Pick {
+        offer: candidate.offer,
+        expected: candidate.expected,
+        hop: candidate.hop,
+    }));
+    picks.sort_unstable_by_key(|pick| candidates.get(pick.offer).map(|one| one.rank(route.goal)));
+    Ok(Decision { picks, candidates })
 }
 
-impl Decision {
-    /// One line for people: whom, and why before the others. Names backends and figures only.
-    #[must_use]
-    pub fn why(&self, network: &Network, route: &Route) -> String {
-        let _ = (network, route);
-        String::new()
+/// Every offer with its bar and its price.
+fn look(ground: &Ground<'_>, route: &Route, ask: &Ask<'_>) -> Vec<Candidate> {
+    let known = ground.state.warmth.known(route, ask, ground.now);
+    let mut candidates: Vec<Candidate> = Vec::with_capacity(route.offers.len());
+    for (number, offer) in route.offers.iter().enumerate() {
+        let mut candidate = Candidate::barred(number, Bar::Residency);
+        candidate.stand(offer.fallback, candidates.last());
+        // A route over a backend that is not there keeps the bar.
+        if let Some(backend) = ground.network.backends.get(offer.backend) {
+            candidate.look(ground, (route, offer, backend), ask, &known);
+        }
+        candidates.push(candidate);
+    }
+    candidates
+}
+
+/// Gives every candidate its hop, its standing and its score.
+fn weigh(route: &Route, candidates: &mut [Candidate]) {
+    let open = candidates.iter().filter(|one| one.bar.is_none());
+    let fastest = open.filter_map(Candidate::first_byte).min();
+    for at in 0..candidates.len() {
+        let home = candidates.get(at).and_then(|one| Home::of(one, candidates));
+        if let Some(one) = candidates.get_mut(at) {
+            one.weigh(route, home.as_ref(), fastest.unwrap_or_default());
+        }
     }
 }
 

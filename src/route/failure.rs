@@ -38,8 +38,18 @@ pub enum FailureKind {
     Denied,
     /// The model is not served there.
     NoModel,
+    /// Something else that the call needs is not served there.
+    Unsupported,
     /// The request itself is refused: it would be everywhere.
     Invalid,
+}
+
+impl FailureKind {
+    /// Whether it concerns one model at the backend, or one call, rather than the whole backend.
+    #[must_use]
+    pub(super) const fn is_of_model(self) -> bool {
+        matches!(self, Self::NoModel | Self::Unsupported)
+    }
 }
 
 /// Whether an attempt without a usable answer may have been billed.
@@ -112,7 +122,17 @@ impl Failure {
     pub const fn step(&self) -> Step {
         match self.kind {
             FailureKind::Invalid => Step::Final,
-            _ => Step::Elsewhere,
+            FailureKind::SpendLimit
+            | FailureKind::Denied
+            | FailureKind::NoModel
+            | FailureKind::Unsupported => Step::Elsewhere,
+            FailureKind::Unreachable
+            | FailureKind::Reset
+            | FailureKind::Silent
+            | FailureKind::Garbage
+            | FailureKind::RateLimited
+            | FailureKind::Overloaded
+            | FailureKind::Server => Step::Again,
         }
     }
 }

@@ -2,12 +2,40 @@
 
 use std::time::Duration;
 
-use super::Failure;
+use super::breaker::{Breaker, Ticket};
+use super::decay::Decayed;
+use super::{Failure, FailureKind};
 use crate::model::Timestamp;
 
 /// How one backend does.
-#[derive(Clone, Debug, Default)]
-pub struct Health {}
+///
+/// Its breaker opens after five failures in a row, or when half of the calls of the last minute or so
+/// failed and there were ten at least: for five seconds, doubled each time it fails again, up to two
+/// minutes. A refused credential or a spend limit opens it at once, for a minute and for five, unless
+/// other calls were answered meanwhile: then the refusal was about its call. Once the time is over,
+/// one call at a time may find out; when it is answered the breaker closes.
+///
+/// What says nothing of the backend as a whole does not count: rate limits ([`Allowance`] keeps them),
+/// refusals of the request, and models that it does not serve, which are remembered by their id.
+///
+/// [`Allowance`]: super::Allowance
+#[derive(Clone, Debug)]
+pub struct Health {
+    breaker: Breaker,
+    /// Times to first bytes in microseconds, and how many they are.
+    times: Decayed,
+    count: Decayed,
+    timed: Option<Timestamp>,
+    lacking: Vec<Lacking>,
+}
+
+/// A model that is not served here.
+#[derive(Clone, Debug)]
+struct Lacking {
+    id: Box<str>,
+    until: Timestamp,
+    times: u32,
+}
 
 /// Whether a backend is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,45 +49,170 @@ pub enum Admission {
     Broken(Timestamp),
 }
 
+/// A call that was sent to a backend, and is to be told of when it comes to something. Telling of it
+/// twice does nothing, except that an answer which had begun may still fail.
+#[derive(Debug)]
+#[must_use = "what comes of the call must be told"]
+pub struct Pass {
+    id: Box<str>,
+    sent: Timestamp,
+    ticket: Ticket,
+    measured: Measured,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Measured {
+    Yes,
+    No,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Sent,
+    Answered,
+    Over,
+}
+
+/// After how long a time to first byte counts half.
+const HALF_LIFE: Duration = Duration::from_secs(300);
+
+/// After so many half-lives without a call nothing is known.
+const FORGOTTEN: u32 = 4;
+
+/// For how long a model is taken as not served, the first time and at most.
+const WITHOUT: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(3600));
+
+/// More models than a backend has routes to are never asked for.
+const MOST_LACKING: usize = 64;
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            breaker: Breaker::default(),
+            times: Decayed::new(HALF_LIFE),
+            count: Decayed::new(HALF_LIFE),
+            timed: None,
+            lacking: Vec::new(),
+        }
+    }
+}
+
 impl Health {
     /// Whether it is asked.
     #[must_use]
     pub fn admission(&self, now: Timestamp) -> Admission {
-        let _ = now;
-        Admission::Sound
+        self.breaker.admission(now)
+    }
+
+    /// Until when the model of this id is taken as not served here; `None` where it may be.
+    #[must_use]
+    pub fn lacks(&self, now: Timestamp, id: &str) -> Option<Timestamp> {
+        let found = self.lacking.iter().find(|lacking| *lacking.id == *id)?;
+        (now < found.until).then_some(found.until)
     }
 
     /// Since when it has been sound again after its breaker was open; `None` where it never was, or
     /// is not yet.
     #[must_use]
     pub fn recovered(&self) -> Option<Timestamp> {
-        None
+        self.breaker.recovered()
     }
 
-    /// The time to its first byte, decayed; `None` where none was seen lately.
+    /// The mean time to its first byte, in which a call counts half after five minutes; `None` where
+    /// none was seen for twenty.
     #[must_use]
     pub fn first_byte(&self, now: Timestamp) -> Option<Duration> {
-        let _ = now;
-        None
+        if now.since(self.timed?) > HALF_LIFE * FORGOTTEN {
+            return None;
+        }
+        let mean = self.times.left(now).checked_div(self.count.left(now))?;
+        Some(Duration::from_micros(mean))
     }
 
-    /// A call is sent to it; takes the probe where one is due.
-    pub fn sent(&mut self, now: Timestamp) {
-        let _ = now;
+    /// A call to the model of this id is sent to it; takes the probe where one is due.
+    pub fn sent(&mut self, now: Timestamp, id: &str) -> Pass {
+        Pass {
+            id: id.into(),
+            sent: now,
+            ticket: self.breaker.sent(now),
+            measured: Measured::Yes,
+            phase: Phase::Sent,
+        }
     }
 
-    /// A call was answered, its first byte after `first_byte`.
-    pub fn answered(&mut self, now: Timestamp, first_byte: Duration) {
-        let _ = (now, first_byte);
+    /// The first byte of an answer has come.
+    pub fn answered(&mut self, now: Timestamp, pass: &mut Pass) {
+        if pass.phase != Phase::Sent {
+            return;
+        }
+        pass.phase = Phase::Answered;
+        self.time(now, pass);
+        self.lacking.retain(|lacking| lacking.id != pass.id);
+        self.breaker.answered(now, pass.ticket);
     }
 
-    /// A call failed.
-    pub fn failed(&mut self, now: Timestamp, failure: &Failure) {
-        let _ = (now, failure);
+    /// A call failed: before its first byte, or in the middle of its answer.
+    pub fn failed(&mut self, now: Timestamp, pass: &mut Pass, failure: &Failure) {
+        match pass.phase {
+            Phase::Sent if failure.kind == FailureKind::Silent => self.time(now, pass),
+            Phase::Sent => {}
+            Phase::Answered => self.breaker.broke_off(now),
+            Phase::Over => return,
+        }
+        pass.phase = Phase::Over;
+        if failure.kind == FailureKind::NoModel {
+            self.goes_without(now, &pass.id);
+        }
+        self.breaker.failed(now, (pass.sent, pass.ticket), failure);
     }
 
-    /// A call was given up before it came to anything; gives a probe back.
-    pub fn dropped(&mut self, now: Timestamp) {
-        let _ = now;
+    /// A call was given up before it came to anything; gives a probe back. Where it was waited for
+    /// longer than usual, that is remembered as a time: a backend that is always overtaken by a
+    /// second one would seem fast otherwise.
+    pub fn dropped(&mut self, now: Timestamp, pass: &mut Pass) {
+        if pass.phase == Phase::Sent {
+            let usual = self.first_byte(now);
+            if usual.is_some_and(|usual| now.since(pass.sent) > usual) {
+                self.time(now, pass);
+            }
+            self.breaker.dropped(pass.ticket);
+        }
+        pass.phase = Phase::Over;
+    }
+
+    fn time(&mut self, now: Timestamp, pass: &Pass) {
+        if pass.measured == Measured::No {
+            return;
+        }
+        let micros = now.since(pass.sent).as_micros();
+        self.times
+            .add(now, u64::try_from(micros).unwrap_or(u64::MAX));
+        self.count.add(now, 1);
+        self.timed = self.timed.max(Some(now));
+    }
+
+    fn goes_without(&mut self, now: Timestamp, id: &str) {
+        let known = self.lacking.iter().position(|lacking| *lacking.id == *id);
+        let before = known.map_or(0, |at| self.lacking.swap_remove(at).times);
+        if self.lacking.len() >= MOST_LACKING {
+            self.lacking.remove(0);
+        }
+        let (first, most) = WITHOUT;
+        let pause = first.saturating_mul(1 << before.min(16)).min(most);
+        self.lacking.push(Lacking {
+            id: id.into(),
+            until: now.plus(pause),
+            times: before.saturating_add(1),
+        });
+    }
+}
+
+impl Pass {
+    /// The same for a call whose first byte says nothing of how fast the backend is: a whole answer
+    /// begins when it is complete.
+    pub fn unmeasured(mut self) -> Self {
+        self.measured = Measured::No;
+        self
     }
 }

@@ -1,5 +1,7 @@
 //! What providers say of their rate limits.
 
+use std::time::Duration;
+
 use crate::model::Timestamp;
 use crate::provider::LimitHeaders;
 
@@ -18,6 +20,11 @@ impl Allowance {
         let _ = (now, style, headers);
     }
 
+    /// A call was refused for a rate limit; there is no room before `retry_after` has passed.
+    pub fn refused(&mut self, now: Timestamp, retry_after: Option<Duration>) {
+        let _ = (now, retry_after);
+    }
+
     /// A call that counts so many tokens was sent.
     pub fn spend(&mut self, now: Timestamp, tokens: u64) {
         let _ = (now, tokens);
@@ -29,4 +36,15 @@ impl Allowance {
         let _ = (now, tokens);
         None
     }
+}
+
+/// How long the headers of a response ask to wait, whichever way they say it: `retry-after-ms`,
+/// `retry-after` in seconds or as a date. Names in small letters, with their values.
+#[must_use]
+pub fn retry_after(
+    now: Timestamp,
+    headers: &mut dyn Iterator<Item = (&str, &str)>,
+) -> Option<Duration> {
+    let _ = (now, headers);
+    None
 }

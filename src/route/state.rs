@@ -1,6 +1,6 @@
 //! What is known of the backends at a moment.
 
-use super::{Allowance, Health, Network, Warmth};
+use super::{Allowance, Backend, Health, Network, RetryBudget, Warmth};
 
 /// What is known of the backends at a moment: changed by what comes of calls, read by deciding.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +12,8 @@ pub struct State {
     pub limits: Vec<Allowance>,
     /// What is warm where.
     pub warmth: Warmth,
+    /// How often each route of the network may ask again.
+    pub budgets: Vec<RetryBudget>,
 }
 
 impl State {
@@ -23,6 +25,33 @@ impl State {
             health: vec![Health::default(); count],
             limits: vec![Allowance::default(); count],
             warmth: Warmth::default(),
+            budgets: vec![RetryBudget::default(); network.routes.len()],
         }
+    }
+
+    /// The same for a changed network: backends are known again by name and provider, and what is
+    /// warm by backend and model.
+    #[must_use]
+    pub fn carried(self, old: &Network, new: &Network) -> Self {
+        let mut carried = Self::new(new);
+        let known = old.backends.iter().zip(self.health).zip(self.limits);
+        for ((backend, health), limits) in known {
+            let same =
+                |other: &Backend| other.name == backend.name && other.provider == backend.provider;
+            let place = new.backends.iter().position(same);
+            let slot =
+                place.and_then(|at| carried.health.get_mut(at).zip(carried.limits.get_mut(at)));
+            if let Some((to_health, to_limits)) = slot {
+                (*to_health, *to_limits) = (health, limits);
+            }
+        }
+        for (route, budget) in old.routes.iter().zip(self.budgets) {
+            let place = new.routes.iter().position(|other| other.name == route.name);
+            if let Some(slot) = place.and_then(|at| carried.budgets.get_mut(at)) {
+                *slot = budget;
+            }
+        }
+        carried.warmth = self.warmth;
+        carried
     }
 }

@@ -4,24 +4,33 @@
 //! Each attempt is a request of its own through the layer ([`tower`](super::tower)), planned for the
 //! provider that gets it and booked by itself.
 
+mod attempt;
 mod auth;
 mod below;
 mod body;
 mod call;
 mod config;
 mod desk;
+mod drive;
+mod events;
 mod head;
 mod purse;
 mod refuse;
 mod reload;
 mod service;
 mod site;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::below::{BoxError, Carried, Carrier};
+pub use self::body::{Answer, Cut, Whole};
+pub use self::head::Claim;
 pub use self::reload::{Change, Edition, How, Part, Reload};
+pub use self::service::Gateway;
 pub use self::site::{Site, Unauthorized};
+pub use self::watch::Watch;
 use crate::route::{Cap, Network};
 
 /// Backends and routes with all that is needed to reach them.
@@ -38,4 +47,6 @@ pub struct GatewayOptions {
     pub zone: Option<Box<str>>,
     /// Where what was spent is kept over restarts.
     pub file: Option<PathBuf>,
+    /// Who hears of what concerns more than one call.
+    pub watch: Option<Arc<dyn Watch>>,
 }

@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Error as ClientError;
 use tower_service::Service as _;
 
-use super::hops;
 use super::reply::{self, Outgoing};
 use super::routes::Routes;
 use super::signing::{Failed, SignedBy, Signing};
@@ -18,6 +17,7 @@ use super::token::{self, Token};
 use super::upstream::Upstream;
 use crate::adapter::caller::{Head, ROUTE, TENANT};
 use crate::adapter::handle::{Account, Behind, Cachewright, Collect, Route, Tenant};
+use crate::adapter::hops;
 use crate::adapter::sign;
 use crate::adapter::tower::PromptCache;
 

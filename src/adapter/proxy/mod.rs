@@ -25,7 +25,6 @@
 mod client;
 mod config;
 mod gate;
-mod hops;
 mod reply;
 mod routes;
 mod serve;
