@@ -20,6 +20,7 @@ mod reload;
 mod service;
 mod site;
 mod watch;
+mod zone;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,10 +28,12 @@ use std::sync::Arc;
 pub use self::below::{BoxError, Carried, Carrier};
 pub use self::body::{Answer, Cut, Whole};
 pub use self::head::Claim;
+pub use self::purse::Purse;
 pub use self::reload::{Change, Edition, How, Part, Reload};
 pub use self::service::Gateway;
 pub use self::site::{Site, Unauthorized};
 pub use self::watch::Watch;
+pub use self::zone::Zone;
 use crate::route::{Cap, Network};
 
 /// Backends and routes with all that is needed to reach them.
@@ -43,10 +46,10 @@ pub struct GatewayOptions {
     pub sites: Vec<Arc<Site>>,
     /// What may be spent.
     pub caps: Vec<Cap>,
-    /// The time zone of the days and months of caps, such as `Europe/Berlin`; UTC where there is none.
-    pub zone: Option<Box<str>>,
-    /// Where what was spent is kept over restarts.
-    pub file: Option<PathBuf>,
+    /// Whose days and months caps count.
+    pub zone: Zone,
+    /// Where what was spent is kept over restarts; `None` to begin at nothing each time.
+    pub caps_file: Option<PathBuf>,
     /// Who hears of what concerns more than one call.
     pub watch: Option<Arc<dyn Watch>>,
 }

@@ -74,7 +74,7 @@ pub(super) fn read(name: &str, table: Table<'_>, catalog: &Catalog) -> Result<De
         backend: Backend { zones, ..backend },
         site,
         row: row.clone(),
-        caps: caps::list(&table, "cap", (&format!("providers.{name}"), &scope))?,
+        caps: caps::list(&table, "cap", &scope)?,
         models: models
             .into_iter()
             .map(|(name, id)| (name.into(), id))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::table::Table;
-use super::units;
+use crate::adapter::gateway::Zone;
 use crate::error::Error;
 use crate::route::{Amount, Cap, CapScope, Network, Offer};
 
@@ -13,36 +13,26 @@ const KEYS: [&str; 5] = ["total", "tenant", "tenants", "zone", "file"];
 pub(super) fn list(
     table: &Table<'_>,
     key: &str,
-    (name, scope): (&str, &CapScope),
+    scope: &CapScope,
 ) -> Result<Vec<(Cap, usize)>, Error> {
     let mut caps: Vec<(Cap, usize)> = Vec::new();
     for said in table.strings(key)?.unwrap_or_default() {
-        let (most, per, hardness) = units::cap(&said.value).ok_or_else(|| {
-            let message = format!(
-                "`{}` is no cap; write it as \"200 USD/day\", \"soft 150 USD/day\" or \"2M \
-                 tokens/minute\" (USD or tokens, per minute, day or month)",
-                said.written
-            );
-            table.text.error(said.at, &message)
+        // What is written, and not what a variable held, stands in the error.
+        let cap = Cap::parse(&said.value).map_err(|_| {
+            let help = Cap::parse(&said.written).err();
+            let help = help.map_or_else(|| said.written.clone(), |error| error.to_string());
+            table.text.error(said.at, &help)
         })?;
-        let is_money = |amount: &Amount| matches!(amount, Amount::Money(_));
-        let twice = caps.iter().any(|(cap, _)| {
-            (cap.per, cap.hardness, is_money(&cap.most)) == (per, hardness, is_money(&most))
-        });
-        if twice {
+        let is_money = |cap: &Cap| matches!(cap.most, Amount::Money(_));
+        let kind = |cap: &Cap| (cap.per, cap.hardness, is_money(cap));
+        if caps.iter().any(|(other, _)| kind(other) == kind(&cap)) {
             let message = format!(
                 "there are two such caps; take out `{}` or the other",
                 said.written
             );
             return Err(table.text.error(said.at, &message));
         }
-        let cap = Cap {
-            name: name.into(),
-            scope: scope.clone(),
-            most,
-            per,
-            hardness,
-        };
+        let cap = cap.of(scope.clone());
         caps.push((cap, said.at));
     }
     Ok(caps)
@@ -52,41 +42,32 @@ pub(super) fn list(
 #[derive(Default)]
 pub(super) struct General {
     pub(super) caps: Vec<(Cap, usize)>,
-    pub(super) zone: Option<Box<str>>,
+    pub(super) zone: Zone,
     pub(super) file: Option<PathBuf>,
 }
 
 /// Reads the table `[caps]`.
 pub(super) fn general(table: Table<'_>) -> Result<General, Error> {
     let table = table.knows(&KEYS)?;
-    let mut caps = list(&table, "total", ("caps.total", &CapScope::Total))?;
+    let mut caps = list(&table, "total", &CapScope::Total)?;
     caps.extend(list(
         &table,
         "tenant",
-        ("caps.tenant", &CapScope::EachTenant),
+        &CapScope::EachTenant,
     )?);
     if let Some(tenants) = table.table("tenants")? {
         for (tenant, _) in tenants.keys() {
             let scope = CapScope::Tenant(tenant.into());
-            let name = format!("caps.tenants.{tenant}");
-            caps.extend(list(&tenants, tenant, (&name, &scope))?);
+            caps.extend(list(&tenants, tenant, &scope)?);
         }
     }
-    let zone = table.string("zone")?;
-    if let Some(zone) = &zone
-        && jiff::tz::TimeZone::get(&zone.value).is_err()
-    {
-        let message = format!(
-            "no time zone is named `{}`; write one like \"Europe/Berlin\", or leave `zone` out \
-             for UTC",
-            zone.written
-        );
-        return Err(table.text.error(zone.at, &message));
-    }
+    let zone = table.string("zone")?.map(|said| {
+        Zone::named(&said.value).map_err(|error| table.text.error(said.at, &error.to_string()))
+    });
     let file = table.string("file")?;
     Ok(General {
         caps,
-        zone: zone.map(|zone| zone.value.into()),
+        zone: zone.transpose()?.unwrap_or_default(),
         file: file.map(|file| file.value.into()),
     })
 }

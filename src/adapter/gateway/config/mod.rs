@@ -92,7 +92,7 @@ impl GatewayOptions {
             sites,
             caps: caps.into_iter().map(|(cap, _)| cap).collect(),
             zone: general.zone,
-            file: general.file,
+            caps_file: general.file,
             ..Self::default()
         })
     }

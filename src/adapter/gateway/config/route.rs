@@ -83,7 +83,7 @@ pub(super) fn read(
     meets(&table, &residency, (&order, backends))?;
     let offers = offers::resolve(&table, (&model, &fallbacks), (&order, backends), catalog)?;
     let scope = CapScope::Route(name.into());
-    let caps = caps::list(&table, "cap", (&format!("routes.{name}"), &scope))?;
+    let caps = caps::list(&table, "cap", &scope)?;
     let route = Route {
         name: name.into(),
         residency,

@@ -1,8 +1,7 @@
 //! What a configuration comes to, in a line for each route and backend; no secrets.
 
-use super::units;
 use crate::adapter::gateway::{GatewayOptions, Site};
-use crate::route::{Backend, Cap, CapScope, Goal, Route};
+use crate::route::{Backend, CapScope, Goal, Route};
 
 impl GatewayOptions {
     /// Whether there is anything to do.
@@ -21,7 +20,7 @@ impl GatewayOptions {
             .caps
             .iter()
             .filter(|cap| !matches!(cap.scope, CapScope::Route(_) | CapScope::Backend(_)));
-        let others = others.map(|cap| format!("cap {}: {}", cap.name, spelled(cap)));
+        let others = others.map(|cap| format!("cap {}: {cap}", cap.name));
         routes.chain(backends).chain(others).collect()
     }
 
@@ -82,14 +81,10 @@ impl GatewayOptions {
 
     fn capped(&self, mut line: String, scope: &CapScope) -> String {
         let own = self.caps.iter().filter(|cap| cap.scope == *scope);
-        let own: Vec<String> = own.map(spelled).collect();
+        let own: Vec<String> = own.map(ToString::to_string).collect();
         if !own.is_empty() {
             line.push_str(&format!(", cap {}", own.join(", ")));
         }
         line
     }
-}
-
-fn spelled(cap: &Cap) -> String {
-    units::written((cap.most, cap.per, cap.hardness))
 }
