@@ -46,10 +46,10 @@ pub struct GatewayOptions {
     pub sites: Vec<Arc<Site>>,
     /// What may be spent.
     pub caps: Vec<Cap>,
+    /// Who hears of what concerns more than one call.
+    pub watch: Option<Arc<dyn Watch>>,
     /// Whose days and months caps count.
     pub zone: Zone,
     /// Where what was spent is kept over restarts; `None` to begin at nothing each time.
     pub caps_file: Option<PathBuf>,
-    /// Who hears of what concerns more than one call.
-    pub watch: Option<Arc<dyn Watch>>,
 }
