@@ -46,7 +46,7 @@ impl<K: Copy + Ord, V: Default> Ages<K, V> {
     }
 
     #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len() + self.forgotten.len()
     }
 }

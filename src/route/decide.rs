@@ -156,3 +156,115 @@ impl fmt::Display for Bar {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Usage;
+    use crate::route::samples::{Sample, ask};
+    use crate::route::{Goal, Lesson};
+
+    fn learn(sample: &mut Sample, offer: usize, tokens: u64) {
+        let usage = Usage::reported(0, 0, tokens, 0, 300);
+        let lesson = Lesson::new(ask(tokens * 2), offer, sample.now, usage);
+        let Sample { network, state, .. } = sample;
+        state.warmth.learn(network, &network.routes[0], &lesson);
+    }
+
+    #[test]
+    fn nothing_that_fits_is_a_refusal_that_names_every_bar() {
+        let mut sample = Sample::new(&["a", "b"]);
+        sample.route().residency = vec!["eu".into()];
+        sample.network.backends[1].zones = vec!["eu".into()];
+        sample.network.backends[1].tenants = vec!["other".into()];
+        let refusal = sample.decide(&ask(10)).unwrap_err();
+        let bars: Vec<_> = refusal
+            .candidates
+            .iter()
+            .map(|one| one.bar.clone())
+            .collect();
+        assert_eq!(bars, [Some(Bar::Residency), Some(Bar::Tenant)]);
+        assert_eq!(refusal.until, None);
+        sample.route().offers.clear();
+        assert!(sample.decide(&ask(10)).unwrap_err().candidates.is_empty());
+    }
+
+    #[test]
+    fn an_offer_at_no_backend_is_never_asked() {
+        let mut sample = Sample::new(&["a", "b"]);
+        sample.route().offers[0].backend = 9;
+        assert_eq!(sample.order(&ask(10)), [1]);
+    }
+
+    #[test]
+    fn the_warm_one_wins_unless_rank_is_worth_more() {
+        let mut sample = Sample::new(&["a", "b", "c"]);
+        assert_eq!(sample.order(&ask(80_000)), [0, 1, 2]);
+        learn(&mut sample, 2, 40_000);
+        // Leaving costs $0.096, two places are worth $0.02.
+        assert_eq!(sample.order(&ask(80_000)), [2, 0, 1]);
+        let decision = sample.decide(&ask(80_000)).unwrap();
+        let hops: Vec<_> = decision.picks.iter().map(|pick| pick.hop).collect();
+        let left = Some(Money::from_pico(96_000_000_000));
+        assert_eq!(hops, [None, left, left]);
+        let rank = Money::from_pico(48_000_000_001);
+        sample.route().worth.rank = rank;
+        assert_eq!(sample.order(&ask(80_000)), [0, 2, 1]);
+        sample.route().worth.rank = rank - Money::from_pico(2);
+        assert_eq!(sample.order(&ask(80_000)), [2, 0, 1]);
+        // Without affinity a hop is told, and counts for nothing.
+        sample.route().affinity = false;
+        assert_eq!(sample.order(&ask(80_000)), [0, 1, 2]);
+        assert_eq!(sample.decide(&ask(80_000)).unwrap().picks[0].hop, left);
+    }
+
+    #[test]
+    fn cost_counts_this_call_and_later_ones() {
+        let mut sample = Sample::new(&["dear", "cheap"]);
+        sample.route().goal = Goal::Cost;
+        let prices = sample.route().offers[1].facts.prices.as_mut().unwrap();
+        prices.standard.read = Money::from_pico(50_000);
+        prices.standard.output = Money::from_pico(9_000_000);
+        assert_eq!(sample.order(&ask(80_000)), [1, 0]);
+        // A first turn left little behind: leaving costs more than later turns save.
+        learn(&mut sample, 0, 40_000);
+        assert_eq!(sample.order(&ask(82_000)), [0, 1]);
+        for _ in 0..30 {
+            learn(&mut sample, 0, 40_000);
+        }
+        // Twenty more turns that read at half the price save $0.047, against $0.096 for leaving ...
+        assert_eq!(sample.order(&ask(82_000)), [0, 1]);
+        let prices = sample.route().offers[0].facts.prices.as_mut().unwrap();
+        prices.standard.read = Money::from_pico(200_000);
+        // ... and $0.129 at a quarter of it, against $0.092.
+        assert_eq!(sample.order(&ask(82_000)), [1, 0]);
+    }
+
+    #[test]
+    fn a_model_without_prices_comes_last_where_cost_counts() {
+        let mut sample = Sample::new(&["a", "b"]);
+        sample.route().goal = Goal::Cost;
+        sample.route().offers[0].facts.prices = None;
+        assert_eq!(sample.order(&ask(80_000)), [1, 0]);
+        sample.route().goal = Goal::Order;
+        assert_eq!(sample.order(&ask(80_000)), [0, 1]);
+        // Its prefix is weighed all the same, by usual prices.
+        learn(&mut sample, 1, 40_000);
+        assert_eq!(sample.order(&ask(80_000)), [1, 0]);
+        assert_eq!(sample.decide(&ask(80_000)).unwrap().picks[1].hop, None);
+    }
+
+    #[test]
+    fn fallback_models_come_after_all_offers_of_the_route_s_own() {
+        let mut sample = Sample::new(&["a", "b", "c"]);
+        for (offer, fallback) in sample.route().offers.iter_mut().zip([0, 0, 1]) {
+            offer.fallback = fallback;
+        }
+        learn(&mut sample, 2, 40_000);
+        assert_eq!(sample.order(&ask(80_000)), [0, 1, 2]);
+        for goal in [Goal::Latency, Goal::Cost] {
+            sample.route().goal = goal;
+            assert_eq!(sample.order(&ask(80_000)), [0, 1, 2], "{goal:?}");
+        }
+    }
+}

@@ -88,3 +88,84 @@ fn hour(offer: &Offer, needs: Needs) -> Option<Need> {
     let lacks = limits.known && !limits.one_hour;
     (lacks && needs.has(Need::OneHour)).then_some(Need::OneHour)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::samples::{Sample, ask};
+
+    fn bars(sample: &Sample, ask: &Ask<'_>) -> Vec<Option<Bar>> {
+        let candidates = match sample.decide(ask) {
+            Ok(decision) => decision.candidates,
+            Err(refusal) => refusal.candidates,
+        };
+        candidates.into_iter().map(|one| one.bar).collect()
+    }
+
+    #[test]
+    fn every_zone_must_lie_within_the_route_s() {
+        let mut sample = Sample::new(&["a", "b", "c", "d"]);
+        let zones: [&[&str]; 4] = [&["eu"], &["eu", "us"], &[], &["eu-west"]];
+        for (backend, zones) in sample.network.backends.iter_mut().zip(zones) {
+            backend.zones = zones.iter().map(|zone| (*zone).into()).collect();
+        }
+        assert_eq!(bars(&sample, &ask(10)), [None, None, None, None]);
+        sample.route().residency = vec!["eu".into()];
+        let out = Some(Bar::Residency);
+        assert_eq!(
+            bars(&sample, &ask(10)),
+            [None, out.clone(), out.clone(), out.clone()]
+        );
+        sample.route().residency = vec!["us".into(), "eu".into()];
+        assert_eq!(bars(&sample, &ask(10)), [None, None, out.clone(), out]);
+    }
+
+    #[test]
+    fn lists_of_tenants_hold_of_route_and_backend() {
+        let mut sample = Sample::new(&["a", "b"]);
+        sample.network.backends[1].tenants = vec!["acme".into(), "other".into()];
+        let call = ask(10);
+        assert_eq!(bars(&sample, &call), [None, None]);
+        sample.network.backends[1].tenants = vec!["acm".into(), "acme2".into()];
+        assert_eq!(bars(&sample, &call), [None, Some(Bar::Tenant)]);
+        sample.route().tenants = vec!["other".into()];
+        assert_eq!(bars(&sample, &call), [Some(Bar::Tenant), Some(Bar::Tenant)]);
+        // Nobody in particular is on no list.
+        sample.route().tenants = vec!["acme".into()];
+        let mut nobody = call;
+        nobody.tenant = "";
+        assert_eq!(
+            bars(&sample, &nobody),
+            [Some(Bar::Tenant), Some(Bar::Tenant)]
+        );
+        assert_eq!(bars(&sample, &call), [None, Some(Bar::Tenant)]);
+    }
+
+    #[test]
+    fn dialects_and_abilities_are_looked_at() {
+        let mut sample = Sample::new(&["a", "b"]);
+        let mut call = ask(10);
+        call.dialect = "chat";
+        let missing = Some(Bar::Dialect);
+        assert_eq!(bars(&sample, &call), [missing.clone(), missing]);
+        let mut call = ask(10);
+        call.needs = Needs::NONE.with(Need::Images).with(Need::Tools);
+        sample.route().offers[1].facts.lacks = Needs::NONE.with(Need::Images);
+        assert_eq!(bars(&sample, &call), [None, Some(Bar::Unable("images"))]);
+        call.needs = Needs::NONE.with(Need::Tools);
+        assert_eq!(bars(&sample, &call), [None, None]);
+    }
+
+    #[test]
+    fn the_hour_is_needed_only_by_those_who_ask_for_it() {
+        let mut sample = Sample::new(&["a", "b"]);
+        sample.route().offers[1].facts.limits.one_hour = false;
+        let mut call = ask(10);
+        assert_eq!(bars(&sample, &call), [None, None]);
+        call.needs = Needs::NONE.with(Need::OneHour);
+        assert_eq!(bars(&sample, &call), [None, Some(Bar::Unable("one_hour"))]);
+        // Of a model without a row nobody can say so.
+        sample.route().offers[1].facts.limits.known = false;
+        assert_eq!(bars(&sample, &call), [None, None]);
+    }
+}

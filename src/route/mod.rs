@@ -19,6 +19,8 @@ mod limits;
 mod network;
 mod pause;
 mod price;
+#[cfg(test)]
+mod samples;
 mod state;
 mod warmth;
 mod why;
@@ -27,8 +29,8 @@ pub use ask::Ask;
 pub use budget::RetryBudget;
 pub use candidate::{Candidate, Standing};
 pub use caps::{
-    Amount, Calendar, Cap, CapScope, Caps, Full, Hardness, Period, Reservation, Spent, Utc, Who,
-    Worst,
+    Amount, Calendar, Cap, CapScope, Caps, Crossed, Figures, Full, Hardness, Holder, Level, Period,
+    Reservation, Spent, Tally, Urgency, Utc, Who, Worst,
 };
 pub use course::{Course, Move};
 pub use decide::{Bar, Decision, Ground, Pick, Refusal, decide};

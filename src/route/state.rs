@@ -29,8 +29,8 @@ impl State {
         }
     }
 
-    /// The same for a changed network: backends are known again by name and provider, and what is
-    /// warm by backend and model.
+    /// The same for a changed network: backends are known again by name and provider, routes by name,
+    /// and what is warm by backend and model.
     #[must_use]
     pub fn carried(self, old: &Network, new: &Network) -> Self {
         let mut carried = Self::new(new);
@@ -45,10 +45,11 @@ impl State {
                 (*to_health, *to_limits) = (health, limits);
             }
         }
-        for (route, budget) in old.routes.iter().zip(self.budgets) {
+        let saved = old.routes.iter().zip(self.budgets);
+        for (route, saved) in saved {
             let place = new.routes.iter().position(|other| other.name == route.name);
-            if let Some(slot) = place.and_then(|at| carried.budgets.get_mut(at)) {
-                *slot = budget;
+            if let Some(budget) = place.and_then(|at| carried.budgets.get_mut(at)) {
+                *budget = saved;
             }
         }
         carried.warmth = self.warmth;

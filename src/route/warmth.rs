@@ -388,3 +388,175 @@ fn key(route: &Route, ask: &Ask<'_>) -> Digest {
     let hash = hasher.finalize();
     Digest::from_bytes(hash.as_bytes().first_chunk().copied().unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::route::samples::{Sample, ask};
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::default().plus(Duration::from_secs(seconds))
+    }
+
+    fn learn(sample: &mut Sample, lesson: &Lesson<'_>) {
+        let Sample { network, state, .. } = sample;
+        state.warmth.learn(network, &network.routes[0], lesson);
+    }
+
+    fn lesson(offer: usize, seconds: u64, counts: [u64; 4]) -> Lesson<'static> {
+        let [plain, read, five, hour] = counts;
+        let usage = Usage::reported(plain, read, five, hour, 100);
+        Lesson::new(ask(80_000), offer, at(seconds), usage)
+    }
+
+    /// Offer and tokens of all that is warm for a call.
+    fn warm(sample: &Sample, ask: &Ask<'_>, seconds: u64) -> Vec<(usize, u64)> {
+        let Sample { network, state, .. } = sample;
+        let warm = state
+            .warmth
+            .of(network, &network.routes[0], ask, at(seconds));
+        warm.iter().map(|warm| (warm.offer, warm.tokens)).collect()
+    }
+
+    fn another() -> Ask<'static> {
+        Ask {
+            conversation: Some(Digest::from_bytes([8; 16])),
+            ..ask(80_000)
+        }
+    }
+
+    #[test]
+    fn a_conversation_is_warm_where_it_went_and_as_long_as_its_class_lives() {
+        let mut sample = Sample::new(&["a", "b"]);
+        learn(&mut sample, &lesson(1, 10, [5, 0, 40_000, 0]));
+        assert_eq!(warm(&sample, &ask(80_000), 309), [(1, 40_000)]);
+        assert_eq!(warm(&sample, &ask(80_000), 310), []);
+        // A read keeps it for as long again, counted from when the request was sent.
+        learn(&mut sample, &lesson(1, 300, [5, 40_000, 1_000, 0]));
+        assert_eq!(warm(&sample, &ask(80_000), 599), [(1, 41_000)]);
+        learn(&mut sample, &lesson(0, 400, [5, 0, 41_000, 0]));
+        assert_eq!(warm(&sample, &ask(80_000), 450), [(0, 41_000), (1, 41_000)]);
+    }
+
+    #[test]
+    fn the_part_of_the_hour_outlives_the_rest() {
+        let mut sample = Sample::new(&["a"]);
+        learn(&mut sample, &lesson(0, 0, [5, 0, 30_000, 10_000]));
+        assert_eq!(warm(&sample, &ask(80_000), 299), [(0, 40_000)]);
+        assert_eq!(warm(&sample, &ask(80_000), 3_599), [(0, 10_000)]);
+        // Its class is remembered where it is only read.
+        learn(&mut sample, &lesson(0, 1_000, [5, 10_000, 30_000, 0]));
+        assert_eq!(warm(&sample, &ask(80_000), 4_599), [(0, 10_000)]);
+        assert_eq!(warm(&sample, &ask(80_000), 4_600), []);
+        // Near miss: what was read then was less than that.
+        learn(&mut sample, &lesson(0, 4_000, [5, 2_000, 38_000, 0]));
+        assert_eq!(warm(&sample, &ask(80_000), 7_000), [(0, 2_000)]);
+    }
+
+    #[test]
+    fn what_was_sent_earlier_and_ends_later_changes_nothing() {
+        let mut sample = Sample::new(&["a"]);
+        learn(&mut sample, &lesson(0, 100, [5, 0, 40_000, 0]));
+        learn(&mut sample, &lesson(0, 90, [5, 0, 20_000, 0]));
+        assert_eq!(warm(&sample, &ask(80_000), 395), [(0, 40_000)]);
+    }
+
+    #[test]
+    fn other_conversations_of_the_route_share_tools_and_system_prompt() {
+        let mut sample = Sample::new(&["a"]);
+        let mut first = lesson(0, 0, [5, 0, 40_000, 0]);
+        first.shared = 8_000;
+        learn(&mut sample, &first);
+        assert_eq!(warm(&sample, &another(), 299), [(0, 8_000)]);
+        assert_eq!(warm(&sample, &another(), 300), []);
+        // Near misses: another tenant, another route.
+        let mut call = another();
+        call.tenant = "acme2";
+        assert_eq!(warm(&sample, &call, 10), []);
+        call = ask(80_000);
+        call.tenant = "";
+        assert_eq!(warm(&sample, &call, 10), []);
+        sample.route().name = "voice".into();
+        assert_eq!(warm(&sample, &another(), 10), []);
+    }
+
+    #[test]
+    fn first_turns_that_read_nothing_lower_what_is_expected() {
+        let mut sample = Sample::new(&["a"]);
+        let mut one = lesson(0, 0, [5, 0, 40_000, 0]);
+        one.shared = 8_000;
+        learn(&mut sample, &one);
+        one.ask = another();
+        learn(&mut sample, &one);
+        let third = Ask {
+            conversation: Some(Digest::from_bytes([9; 16])),
+            ..ask(80_000)
+        };
+        assert_eq!(warm(&sample, &third, 10), [(0, 6_000)]);
+        // A later turn says nothing of first ones.
+        learn(&mut sample, &one);
+        assert_eq!(warm(&sample, &third, 10), [(0, 6_000)]);
+    }
+
+    #[test]
+    fn offers_are_known_by_name_and_not_by_place() {
+        let mut sample = Sample::new(&["a", "b"]);
+        learn(&mut sample, &lesson(1, 0, [5, 0, 40_000, 0]));
+        sample.network.backends.swap(0, 1);
+        assert_eq!(warm(&sample, &ask(80_000), 10), [(0, 40_000)]);
+        sample.route().offers[0].id = "another-model".into();
+        assert_eq!(warm(&sample, &ask(80_000), 10), []);
+    }
+
+    #[test]
+    fn automatic_caches_hold_what_is_long_enough() {
+        let mut sample = Sample::new(&["a"]);
+        sample.route().offers[0].facts.limits.regime = Regime::Automatic;
+        learn(&mut sample, &lesson(0, 0, [40_000, 0, 0, 0]));
+        assert_eq!(warm(&sample, &ask(80_000), 10), [(0, 40_000)]);
+        learn(&mut sample, &lesson(0, 1, [511, 0, 0, 0]));
+        assert_eq!(warm(&sample, &ask(80_000), 10), []);
+        sample.route().offers[0].facts.limits.regime = Regime::Breakpoints;
+        learn(&mut sample, &lesson(0, 2, [40_000, 0, 0, 0]));
+        assert_eq!(warm(&sample, &ask(80_000), 10), []);
+    }
+
+    #[test]
+    fn memory_stays_bounded_and_a_talk_that_goes_on_is_kept() {
+        let mut sample = Sample::new(&["a"]);
+        sample.state.warmth = Warmth {
+            talks: Ages::new(64),
+            services: Ages::new(8),
+        };
+        for number in 0_u32..2_000 {
+            let mut flood = lesson(0, 0, [5, 0, 40_000, 0]);
+            let mut digest = [0; 16];
+            digest[..4].copy_from_slice(&number.to_le_bytes());
+            flood.ask.conversation = Some(Digest::from_bytes(digest));
+            let tenant = format!("tenant {number}");
+            flood.ask.tenant = &tenant;
+            learn(&mut sample, &flood);
+            if number % 16 == 0 {
+                learn(&mut sample, &lesson(0, 0, [5, 0, 40_000, 0]));
+            }
+        }
+        assert_eq!(warm(&sample, &ask(80_000), 10), [(0, 40_000)]);
+        let Warmth { talks, services } = &sample.state.warmth;
+        assert!(talks.len() <= 192 && services.len() <= 24);
+    }
+
+    #[test]
+    fn a_record_says_what_is_shared_in_the_provider_s_tokens() {
+        let mut record = Record::default();
+        assert!(Lesson::of(ask(10), 0, &record).is_none());
+        record.usage = Some(Usage::reported(100, 0, 10_900, 0, 5));
+        record.sections = [1_000, 1_500, 7_500];
+        record.estimated_input = 10_000;
+        let lesson = Lesson::of(ask(10), 3, &record).unwrap();
+        assert_eq!((lesson.shared, lesson.offer), (2_750, 3));
+        record.estimated_input = 0;
+        assert_eq!(Lesson::of(ask(10), 3, &record).unwrap().shared, 0);
+    }
+}

@@ -98,22 +98,23 @@ impl Decision {
     /// The same of any pick.
     #[must_use]
     pub fn why_of(&self, network: &Network, route: &Route, pick: &Pick) -> String {
+        let of = (network, route, pick);
         let mut line = format!("{}: ", name(network, route, pick.offer));
-        let warm = self.candidate(pick.offer).map_or(0, |one| one.warm);
-        if let Some(reason) = self.reason(route, pick) {
-            self.tell(&mut line, reason, (network, route, pick));
-        }
-        let is_told = self
-            .picks
-            .first()
-            .is_none_or(|first| first.offer != pick.offer);
-        if !is_told {
-            if warm > 0 && !line.contains("warm") {
-                let _ = write!(line, ", {warm} tokens warm");
+        let one = self.candidate(pick.offer);
+        if let Some((one, reason)) = one.zip(self.reason(route, pick)) {
+            self.tell(&mut line, reason, of);
+            match reason {
+                Reason::Next { .. } => {}
+                Reason::Affinity { .. } => self.others(&mut line, one, of),
+                Reason::Only | Reason::Goal(_) | Reason::Fallback => {
+                    if one.warm > 0 {
+                        let _ = write!(line, ", {} tokens warm", one.warm);
+                    }
+                    self.others(&mut line, one, of);
+                }
             }
-            self.others(&mut line, (network, route, pick));
         }
-        plain(line)
+        plain(&line)
     }
 
     fn tell(&self, line: &mut String, reason: Reason, of: (&Network, &Route, &Pick)) {
@@ -154,19 +155,16 @@ impl Decision {
         };
     }
 
-    /// The offers that stand before this one in the route and are not asked before it.
-    fn others(&self, line: &mut String, (network, route, pick): (&Network, &Route, &Pick)) {
-        let before = self
-            .candidates
-            .iter()
-            .take_while(|one| one.offer != pick.offer);
-        let barred = self
-            .candidates
-            .iter()
-            .skip(pick.offer)
-            .filter(|one| one.bar.is_some());
+    /// The offers that stand before this one in the route, and those that may not be asked.
+    fn others(&self, line: &mut String, one: &Candidate, of: (&Network, &Route, &Pick)) {
+        let (network, route, _) = of;
         let mut separator = "; ";
-        for other in before.chain(barred) {
+        for other in &self.candidates {
+            let is_before = other.offer < one.offer;
+            let is_told = is_before || other.bar.is_some();
+            if !is_told || other.fallback() > one.fallback() || other.offer == one.offer {
+                continue;
+            }
             let name = name(network, route, other.offer);
             let _ = match (&other.bar, other.standing) {
                 (Some(bar), _) => write!(line, "{separator}{name} {bar}"),
@@ -187,11 +185,11 @@ fn name<'a>(network: &'a Network, route: &Route, offer: usize) -> &'a str {
 }
 
 /// What a header can carry.
-fn plain(line: String) -> String {
-    let is_plain = |c: &char| c.is_ascii_graphic() || *c == ' ';
+fn plain(line: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_graphic() || c == ' ';
     let plain: String = line
         .chars()
-        .map(|c| if is_plain(&c) { c } else { '?' })
+        .map(|c| if is_plain(c) { c } else { '?' })
         .collect();
     match plain.get(..LONGEST - ", ...".len()) {
         Some(start) if plain.len() > LONGEST => {
@@ -199,5 +197,87 @@ fn plain(line: String) -> String {
             format!("{}, ...", words.unwrap_or(start))
         }
         _ => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{Timestamp, Usage};
+    use crate::route::samples::{Sample, ask};
+    use crate::route::{Goal, Lesson, Reason};
+
+    fn warm(sample: &mut Sample, offer: usize) {
+        let usage = Usage::reported(0, 0, 40_000, 0, 300);
+        let lesson = Lesson::new(ask(80_000), offer, Timestamp::from_micros(1), usage);
+        let Sample { network, state, .. } = sample;
+        state.warmth.learn(network, &network.routes[0], &lesson);
+    }
+
+    #[test]
+    fn the_line_says_whom_and_why() {
+        let mut sample = Sample::new(&["direct", "bedrock", "vertex"]);
+        let decision = sample.decide(&ask(80_000)).unwrap();
+        assert_eq!(sample.why(&decision), "direct: first in order");
+        warm(&mut sample, 1);
+        let decision = sample.decide(&ask(80_000)).unwrap();
+        assert_eq!(
+            sample.why(&decision),
+            "bedrock: affinity 40000 tokens warm, leaving costs $0.0960; direct passed over"
+        );
+        let route = &sample.network.routes[0];
+        let second = decision.why_of(&sample.network, route, &decision.picks[1]);
+        assert_eq!(
+            second,
+            "direct: after bedrock, leaving what is warm costs $0.0960"
+        );
+        // Near misses: nothing is held against the goal without affinity, and where the warm one is
+        // the first anyway.
+        sample.network.routes[0].affinity = false;
+        let decision = sample.decide(&ask(80_000)).unwrap();
+        assert_eq!(sample.why(&decision), "direct: first in order");
+        sample.network.routes[0].affinity = true;
+        warm(&mut sample, 0);
+        let decision = sample.decide(&ask(80_000)).unwrap();
+        assert_eq!(
+            sample.why(&decision),
+            "direct: first in order, 40000 tokens warm"
+        );
+    }
+
+    #[test]
+    fn bars_and_fallbacks_are_told() {
+        let mut sample = Sample::new(&["direct", "bedrock", "vertex"]);
+        sample.network.routes[0].residency = vec!["eu".into()];
+        sample.network.backends[2].zones = vec!["eu".into()];
+        let decision = sample.decide(&ask(1000)).unwrap();
+        let line = "vertex: nobody else may serve it; direct residency, bedrock residency";
+        assert_eq!(sample.why(&decision), line);
+        let reason = decision.reason(&sample.network.routes[0], &decision.picks[0]);
+        assert_eq!(reason, Some(Reason::Only));
+        sample.network.routes[0].offers[2].fallback = 1;
+        sample.network.routes[0].offers[2].model = "claude-haiku-4.5".into();
+        let decision = sample.decide(&ask(1000)).unwrap();
+        let line = "vertex: fallback model claude-haiku-4.5; direct residency, bedrock residency";
+        assert_eq!(sample.why(&decision), line);
+    }
+
+    #[test]
+    fn the_line_fits_into_a_header() {
+        let names: Vec<String> = (0..30)
+            .map(|n| format!("b\u{e4}ckend-number-{n}"))
+            .collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut sample = Sample::new(&names);
+        for backend in sample.network.backends.iter_mut().take(29) {
+            backend.tenants = vec!["somebody".into()];
+        }
+        sample.network.routes[0].goal = Goal::Cost;
+        let decision = sample.decide(&ask(1000)).unwrap();
+        let line = sample.why(&decision);
+        assert!(line.len() <= 200 && line.is_ascii(), "{line}");
+        assert!(
+            line.starts_with("b?ckend-number-29: ") && line.ends_with(" tenant, ..."),
+            "{line}"
+        );
     }
 }

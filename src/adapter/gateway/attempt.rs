@@ -17,7 +17,7 @@ use super::Site;
 use super::below::{Below, Carrier, Missed};
 use super::body::{Passed, Whole};
 use super::call::Call;
-use super::desk::{Trial, lock};
+use super::desk::{Shut, Trial, lock, texts};
 use super::events::{Events, first_error};
 use super::refuse;
 use super::site::Delivery;
@@ -28,7 +28,7 @@ use crate::engine::Framing;
 use crate::ledger::Attempt;
 use crate::provider::Door;
 use crate::route::{
-    Backend, Billed, Failure, FailureKind, Full, Offer, Pick, Response as Head, Who,
+    Backend, Billed, Failure, FailureKind, Full, Offer, Pick, Response as Head, Who, retry_after,
 };
 use crate::wire::{self, Envelope, Fault, Opened};
 
@@ -53,6 +53,7 @@ pub(super) struct Try {
 pub(super) struct Begun<R> {
     pub(super) pick: Pick,
     pub(super) backend: Box<str>,
+    pub(super) why: Box<str>,
     pub(super) head: response::Parts,
     pub(super) passed: Passed<R>,
 }
@@ -70,10 +71,46 @@ pub(super) struct Lost {
 pub(super) enum Cause {
     /// It was not sent: a cap has no room.
     Full(Full),
+    /// It was not sent: the backend is left alone, or has no room.
+    Shut(Shut),
     /// It was not sent: no request could be made for the backend; says why.
     Unfit(&'static str),
     /// It failed.
     Failed(Failure, Box<Said>),
+}
+
+impl Cause {
+    /// In a few words.
+    pub(super) fn what(&self) -> String {
+        match self {
+            Self::Full(full) => format!("the cap {} has no room", full.cap),
+            Self::Shut(Shut::Broken(_)) => "left alone after failures".into(),
+            Self::Shut(Shut::Limited(_)) => "no room under its rate limit".into(),
+            Self::Unfit(why) => (*why).into(),
+            Self::Failed(failure, said) => match said.status {
+                Some(status) => format!("{} ({})", kind(failure.kind), status.as_u16()),
+                None => kind(failure.kind).into(),
+            },
+        }
+    }
+}
+
+/// A kind of failure in a few words.
+const fn kind(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Unreachable => "cannot be reached",
+        FailureKind::Reset => "broke off",
+        FailureKind::Silent => "silent",
+        FailureKind::Garbage => "answered nonsense",
+        FailureKind::RateLimited => "rate limited",
+        FailureKind::Overloaded => "overloaded",
+        FailureKind::Server => "failed",
+        FailureKind::SpendLimit => "its spend limit is reached",
+        FailureKind::Denied => "credential refused",
+        FailureKind::NoModel => "does not serve the model",
+        FailureKind::Unsupported => "does not serve what the call needs",
+        FailureKind::Invalid => "refused the request",
+    }
 }
 
 /// What there is to tell of a failure.
@@ -92,7 +129,7 @@ pub(super) async fn attempt<S: Carrier>(
     call: Arc<Call>,
     one: Try,
 ) -> Result<Begun<S::Reply>, Lost> {
-    let pick = one.pick;
+    let (pick, why) = (one.pick, one.why.clone());
     let mut backend = Box::<str>::default();
     let outcome = match call.place(pick) {
         Some(place) => {
@@ -105,6 +142,7 @@ pub(super) async fn attempt<S: Carrier>(
         Ok((head, passed)) => Ok(Begun {
             pick,
             backend,
+            why,
             head,
             passed,
         }),
@@ -137,7 +175,12 @@ impl Place<'_> {
         let request = self.request((door, body), attempted.clone())?;
         let due = one.due;
         let desk = &self.call.desk;
-        let mut trial = desk.sent(&self.backend.name, self.call.tokens(one.pick));
+        let to = (&*self.backend.name, &*self.offer.id);
+        let trial = desk.send(to, self.call.tokens(one.pick));
+        let mut trial = trial.map_err(Cause::Shut)?;
+        if !self.call.is_stream() {
+            trial = trial.unmeasured();
+        }
         let billed = || match attempted.is_reached() {
             true => Billed::Perhaps,
             false => Billed::No,
@@ -331,7 +374,7 @@ impl Place<'_> {
             kind: &fault.kind,
             code: &fault.code,
             message: &fault.message,
-            retry_after: call_wait(&headers),
+            retry_after: retry_after(self.call.desk.now(), &mut texts(&headers)),
         });
         let billed = if is_head { Billed::No } else { Billed::Perhaps };
         // Redirects and their like are no answer either.
@@ -346,14 +389,6 @@ impl Place<'_> {
         };
         Cause::Failed(failure, Box::new(said))
     }
-}
-
-/// How long the headers ask to wait.
-fn call_wait(headers: &HeaderMap) -> Option<Duration> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let number = |name: &str| header(name)?.trim().parse::<u64>().ok();
-    let millis = number("retry-after-ms").map(Duration::from_millis);
-    millis.or_else(|| number("retry-after").map(Duration::from_secs))
 }
 
 /// A failure without an answer.

@@ -277,7 +277,7 @@ impl<R: Body<Data = Bytes>> Passed<R> {
     fn tell(&mut self) {
         if let Some(trial) = self.trial.take() {
             let kind = FailureKind::Reset;
-            trial.broke_off(&Failure::without_answer(kind, Billed::Perhaps));
+            trial.failed(&Failure::without_answer(kind, Billed::Perhaps));
         }
     }
 }

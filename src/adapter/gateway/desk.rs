@@ -12,12 +12,13 @@ use http::HeaderMap;
 use super::call::Asked;
 use super::{GatewayOptions, Site, Watch};
 use crate::adapter::handle::Cachewright;
+use crate::adapter::running::shielded;
 use crate::ledger::{Record, may_be_billed};
 use crate::model::{Timestamp, Usage};
 use crate::provider::LimitHeaders;
 use crate::route::{
-    self, Ask, Caps, Decision, Failure, Full, Ground, Network, Refusal, Reservation, Route, Spent,
-    State, Who, Worst, decide,
+    self, Admission, Allowance, Ask, Caps, Decision, Failure, FailureKind, Full, Ground, Health,
+    Network, Pass, Refusal, Reservation, RetryBudget, Route, Spent, State, Who, Worst, decide,
 };
 
 /// What one configuration says.
@@ -114,32 +115,53 @@ impl Desk {
         })
     }
 
-    /// One attempt begins at a backend.
-    pub(super) fn sent(self: &Arc<Self>, backend: &str, tokens: u64) -> Trial {
+    /// One attempt begins at a backend, unless that is left alone by now or has no room.
+    pub(super) fn send(
+        self: &Arc<Self>,
+        (backend, id): (&str, &str),
+        tokens: u64,
+    ) -> Result<Trial, Shut> {
         let now = self.now();
-        self.at(backend, |state, at| {
-            if let Some(health) = state.health.get_mut(at) {
-                health.sent(now);
+        let mut book = lock(&self.book);
+        let place = book.plan.place(backend);
+        let state = &mut book.state;
+        let found =
+            place.and_then(|at| Some((state.health.get_mut(at)?, state.limits.get_mut(at)?)));
+        // A backend that the plan in force does not have serves the calls that began with it.
+        let pass = found.map(|(health, limits)| {
+            if let Admission::Broken(until) = health.admission(now) {
+                return Err(Shut::Broken(until));
             }
-            if let Some(limits) = state.limits.get_mut(at) {
-                limits.spend(now, tokens);
+            if let Some(until) = limits.full_until(now, tokens) {
+                return Err(Shut::Limited(until));
             }
+            limits.spend(now, tokens);
+            Ok(health.sent(now, id))
         });
-        Trial {
+        Ok(Trial {
             desk: Arc::clone(self),
             backend: backend.into(),
-            sent: now,
-            told: false,
+            pass: pass.transpose()?,
+        })
+    }
+
+    /// Lets a call of this route have a look at what the route may ask again.
+    pub(super) fn budget<T>(&self, route: &str, ask: impl FnOnce(&mut RetryBudget) -> T) -> T {
+        let mut book = lock(&self.book);
+        let Book { plan, state } = &mut *book;
+        let mut routes = plan.network.routes.iter();
+        let at = routes.position(|one| *one.name == *route);
+        match at.and_then(|at| state.budgets.get_mut(at)) {
+            Some(budget) => ask(budget),
+            None => ask(&mut RetryBudget::default()),
         }
     }
 
     /// Takes in what the headers of a response say of rate limits.
     pub(super) fn hear(&self, backend: &str, style: LimitHeaders, headers: &HeaderMap) {
         let now = self.now();
-        let pairs = headers.iter();
-        let mut pairs =
-            pairs.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-        self.at(backend, |state, at| {
+        let mut pairs = texts(headers);
+        let _ = self.at(backend, |state, at| {
             if let Some(limits) = state.limits.get_mut(at) {
                 limits.hear(now, style, &mut pairs);
             }
@@ -147,11 +169,14 @@ impl Desk {
     }
 
     /// Changes what is known of a backend; one that the plan in force does not have is forgotten.
-    fn at(&self, backend: &str, change: impl FnOnce(&mut State, usize)) {
+    fn at<T>(&self, backend: &str, change: impl FnOnce(&mut State, usize) -> T) -> Option<T> {
         let mut book = lock(&self.book);
-        if let Some(at) = book.plan.place(backend) {
-            change(&mut book.state, at);
-        }
+        let at = book.plan.place(backend)?;
+        Some(change(&mut book.state, at))
+    }
+
+    fn watch(&self) -> Option<Arc<dyn Watch>> {
+        lock(&self.watch).clone()
     }
 }
 
@@ -248,64 +273,85 @@ impl Drop for Room {
     }
 }
 
+/// Why a backend is not asked now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shut {
+    /// It is left alone until then.
+    Broken(Timestamp),
+    /// Its rate limit leaves no room until then.
+    Limited(Timestamp),
+}
+
 /// One attempt at a backend, which learns what came of it exactly once.
 pub(super) struct Trial {
     desk: Arc<Desk>,
     backend: Box<str>,
-    sent: Timestamp,
-    told: bool,
+    pass: Option<Pass>,
 }
 
 impl Trial {
+    /// The same, whose first byte says nothing of how fast the backend is.
+    pub(super) fn unmeasured(mut self) -> Self {
+        self.pass = self.pass.take().map(Pass::unmeasured);
+        self
+    }
+
     /// It was answered; its first byte is here.
     pub(super) fn answered(&mut self) {
-        self.told = true;
-        let now = self.desk.now();
-        let first_byte = now.since(self.sent);
-        self.change(|state, at| {
-            if let Some(health) = state.health.get_mut(at) {
-                health.answered(now, first_byte);
-            }
-        });
+        self.change(|(health, _), now, pass| health.answered(now, pass));
     }
 
-    /// It failed.
+    /// It failed, before its first byte or after it.
     pub(super) fn failed(mut self, failure: &Failure) {
-        self.fail(failure);
-    }
-
-    /// It had been answered, and broke off.
-    pub(super) fn broke_off(mut self, failure: &Failure) {
-        self.fail(failure);
-    }
-
-    fn fail(&mut self, failure: &Failure) {
-        self.told = true;
-        let now = self.desk.now();
-        self.change(|state, at| {
-            if let Some(health) = state.health.get_mut(at) {
-                health.failed(now, failure);
+        let broken = self.change(|(health, limits), now, pass| {
+            if failure.kind == FailureKind::RateLimited {
+                limits.refused(now, failure.retry_after);
             }
+            health.failed(now, pass, failure);
         });
+        if let (Some(Admission::Broken(until)), Some(watch)) = (broken, self.desk.watch()) {
+            shielded(|| watch.broken(&self.backend, until, failure));
+        }
+        // Dropping it has nothing more to tell.
+        self.pass = None;
     }
 
-    fn change(&self, change: impl FnOnce(&mut State, usize)) {
-        self.desk.at(&self.backend, change);
+    /// Changes what is known of the backend; returns its new admission where that has changed.
+    fn change(
+        &mut self,
+        change: impl FnOnce((&mut Health, &mut Allowance), Timestamp, &mut Pass),
+    ) -> Option<Admission> {
+        let pass = self.pass.as_mut()?;
+        let now = self.desk.now();
+        let changed = self.desk.at(&self.backend, |state, at| {
+            let health = state.health.get_mut(at)?;
+            let limits = state.limits.get_mut(at)?;
+            let before = health.admission(now);
+            change((health, limits), now, pass);
+            let after = health.admission(now);
+            (before != after).then_some((before, after))
+        });
+        let (before, after) = changed.flatten()?;
+        if let (Admission::Sound, Some(watch)) = (after, self.desk.watch())
+            && before != Admission::Sound
+        {
+            shielded(|| watch.recovered(&self.backend));
+        }
+        Some(after)
     }
 }
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        if self.told {
-            return;
-        }
-        let now = self.desk.now();
-        self.change(|state, at| {
-            if let Some(health) = state.health.get_mut(at) {
-                health.dropped(now);
-            }
-        });
+        // After an answer this does nothing.
+        self.change(|(health, _), now, pass| health.dropped(now, pass));
     }
+}
+
+/// Headers as texts.
+pub(super) fn texts(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = headers.iter();
+    pairs.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

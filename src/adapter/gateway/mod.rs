@@ -11,6 +11,7 @@ mod body;
 mod call;
 mod config;
 mod desk;
+mod drive;
 mod events;
 mod head;
 mod purse;
@@ -19,15 +20,19 @@ mod reload;
 mod service;
 mod site;
 mod watch;
+mod zone;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use self::below::{BoxError, Carried, Carrier};
 pub use self::body::{Answer, Cut, Whole};
 pub use self::head::Claim;
+pub use self::purse::Purse;
 pub use self::service::Gateway;
 pub use self::site::{Site, Unauthorized};
 pub use self::watch::Watch;
+pub use self::zone::Zone;
 use crate::route::{Cap, Network};
 
 /// Backends and routes with all that is needed to reach them.
@@ -42,4 +47,8 @@ pub struct GatewayOptions {
     pub caps: Vec<Cap>,
     /// Who hears of what concerns more than one call.
     pub watch: Option<Arc<dyn Watch>>,
+    /// Whose days and months caps count.
+    pub zone: Zone,
+    /// Where what was spent is kept over restarts; `None` to begin at nothing each time.
+    pub caps_file: Option<PathBuf>,
 }

@@ -4,14 +4,20 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::json;
 
+use super::attempt::Said;
 use super::body::Answer;
+use super::call::Call;
+use super::desk::Shut;
+use super::drive::Ashore;
 use super::head;
 use crate::model::Timestamp;
-use crate::route::{Bar, Candidate, Network, Refusal, Route};
+use crate::route::{Bar, Candidate, Failure, FailureKind, Network, Refusal, Route};
 use crate::wire::Fault;
 
 /// Says which route an answer came by.
@@ -46,8 +52,7 @@ pub(super) fn told(dialect: &str, status: u16, fault: &Fault) -> Bytes {
 }
 
 /// A response with this error, and nothing of any provider.
-pub(super) fn response<R>(dialect: &str, status: StatusCode, body: Bytes) -> Response<Answer<R>> {
-    let _ = dialect;
+fn response<R>(status: StatusCode, body: Bytes) -> Response<Answer<R>> {
     let mut response = Response::new(Answer::own(body));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
@@ -66,13 +71,13 @@ impl Refused {
     }
 
     /// The same, which may pass after this time.
-    pub(super) const fn after(mut self, wait: Option<Duration>) -> Self {
-        self.retry_after = wait;
+    const fn after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 
     /// The same, of a cap that is empty again at this time.
-    pub(super) const fn resetting(mut self, at: Timestamp) -> Self {
+    const fn resetting(mut self, at: Timestamp) -> Self {
         self.resets = Some(at);
         self
     }
@@ -80,7 +85,7 @@ impl Refused {
     /// The response to a caller of this dialect.
     pub(super) fn response<R>(&self, dialect: &str) -> Response<Answer<R>> {
         let body = told(dialect, self.status.as_u16(), &self.fault);
-        let mut response = response(dialect, self.status, body);
+        let mut response = response(self.status, body);
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
             retry_after(headers, wait);
@@ -116,24 +121,20 @@ pub(super) fn refused(
     let soonest = soonest.min_by_key(|(at, _)| *at);
     let message = |why: &str| format!("route {:?}: {why} ({what})", route.name);
     if let Some((at, bar)) = soonest {
-        let wait = Some(at.since(now));
         let from = moment(at);
         return match bar {
             Bar::Capped(_) => {
-                let why = message(&format!("a cap is reached; it resets at {from}"));
-                Refused::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", &why)
-                    .after(wait)
-                    .resetting(at)
+                let why = format!("a cap is reached; it resets at {from}");
+                capped(&message(&why), at, now)
             }
-            Bar::RateLimited(_) => {
-                let why = message(&format!("no backend has room before {from}"));
-                Refused::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", &why).after(wait)
-            }
+            Bar::RateLimited(_) => limited(
+                &message(&format!("no backend has room before {from}")),
+                at,
+                now,
+            ),
             _ => {
-                let why = message(&format!(
-                    "every backend fails; they are tried again at {from}"
-                ));
-                Refused::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", &why).after(wait)
+                let why = format!("every backend fails; they are tried again at {from}");
+                broken(&message(&why), at, now)
             }
         };
     }
@@ -144,6 +145,108 @@ pub(super) fn refused(
         false => (StatusCode::FORBIDDEN, "permission_error"),
     };
     Refused::new(status, kind, &message("no backend may serve this call"))
+}
+
+/// There is no route of this name.
+pub(super) fn unknown(route: &str) -> Refused {
+    let message = format!("there is no route {route:?}");
+    Refused::new(StatusCode::NOT_FOUND, "not_found_error", &message)
+}
+
+/// What the caller is told once no attempt has served: the most telling answer of a provider in its
+/// own words, or what kept the call from being served.
+pub(super) fn lost<R>(call: &Call, ashore: &Ashore, now: Timestamp) -> Response<Answer<R>> {
+    if let Some((backend, failure, said)) = &ashore.telling
+        && let Some(status) = said.status
+    {
+        return retold(call.dialect, (backend, failure), (status, said));
+    }
+    let what = ashore.tried.join("; ");
+    let message = |why: &str| format!("route {:?}: {why} ({what})", call.asked.route);
+    let refused = match (&ashore.telling, &ashore.full, ashore.shut) {
+        (Some((_, failure, _)), ..) => {
+            let is_late = ashore.late || failure.kind == FailureKind::Silent;
+            unanswered(is_late, &message("no backend answered"))
+        }
+        (None, ..) if ashore.late => unanswered(true, &message("no backend answered in time")),
+        (None, Some(full), _) => {
+            let (at, cap) = (full.resets, &full.cap);
+            let why = message(&format!(
+                "the cap {cap} is reached; it resets at {}",
+                moment(at)
+            ));
+            capped(&why, at, now)
+        }
+        (None, None, Some(Shut::Limited(at))) => {
+            let why = message(&format!("no backend has room before {}", moment(at)));
+            limited(&why, at, now)
+        }
+        (None, None, Some(Shut::Broken(at))) => {
+            let why = format!(
+                "every backend fails; they are tried again at {}",
+                moment(at)
+            );
+            broken(&message(&why), at, now)
+        }
+        (None, None, None) => {
+            let why = message("no backend may serve this call");
+            Refused::new(StatusCode::BAD_REQUEST, "invalid_request_error", &why)
+        }
+    };
+    refused.response(call.dialect)
+}
+
+/// A provider's own refusal in the caller's dialect.
+fn retold<R>(
+    dialect: &str,
+    (backend, failure): (&str, &Failure),
+    (status, said): (StatusCode, &Said),
+) -> Response<Answer<R>> {
+    if failure.kind == FailureKind::Denied {
+        // The credential is the gateway's: a caller that read 401 would look for its own.
+        let (code, message) = (status.as_u16(), &said.fault.message);
+        let message =
+            format!("backend {backend:?} refuses the gateway's credential ({code}: {message})");
+        return Refused::new(StatusCode::BAD_GATEWAY, "api_error", &message).response(dialect);
+    }
+    let body = said.fault.told(dialect, status.as_u16(), &said.body);
+    let mut response = response(status, body.unwrap_or_else(|| said.body.clone()));
+    let headers = response.headers_mut();
+    let own = headers.remove(CONTENT_TYPE);
+    *headers = said.headers.clone();
+    head::passed_back(headers);
+    for name in [CONTENT_LENGTH, CONTENT_ENCODING] {
+        headers.remove(name);
+    }
+    headers.extend(own.map(|kind| (CONTENT_TYPE, kind)));
+    if let Some(wait) = failure.retry_after
+        && !headers.contains_key(RETRY_AFTER)
+    {
+        retry_after(headers, wait);
+    }
+    response
+}
+
+fn unanswered(is_late: bool, message: &str) -> Refused {
+    match is_late {
+        true => Refused::new(StatusCode::GATEWAY_TIMEOUT, "timeout_error", message),
+        false => Refused::new(StatusCode::BAD_GATEWAY, "api_error", message),
+    }
+}
+
+fn capped(message: &str, at: Timestamp, now: Timestamp) -> Refused {
+    let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
+    refused.after(at.since(now)).resetting(at)
+}
+
+fn limited(message: &str, at: Timestamp, now: Timestamp) -> Refused {
+    let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
+    refused.after(at.since(now))
+}
+
+fn broken(message: &str, at: Timestamp, now: Timestamp) -> Refused {
+    let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", message);
+    refused.after(at.since(now))
 }
 
 fn until(bar: &Bar) -> Option<Timestamp> {
