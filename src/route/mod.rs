@@ -5,9 +5,9 @@
 
 mod ages;
 mod ask;
-mod candidate;
 mod breaker;
 mod budget;
+mod candidate;
 mod caps;
 mod course;
 mod decay;
@@ -17,17 +17,17 @@ mod fit;
 mod health;
 mod limits;
 mod network;
+mod pause;
 mod price;
 #[cfg(test)]
 mod samples;
-mod pause;
 mod state;
 mod warmth;
 mod why;
 
 pub use ask::Ask;
-pub use candidate::{Candidate, Standing};
 pub use budget::RetryBudget;
+pub use candidate::{Candidate, Standing};
 pub use caps::{
     Amount, Calendar, Cap, CapScope, Caps, Crossed, Figures, Full, Hardness, Holder, Level, Period,
     Reservation, Spent, Tally, Urgency, Utc, Who, Worst,
