@@ -70,7 +70,7 @@ pub(super) struct Lost {
 #[derive(Debug)]
 pub(super) enum Cause {
     /// It was not sent: a cap has no room.
-    Full(Full),
+    Full(Box<Full>),
     /// It was not sent: the backend is left alone, or has no room.
     Shut(Shut),
     /// It was not sent: no request could be made for the backend; says why.
@@ -171,7 +171,7 @@ impl Place<'_> {
         one: Try,
     ) -> Outcome<S::Reply> {
         let (door, body) = self.enclosed()?;
-        let attempted = self.reserved(&one)?;
+        let attempted = self.reserved(&one).await?;
         let request = self.request((door, body), attempted.clone())?;
         let due = one.due;
         let desk = &self.call.desk;
@@ -256,14 +256,14 @@ impl Place<'_> {
     }
 
     /// Takes room in the caps; what comes of it is settled once the exchange is booked.
-    fn reserved(&self, one: &Try) -> Result<Attempted, Cause> {
+    async fn reserved(&self, one: &Try) -> Result<Attempted, Cause> {
         let call = self.call;
         let who = Who {
             route: &call.asked.route,
             tenant: &call.asked.tenant,
             backend: &self.backend.name,
         };
-        let room = call.desk.reserve(&who, &call.worst(one.pick));
+        let room = call.desk.reserve(&who, &call.worst(one.pick)).await;
         let room = Mutex::new(Some(room.map_err(Cause::Full)?));
         let attempt = Attempt {
             backend: self.backend.name.clone(),

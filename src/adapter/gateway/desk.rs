@@ -6,13 +6,16 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http::HeaderMap;
 
 use super::call::Asked;
-use super::{GatewayOptions, Site, Watch};
+use super::{GatewayOptions, Purse, Site, Watch};
+use crate::adapter::clock::Clock;
 use crate::adapter::handle::Cachewright;
 use crate::adapter::running::shielded;
+use crate::error::Error;
 use crate::ledger::{Record, may_be_billed};
 use crate::model::{Timestamp, Usage};
 use crate::provider::LimitHeaders;
@@ -32,7 +35,7 @@ pub(super) struct Plan {
 pub(super) struct Desk {
     pub(super) cache: Cachewright,
     book: Mutex<Book>,
-    caps: Mutex<Caps>,
+    purse: Purse,
     calls: AtomicU64,
     watch: Mutex<Option<Arc<dyn Watch>>>,
 }
@@ -51,23 +54,33 @@ pub(super) struct Decided {
 }
 
 impl Desk {
-    pub(super) fn new(cache: Cachewright, options: GatewayOptions) -> Self {
+    /// # Errors
+    /// When what was spent cannot be read from its file, or not be kept there.
+    pub(super) fn new(cache: Cachewright, options: GatewayOptions) -> Result<Self, Error> {
         let state = State::new(&options.network);
-        Self {
+        let caps = Caps::new(&options.caps, Arc::new(options.zone.clone()));
+        let clock = Arc::new(Handle(cache.clone()));
+        let purse = match &options.caps_file {
+            Some(path) => Purse::open(path, caps, clock)?,
+            None => Purse::new(caps, clock),
+        };
+        Ok(Self {
             cache,
-            caps: Mutex::new(Caps::default()),
+            purse,
             calls: AtomicU64::new(0),
             watch: Mutex::new(options.watch.clone()),
             book: Mutex::new(Book {
                 plan: Arc::new(Plan::of(options)),
                 state,
             }),
-        }
+        })
     }
 
     /// Puts another plan in force; calls under way end by the one they began with.
     pub(super) fn reload(&self, options: GatewayOptions) {
         *lock(&self.watch) = options.watch.clone();
+        let zone = Arc::new(options.zone.clone());
+        self.purse.caps().renew(&options.caps, zone);
         let plan = Arc::new(Plan::of(options));
         let mut book = lock(&self.book);
         let state = std::mem::take(&mut book.state);
@@ -92,7 +105,7 @@ impl Desk {
     pub(super) fn decide(&self, route: &str, ask: &Ask<'_>) -> Option<Decided> {
         let now = self.now();
         let book = lock(&self.book);
-        let caps = lock(&self.caps);
+        let caps = self.purse.caps();
         let route = book.plan.network.route(route)?;
         let ground = Ground {
             network: &book.plan.network,
@@ -107,11 +120,21 @@ impl Desk {
     }
 
     /// Takes room for one attempt, given back when it is dropped unsettled.
-    pub(super) fn reserve(self: &Arc<Self>, who: &Who<'_>, worst: &Worst) -> Result<Room, Full> {
-        let reservation = lock(&self.caps).reserve(self.now(), who, worst)?;
+    pub(super) async fn reserve(
+        self: &Arc<Self>,
+        who: &Who<'_>,
+        worst: &Worst,
+    ) -> Result<Room, Box<Full>> {
+        let reservation = self.purse.reserve(who, worst).await.map_err(Box::new)?;
+        if let (false, Some(watch)) = (reservation.crossed().is_empty(), self.watch()) {
+            for crossed in reservation.crossed() {
+                shielded(|| watch.crossed(crossed));
+            }
+        }
         Ok(Room {
             desk: Arc::clone(self),
             reservation: Some(reservation),
+            worst: *worst,
         })
     }
 
@@ -240,6 +263,7 @@ fn shared(record: &Record, usage: &Usage) -> u64 {
 pub(super) struct Room {
     desk: Arc<Desk>,
     reservation: Option<Reservation>,
+    worst: Worst,
 }
 
 impl Room {
@@ -249,27 +273,40 @@ impl Room {
         let Some(reservation) = self.reservation.take() else {
             return;
         };
-        let now = self.desk.now();
-        let mut caps = lock(&self.desk.caps);
         let is_billed = reached && may_be_billed(record.status);
         if record.usage.is_none() && !is_billed {
-            caps.release(now, reservation);
+            self.desk.purse.release(reservation);
             return;
         }
+        // The answer may have been written without being seen: it counts as it was reserved.
         let spent = Spent {
             usage: record.usage,
-            money: record.cost.or(record.presumed),
+            money: record.cost,
+            presumed: is_billed.then_some(self.worst),
         };
-        caps.settle(now, reservation, &spent);
+        self.desk.purse.settle(reservation, &spent);
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
         if let Some(reservation) = self.reservation.take() {
-            let now = self.desk.now();
-            lock(&self.desk.caps).release(now, reservation);
+            self.desk.purse.release(reservation);
         }
+    }
+}
+
+/// The handle's clock.
+#[derive(Debug)]
+struct Handle(Cachewright);
+
+impl Clock for Handle {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn stopwatch(&self) -> Duration {
+        self.0.stopwatch()
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) struct Ashore {
     /// The failure that is the caller's, with whose it was.
     pub(super) telling: Option<(Box<str>, Failure, Box<Said>)>,
     /// What kept the call from being sent.
-    pub(super) full: Option<Full>,
+    pub(super) full: Option<Box<Full>>,
     pub(super) shut: Option<Shut>,
     /// Whether time ran out.
     pub(super) late: bool,

@@ -170,11 +170,8 @@ pub(super) fn lost<R>(call: &Call, ashore: &Ashore, now: Timestamp) -> Response<
         }
         (None, ..) if ashore.late => unanswered(true, &message("no backend answered in time")),
         (None, Some(full), _) => {
-            let (at, cap) = (full.resets, &full.cap);
-            let why = message(&format!(
-                "the cap {cap} is reached; it resets at {}",
-                moment(at)
-            ));
+            let at = full.resets;
+            let why = message(&format!("{full}; it resets at {}", moment(at)));
             capped(&why, at, now)
         }
         (None, None, Some(Shut::Limited(at))) => {

@@ -42,7 +42,8 @@ impl Cachewright {
     /// A gateway that sends by `client` and reports to this handle.
     ///
     /// # Errors
-    /// When the options contradict themselves: they must name a site for every backend.
+    /// When the options contradict themselves (they must name a site for every backend), or the file
+    /// of what was spent cannot be used.
     pub fn gateway<S: Carrier>(
         &self,
         client: S,
@@ -51,7 +52,7 @@ impl Cachewright {
         options.check()?;
         Ok(Gateway {
             client: self.wrap(Below(client)),
-            desk: Arc::new(Desk::new(self.clone(), options)),
+            desk: Arc::new(Desk::new(self.clone(), options)?),
         })
     }
 }
