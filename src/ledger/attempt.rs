@@ -1,5 +1,6 @@
 //! One attempt of a call that a route sent on its way, and what may be billed without a word.
 
+use super::Record;
 use crate::model::Money;
 
 /// One attempt of a call that a route sent on its way.
@@ -40,5 +41,109 @@ pub const fn may_be_billed(status: u16) -> bool {
         501 | 503 | 505 | 529 => false,
         500.. => true,
         _ => false,
+    }
+}
+
+/// What came of one exchange at its provider, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the list is closed: every report must know every outcome"
+)]
+pub enum Outcome {
+    /// An answer, whole.
+    Answered,
+    /// An answer that broke off.
+    Cut,
+    /// No answer.
+    Silent,
+    /// Too many requests or tokens (429).
+    Limited,
+    /// No capacity (503, 529).
+    Overloaded,
+    /// A fault of the provider's (other 5xx, 408).
+    Failed,
+    /// The request was refused (other 4xx).
+    Refused,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Answered,
+        Self::Cut,
+        Self::Silent,
+        Self::Limited,
+        Self::Overloaded,
+        Self::Failed,
+        Self::Refused,
+    ];
+
+    /// What came of this exchange.
+    #[must_use]
+    pub const fn of(record: &Record) -> Self {
+        match record.status {
+            0 => Self::Silent,
+            ..400 if record.complete => Self::Answered,
+            ..400 => Self::Cut,
+            429 => Self::Limited,
+            503 | 529 => Self::Overloaded,
+            408 | 500.. => Self::Failed,
+            _ => Self::Refused,
+        }
+    }
+
+    /// The name in labels and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Cut => "cut",
+            Self::Silent => "silent",
+            Self::Limited => "limited",
+            Self::Overloaded => "overloaded",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_follow_from_status_and_end() {
+        let of = |status, complete| {
+            let record = Record {
+                status,
+                complete,
+                ..Record::default()
+            };
+            Outcome::of(&record)
+        };
+        let cases = [
+            (200, true, Outcome::Answered),
+            (200, false, Outcome::Cut),
+            (0, false, Outcome::Silent),
+            (429, true, Outcome::Limited),
+            (529, true, Outcome::Overloaded),
+            (504, true, Outcome::Failed),
+            (400, true, Outcome::Refused),
+        ];
+        for (status, complete, outcome) in cases {
+            assert_eq!(of(status, complete), outcome, "{status}");
+        }
+        assert!(Outcome::ALL.is_sorted());
+    }
+
+    #[test]
+    fn what_refuses_is_not_billed() {
+        for status in [0, 200, 206, 408, 500, 502, 504, 520] {
+            assert!(may_be_billed(status), "{status}");
+        }
+        for status in [301, 400, 401, 404, 413, 422, 429, 501, 503, 529] {
+            assert!(!may_be_billed(status), "{status}");
+        }
     }
 }

@@ -96,6 +96,22 @@ pub struct Record {
     pub written: Vec<(Digest, Ttl, u64)>,
 }
 
+impl Record {
+    /// What leaving a warm prefix is reckoned to have cost, where a route left one and something
+    /// was served for it.
+    #[must_use]
+    pub fn hop(&self) -> Option<Money> {
+        let served = self.usage.is_some() || self.presumed.is_some();
+        self.attempt.as_ref()?.hop.filter(|_| served)
+    }
+
+    /// The backend that a route sent it to; empty where no route decided.
+    #[must_use]
+    pub fn backend(&self) -> &str {
+        self.attempt.as_ref().map_or("", |attempt| &attempt.backend)
+    }
+}
+
 /// Names one exchange: the process that booked it and its number there. Written `run-number` in
 /// base 36.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

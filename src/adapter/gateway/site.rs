@@ -135,6 +135,22 @@ impl Site {
         self.base.authority.as_str()
     }
 
+    /// The base URL of its calls.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        self.base.to_string()
+    }
+
+    /// What it shows to prove who calls, in a few words.
+    pub(super) const fn shows(&self) -> &'static str {
+        match self.credential {
+            Credential::None => "without a key",
+            Credential::Key(_) => "with a key",
+            Credential::Command(_) => "with a key from a command",
+            Credential::Signed(_) => "signed",
+        }
+    }
+
     /// Where it stands in a configuration, and its host.
     pub(super) fn place(&self) -> Place<'_> {
         Place {

@@ -272,6 +272,11 @@ impl Exchange {
             prices: tier.as_ref(),
             reported,
             at: self.record.at,
+            hopped: self
+                .record
+                .attempt
+                .as_ref()
+                .is_some_and(|one| one.hop.is_some()),
         };
         self.record.miss = inquest.miss();
     }

@@ -26,8 +26,8 @@ pub(crate) use tune::Tune;
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, subcommand_required = true)]
 pub(crate) struct Cli {
-    /// Rows of providers and models to add to the built-in ones (TOML); for `proxy`, `report` and
-    /// `ledger`, its settings.
+    /// Rows of providers and models to add to the built-in ones (TOML); for `proxy`, `report`,
+    /// `ledger` and `explain ID`, its settings.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Vec<PathBuf>,
     #[command(subcommand)]
