@@ -278,11 +278,16 @@ impl Room {
             self.desk.purse.release(reservation);
             return;
         }
-        // The answer may have been written without being seen: it counts as it was reserved.
+        // As the ledger presumes it; without a figure there, as it was reserved.
+        let money = record.presumed.or(self.worst.money);
+        let tokens = match record.estimated_input {
+            0 => self.worst.tokens,
+            tokens => tokens.min(self.worst.tokens),
+        };
         let spent = Spent {
             usage: record.usage,
             money: record.cost,
-            presumed: is_billed.then_some(self.worst),
+            presumed: is_billed.then(|| Worst::new(money, tokens)),
         };
         self.desk.purse.settle(reservation, &spent);
     }

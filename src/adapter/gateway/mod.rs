@@ -19,6 +19,8 @@ mod refuse;
 mod reload;
 mod service;
 mod site;
+#[cfg(feature = "reqwest")]
+mod transport;
 mod watch;
 mod zone;
 
@@ -32,6 +34,8 @@ pub use self::purse::Purse;
 pub use self::reload::{Change, Edition, How, Part, Reload};
 pub use self::service::Gateway;
 pub use self::site::{Site, Unauthorized};
+#[cfg(feature = "reqwest")]
+pub use self::transport::Transport;
 pub use self::watch::Watch;
 pub use self::zone::Zone;
 use crate::route::{Cap, Network};

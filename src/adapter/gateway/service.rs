@@ -18,7 +18,7 @@ use super::body::{Answer, Passed, Whole};
 use super::call::{Asked, Call};
 use super::desk::{Decided, Desk};
 use super::drive::drive;
-use super::head::{self, Address, Claim};
+use super::head::{self, Address, Claim, Purpose};
 use super::refuse::{self, Refused};
 use crate::adapter::caller::Head;
 use crate::adapter::handle::Cachewright;
@@ -135,23 +135,30 @@ impl<S: Carrier> Gateway<S> {
         let Some(route) = address.route.or_else(by_model) else {
             return Err(Request::from_parts(parts, RequestBody::from(body)));
         };
-        Ok(self.decided(parts, body, (route, dialect), outer).await)
+        let to = (route, dialect, address.purpose);
+        Ok(self.decided(parts, body, to, outer).await)
     }
 
     async fn decided(
         &self,
         parts: Parts,
         body: Bytes,
-        (route, dialect): (Box<str>, &'static str),
+        (route, dialect, purpose): (Box<str>, &'static str, Purpose),
         outer: Option<Outer>,
     ) -> Response<Answer<S::Reply>> {
         let said = outer.as_ref();
+        // Counting tokens costs none.
+        let is_answer = purpose == Purpose::Answer;
         let asked = Asked {
             tenant: head::tenant(&parts, self.desk.cache.default_tenant()),
             dialect,
             needs: said.map(|outer| outer.needs).unwrap_or_default(),
-            bytes: body.len() as u64,
-            max_output: said.and_then(|outer| outer.max_output),
+            bytes: if is_answer { body.len() as u64 } else { 0 },
+            max_output: match is_answer {
+                true => said.and_then(|outer| outer.max_output),
+                false => Some(0),
+            },
+            purpose,
             conversation: said.and_then(|outer| outer.conversation),
             route,
         };
@@ -244,7 +251,7 @@ async fn collected<B: Body<Data = Bytes>>(cache: &Cachewright, body: B) -> Colle
         if taken.len() > limit {
             let message = format!("routes take requests of up to {limit} bytes; raise max_body");
             let status = StatusCode::PAYLOAD_TOO_LARGE;
-            let why = Refused::new(status, "request_too_large", &message);
+            let why = refuse::unsendable(status, &message);
             return Collected::Other(again(taken, None, body), why);
         }
     }
@@ -261,7 +268,7 @@ fn again<B: Body<Data = Bytes>>(
 
 fn broken_off() -> Refused {
     let message = "the request broke off before its end";
-    Refused::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+    refuse::unsendable(StatusCode::BAD_REQUEST, message)
 }
 
 /// A request that names no route, or asks a route for what none has.
@@ -273,7 +280,7 @@ fn elsewhere<R>(route: &str) -> Response<Answer<R>> {
              /{name}/v1/responses, and nothing else"
         ),
     };
-    Refused::new(StatusCode::NOT_FOUND, "not_found_error", &message).response("messages")
+    refuse::elsewhere(&message).response("messages")
 }
 
 /// The caller's beta headers.
