@@ -155,7 +155,10 @@ impl Candidate {
         self.bar = fit::fixed(route, offer, backend, ask);
         if self.bar.is_none() {
             let bars = fit::passing(ground, what, ask, &quote);
-            self.weighed.opens = bars.iter().flatten().filter_map(Bar::until).max();
+            // Where one of them stays, the others do not matter.
+            let mut told = bars.iter().flatten();
+            let last = told.try_fold(None, |last, bar| Some(Some(bar.until()?).max(last)));
+            self.weighed.opens = last.flatten();
             self.bar = bars.into_iter().flatten().next();
         }
         self.prompt = quote.prompt;

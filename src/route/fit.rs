@@ -25,13 +25,14 @@ pub(super) fn fixed(route: &Route, offer: &Offer, backend: &Backend, ask: &Ask<'
         .map(|need| Bar::Unable(need.as_str()))
 }
 
-/// What may change with time, in the order in which it is asked: breaker, rate limits, caps.
+/// What may change with time, in the order in which it is asked: breaker, model, rate
+/// limits, caps.
 pub(super) fn passing(
     ground: &Ground<'_>,
     who: (&Route, &Offer, &Backend),
     ask: &Ask<'_>,
     quote: &Quote<'_>,
-) -> [Option<Bar>; 3] {
+) -> [Option<Bar>; 4] {
     let (route, offer, backend) = who;
     let now = ground.now;
     let health = ground.state.health.get(offer.backend);
@@ -39,6 +40,7 @@ pub(super) fn passing(
         Admission::Broken(until) => Some(Bar::Broken(until)),
         Admission::Sound | Admission::Probe => None,
     });
+    let lacks = health.and_then(|health| health.lacks(now, &offer.id));
     let limits = ground.state.limits.get(offer.backend);
     let limited = limits.and_then(|limits| limits.full_until(now, counted(offer, quote)));
     let who = Who {
@@ -47,8 +49,19 @@ pub(super) fn passing(
         backend: &backend.name,
     };
     let room = ground.caps.room(now, &who, &quote.worst);
-    let capped = room.err().map(|full| Bar::Capped(full.resets));
-    [broken, limited.map(Bar::RateLimited), capped]
+    let capped = room.err().map(|full| {
+        if full.is_hopeless() {
+            Bar::Beyond
+        } else {
+            Bar::Capped(full.resets)
+        }
+    });
+    [
+        broken,
+        lacks.map(Bar::Unserved),
+        limited.map(Bar::RateLimited),
+        capped,
+    ]
 }
 
 /// Tokens of a prompt that the provider counts against its rate limits.
@@ -65,8 +78,11 @@ impl Bar {
     #[must_use]
     pub const fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::Broken(until) | Self::RateLimited(until) | Self::Capped(until) => Some(*until),
-            Self::Residency | Self::Tenant | Self::Dialect | Self::Unable(_) => None,
+            Self::Broken(until)
+            | Self::Unserved(until)
+            | Self::RateLimited(until)
+            | Self::Capped(until) => Some(*until),
+            Self::Residency | Self::Tenant | Self::Dialect | Self::Unable(_) | Self::Beyond => None,
         }
     }
 }

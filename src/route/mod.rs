@@ -16,6 +16,7 @@ mod failure;
 mod fit;
 mod health;
 mod limits;
+mod moment;
 mod network;
 mod pause;
 mod price;
@@ -24,6 +25,7 @@ mod samples;
 mod state;
 mod warmth;
 mod why;
+mod words;
 
 pub use ask::Ask;
 pub use budget::RetryBudget;
