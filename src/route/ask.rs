@@ -14,6 +14,9 @@ pub struct Ask<'a> {
     pub needs: Needs,
     /// Length of the prompt, in bytes.
     pub bytes: u64,
+    /// How many of these bytes are images and documents in base64, which cost far fewer tokens than
+    /// text of that length; zero where nobody looked.
+    pub media: u64,
     /// The longest answer that is asked for, in tokens; `None` where the call does not say.
     pub max_output: Option<u64>,
     /// The conversation it belongs to, if that is known.

@@ -56,8 +56,8 @@ pub struct Route {
     pub patience: Patience,
     /// After what time without a first byte a second backend is asked as well; `None` for never.
     pub hedge: Option<Duration>,
-    /// How long a backend must have been sound again before calls without a warm prefix return to
-    /// it.
+    /// How long a backend must have been sound again before calls return to it that have no warm
+    /// prefix there.
     pub cooldown: Duration,
 }
 
@@ -90,8 +90,21 @@ pub enum Goal {
     Order,
     /// The one that answers first, by the times observed.
     Latency,
-    /// The one that costs least, warm prefixes included.
+    /// The one that costs least, this call and as many later ones as the conversation has had;
+    /// warm prefixes included, where the route lets them count.
     Cost,
+}
+
+impl Goal {
+    /// Its name in configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Latency => "latency",
+            Self::Cost => "cost",
+        }
+    }
 }
 
 /// What rank and time are worth.
@@ -151,6 +164,23 @@ impl Default for Patience {
             first_byte: Duration::from_secs(60),
             between: Duration::from_secs(120),
             deadline: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Offer {
+    /// A model at a backend, as its row describes it there: served under the name that the route
+    /// has for it, in no dialect yet.
+    #[must_use]
+    pub fn new(backend: usize, model: &str, facts: Model) -> Self {
+        Self {
+            backend,
+            model: model.into(),
+            fallback: 0,
+            id: model.into(),
+            dialects: Vec::new(),
+            facts,
+            reads_count: false,
         }
     }
 }
