@@ -16,6 +16,7 @@ mod fit;
 mod health;
 mod hold;
 mod limits;
+mod moment;
 mod network;
 mod pause;
 mod price;
@@ -25,6 +26,7 @@ mod shelves;
 mod state;
 mod warmth;
 mod why;
+mod words;
 
 pub use ask::Ask;
 pub use budget::RetryBudget;
