@@ -50,6 +50,7 @@ struct Said {
     limit: Option<u64>,
     left: Option<u64>,
     resets_in: Option<Duration>,
+    resets_at: Option<Timestamp>,
 }
 
 const MILLION: u128 = 1_000_000;
@@ -78,38 +79,22 @@ impl Allowance {
             LimitHeaders::OpenAi => "x-ratelimit-",
         };
         let mut said = [Said::default(); 4];
-        let mut resets: [Option<Timestamp>; 4] = [None; 4];
-        let mut sent = now;
+        // Resets are moments of the provider's clock, which is not ours.
+        let mut theirs = now;
         for (name, value) in headers {
             let value = value.trim();
             if name == "date" {
-                // Resets are moments of the provider's clock, which is not ours.
-                sent = http_date(value).unwrap_or(now);
+                theirs = http_date(value).unwrap_or(now);
             }
-            let Some((which, part)) = name
-                .strip_prefix(prefix)
-                .and_then(|rest| parts(style, rest))
-            else {
-                continue;
-            };
-            let (Some(said), Some(resets)) = (said.get_mut(which), resets.get_mut(which)) else {
-                continue;
-            };
-            match part {
-                "limit" => said.limit = value.parse().ok(),
-                "remaining" => said.left = value.parse().ok(),
-                "reset" => {
-                    said.resets_in = stretch(value);
-                    *resets = rfc3339(value);
-                }
-                _ => {}
+            let rest = name.strip_prefix(prefix);
+            if let Some((which, part)) = rest.and_then(|rest| parts(style, rest))
+                && let Some(said) = said.get_mut(which)
+            {
+                said.take_in(part, value);
             }
-        }
-        for (said, reset) in said.iter_mut().zip(resets) {
-            said.resets_in = said.resets_in.or_else(|| Some(reset?.since(sent)));
         }
         for (bucket, said) in self.buckets().into_iter().zip(said) {
-            if let Some(heard) = Bucket::heard(now, &said, bucket.as_ref()) {
+            if let Some(heard) = Bucket::heard((now, theirs), &said, bucket.as_ref()) {
                 *bucket = Some(heard);
             }
         }
@@ -191,10 +176,28 @@ fn parts(style: LimitHeaders, rest: &str) -> Option<(usize, &str)> {
     Some((which, part))
 }
 
+impl Said {
+    fn take_in(&mut self, part: &str, value: &str) {
+        match part {
+            "limit" => self.limit = value.parse().ok(),
+            "remaining" => self.left = value.parse().ok(),
+            "reset" => {
+                self.resets_in = stretch(value);
+                self.resets_at = rfc3339(value);
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Bucket {
     /// The bucket as a response describes it. `None` where it does not: numbers below zero are
     /// Azure's way to say nothing (learn.microsoft.com/en-us/answers/questions/5625878).
-    fn heard(now: Timestamp, said: &Said, before: Option<&Self>) -> Option<Self> {
+    fn heard(
+        (now, theirs): (Timestamp, Timestamp),
+        said: &Said,
+        before: Option<&Self>,
+    ) -> Option<Self> {
         let left = said.left?;
         let known = said.limit.or_else(|| before.map(|before| before.limit));
         let limit = known.unwrap_or(left).max(left);
@@ -206,6 +209,7 @@ impl Bucket {
         // say how fast it comes back.
         let told = said
             .resets_in
+            .or_else(|| Some(said.resets_at?.since(theirs)))
             .filter(|time| !time.is_zero() && gone >= limit.div_ceil(10))
             .map(|every| Fill {
                 amount: gone,

@@ -96,6 +96,12 @@ impl Desk {
         Arc::clone(&lock(&self.book).plan)
     }
 
+    /// Looks at what is known of the backends and spent of caps.
+    pub(super) fn look<T>(&self, look: impl FnOnce((&Network, &State), &Caps) -> T) -> T {
+        let book = lock(&self.book);
+        look((&book.plan.network, &book.state), &self.purse.caps())
+    }
+
     /// A number for one more call.
     pub(super) fn number(&self) -> u64 {
         self.calls.fetch_add(1, Ordering::Relaxed) + 1

@@ -13,6 +13,7 @@ mod config;
 mod desk;
 mod drive;
 mod events;
+mod gauge;
 mod head;
 mod purse;
 mod refuse;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 pub use self::below::{BoxError, Carried, Carrier};
 pub use self::body::{Answer, Cut, Whole};
+pub use self::gauge::{Gauge, Reached, Reading};
 pub use self::head::Claim;
 pub use self::purse::Purse;
 pub use self::reload::{Change, Edition, How, Part, Reload};

@@ -18,6 +18,7 @@ use super::body::{Answer, Passed, Whole};
 use super::call::{Asked, Call};
 use super::desk::{Decided, Desk};
 use super::drive::drive;
+use super::gauge::Gauge;
 use super::head::{self, Address, Claim, Purpose};
 use super::refuse::{self, Refused};
 use crate::adapter::caller::Head;
@@ -85,6 +86,12 @@ impl<S> Gateway<S> {
     #[must_use]
     pub fn claims(&self, parts: &Parts) -> Claim {
         Address::read(&self.desk.plan().network, parts).claim(parts)
+    }
+
+    /// Reads how its backends and caps stand.
+    #[must_use]
+    pub fn gauge(&self) -> Gauge {
+        Gauge::of(Arc::clone(&self.desk))
     }
 
     /// The handle it reports to.
