@@ -18,10 +18,9 @@ mod service;
 mod site;
 mod zone;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use self::purse::Purse;
+pub use self::purse::{Purse, Written};
 pub use self::site::Site;
 pub use self::zone::Zone;
 use crate::route::{Cap, Network};
@@ -36,8 +35,4 @@ pub struct GatewayOptions {
     pub sites: Vec<Arc<Site>>,
     /// What may be spent.
     pub caps: Vec<Cap>,
-    /// Whose days and months caps count.
-    pub zone: Zone,
-    /// Where what was spent is kept over restarts; `None` to begin at nothing each time.
-    pub caps_file: Option<PathBuf>,
 }
