@@ -48,6 +48,8 @@ pub(super) struct Asked {
     pub(super) dialect: &'static str,
     pub(super) needs: Needs,
     pub(super) bytes: u64,
+    /// How many of them are images and documents in base64.
+    pub(super) media: u64,
     pub(super) max_output: Option<u64>,
     pub(super) conversation: Option<Digest>,
     pub(super) purpose: Purpose,
@@ -60,7 +62,7 @@ impl Asked {
             dialect: self.dialect,
             needs: self.needs,
             bytes: self.bytes,
-            media: 0,
+            media: self.media,
             max_output: self.max_output,
             conversation: self.conversation,
         }

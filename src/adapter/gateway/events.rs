@@ -104,6 +104,9 @@ impl Events {
     /// Takes in the end of the stream; returns what stood behind the last complete event. Some
     /// servers leave out the blank line behind their last one.
     pub(super) fn end(&mut self) -> Option<Bytes> {
+        if let Some(opened) = &mut self.opened {
+            opened.finish(&mut self.tail);
+        }
         let rest = std::mem::take(&mut self.tail);
         self.see(&rest);
         Some(rest.into()).filter(|rest: &Bytes| !rest.is_empty())

@@ -32,7 +32,7 @@ pub use self::below::{BoxError, Carried, Carrier};
 pub use self::body::{Answer, Cut, Whole};
 pub use self::gauge::{Gauge, Reached, Reading};
 pub use self::head::Claim;
-pub use self::purse::Purse;
+pub use self::purse::{Purse, Written};
 pub use self::reload::{Change, Edition, How, Part, Reload};
 pub use self::service::Gateway;
 pub use self::site::{Site, Unauthorized};

@@ -165,6 +165,10 @@ impl<S: Carrier> Gateway<S> {
                 true => said.and_then(|outer| outer.max_output),
                 false => Some(0),
             },
+            media: match said.is_some_and(|outer| outer.needs.shows_media()) && is_answer {
+                true => media(&body),
+                false => 0,
+            },
             purpose,
             conversation: said.and_then(|outer| outer.conversation),
             route,
@@ -276,6 +280,23 @@ fn again<B: Body<Data = Bytes>>(
 fn broken_off() -> Refused {
     let message = "the request broke off before its end";
     refuse::unsendable(StatusCode::BAD_REQUEST, message)
+}
+
+/// A string of this length that is nothing but base64 is no text.
+const LONG: usize = 1 << 10;
+
+/// Bytes of images and documents in base64, which cost far fewer tokens than text.
+fn media(body: &[u8]) -> u64 {
+    let strings = body.split(|byte| *byte == b'"');
+    let long = strings.filter(|text| text.len() >= LONG).map(|text| {
+        // `data:image/png;base64,` may stand before them.
+        let begin = memchr::memchr(b',', text.get(..64).unwrap_or(text));
+        text.get(begin.map_or(0, |at| at + 1)..).unwrap_or(text)
+    });
+    let is_coded =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\\');
+    let coded = long.filter(|text| text.iter().all(is_coded));
+    coded.map(|text| text.len() as u64).sum()
 }
 
 /// A request that names no route, or asks a route for what none has.
