@@ -428,6 +428,7 @@ fn another_cache_was_asked() {
     };
     assert_eq!(asked(Other::Model), Some(Cause::ModelChanged));
     assert_eq!(asked(Other::Scope), Some(Cause::ScopeChanged));
+    assert_eq!(asked(Other::Hop), Some(Cause::Hop));
     assert_eq!(asked(Other::Nothing), Some(Cause::Lost));
 }
 

@@ -16,7 +16,7 @@ use cachewright::adapter::clock::Clock;
 use cachewright::adapter::handle::{Cachewright, Observer as _, Tenant};
 use cachewright::adapter::metrics::{Kind, LABELS, Metrics, TABLE};
 use cachewright::adapter::tower::RequestBody;
-use cachewright::ledger::{Ledger, Record, Totals, Verdict};
+use cachewright::ledger::{Attempt, Ledger, Record, Totals, Verdict};
 use cachewright::model::{Cause, Keyring, Miss, Money, Skip, Timestamp, Ttl, Usage};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
@@ -216,6 +216,18 @@ fn records() -> Vec<Record> {
     records[1].usage = None;
     records[2].cost_without_caching = None;
     records[3].resent = true;
+    records[1].presumed = Some(Money::from_pico(2_000_700));
+    for (number, backend, hop) in [
+        (5, "direct", None),
+        (6, "direct", Some(3_000_900)),
+        (7, "bedrock", None),
+    ] {
+        let mut attempt = Attempt::default();
+        attempt.backend = backend.into();
+        attempt.hop = hop.map(Money::from_pico);
+        records[number].attempt = Some(Box::new(attempt));
+    }
+    records[7].status = 529;
     let mut errand = records[4].clone();
     errand.errand = true;
     errand.errand_kind = "create";
@@ -329,6 +341,28 @@ fn expected(totals: &Totals) -> Vec<(&'static str, &'static str, u64)> {
         ("cachewright_unpriced_total", "", totals.unpriced),
         ("cachewright_resent_total", "", 1),
         (
+            "cachewright_presumed_nanodollars_total",
+            "",
+            nano(totals.presumed_cost),
+        ),
+        ("cachewright_attempts_total", "", totals.attempts),
+        (
+            "cachewright_attempts_total",
+            "backend=direct,outcome=silent",
+            2,
+        ),
+        (
+            "cachewright_attempts_total",
+            "backend=bedrock,outcome=overloaded",
+            1,
+        ),
+        ("cachewright_hops_total", "backend=direct", totals.hops),
+        (
+            "cachewright_hops_nanodollars_total",
+            "backend=direct,route=}",
+            nano(totals.hops_cost),
+        ),
+        (
             "cachewright_breakpoints_asked_total",
             "",
             3 * totals.exchanges,
@@ -370,6 +404,13 @@ fn sums_are_those_of_the_ledger() {
         [0.000_07; 12]
     );
     assert_eq!(kept.observed("cachewright_first_byte_seconds"), [0.5; 12]);
+    let of_attempts = kept.observed("cachewright_attempt_first_byte_seconds");
+    assert_eq!(of_attempts, [0.5; 3]);
+    assert_eq!(
+        (totals.attempts, totals.hops, totals.presumed),
+        (3, 1, 1),
+        "each was there to be counted"
+    );
     assert_eq!(kept.observed("cachewright_duration_seconds"), [1.5; 12]);
 }
 
@@ -420,6 +461,37 @@ fn labels_are_bounded_and_say_so() {
     drop(books);
     assert!(kept.sum(overflow, "label=set") > 0);
     assert_eq!(kept.sum(name, ""), 10_251);
+}
+
+#[test]
+fn backends_are_bounded_as_other_labels_are() {
+    let kept = Arc::new(Kept::default());
+    let metrics = metrics(&kept).at_most(2);
+    let mut record = Record::default();
+    for number in 0..5 {
+        let mut attempt = Attempt::default();
+        attempt.backend = format!("backend-{number}").into();
+        record.attempt = Some(Box::new(attempt));
+        metrics.booked(&record);
+    }
+    let name = "cachewright_attempts_total";
+    assert_eq!(kept.sum(name, "backend=backend-1,"), 1);
+    assert_eq!(kept.sum(name, "backend=backend-2,"), 0);
+    assert_eq!(kept.sum(name, "backend=other,"), 3);
+    let overflow = "cachewright_label_overflow_total";
+    assert_eq!(kept.sum(overflow, "label=backend"), 3);
+    // Nothing of routes is shown where no route decided.
+    let plain = Arc::new(Kept::default());
+    Metrics::new()
+        .recorder(Arc::clone(&plain) as _)
+        .booked(&Record::default());
+    let books = plain.0.lock().unwrap();
+    let routed = |name: &str| {
+        ["attempt", "hops", "presumed"]
+            .iter()
+            .any(|one| name.contains(one))
+    };
+    assert!(!books.names.values().any(|(name, _)| routed(name)));
 }
 
 /// A clock that a test moves.

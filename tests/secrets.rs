@@ -353,6 +353,61 @@ fn reports(left: &mut Artefacts, dir: &Path) {
         assert!(output.status.success(), "{args:?}: {output:?}");
         left.add(args.join(" "), [output.stdout, output.stderr].concat());
     }
+    let parquet = dir.join("rows.parquet");
+    let parquet = ["-o", parquet.to_str().unwrap()];
+    let place = ["--ledger", ledger.to_str().unwrap()];
+    let export = ["ledger", "export", "--format", "parquet"];
+    let output = ours(&[&export[..], &parquet, &place].concat(), dir);
+    assert!(output.status.success(), "{output:?}");
+    explanations(left, &place, dir);
+    readers_of_logs(left, dir);
+}
+
+/// What is said of every exchange of the ledger.
+fn explanations(left: &mut Artefacts, place: &[&str], dir: &Path) {
+    let rows = ours(&[&["ledger", "export"], place].concat(), dir).stdout;
+    let mut missed = 0;
+    for row in rows
+        .split(|byte| *byte == b'\n')
+        .filter(|row| !row.is_empty())
+    {
+        let row: Value = serde_json::from_slice(row).unwrap();
+        let id = row["id"].as_str().unwrap();
+        missed += u32::from(row["cause"].is_string());
+        for form in [&[][..], &["--json"]] {
+            let output = ours(&[&["explain", id], place, form].concat(), dir);
+            assert!(output.status.success(), "{output:?}");
+            left.add(
+                format!("explain {id}"),
+                [output.stdout, output.stderr].concat(),
+            );
+        }
+    }
+    assert!(missed > 0, "some of them have a miss to explain");
+}
+
+/// What is told of logs that hold everything.
+fn readers_of_logs(left: &mut Artefacts, dir: &Path) {
+    let logs = tempfile::tempdir().unwrap();
+    let log = logs.path().join("requests.jsonl");
+    let line = |(at, request): (usize, Value)| {
+        value!({"t": 1_790_000_000 + 20 * at, "session": "s", "provider": "anthropic",
+                "request": request})
+        .to_string()
+    };
+    let lines: Vec<String> = turns().into_iter().enumerate().map(line).collect();
+    fs::write(&log, lines.join("\n")).unwrap();
+    let log = log.to_str().unwrap();
+    for args in [
+        &["audit", log][..],
+        &["audit", log, "--json"],
+        &["tune", log],
+        &["tune", log, "--json"],
+    ] {
+        let output = ours(args, dir);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        left.add(args.join(" "), [output.stdout, output.stderr].concat());
+    }
 }
 
 #[tokio::test]

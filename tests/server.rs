@@ -231,3 +231,197 @@ async fn a_stopped_server_takes_no_more_requests() {
     server.stop(Duration::from_secs(5)).await;
     assert!(client.execute(second).await.is_err());
 }
+
+/// What came of requests under one fault: the status, or nothing where there was no answer.
+async fn under(server: &SimHandle, order: &Value, request: RequestBuilder) -> Option<StatusCode> {
+    let (status, said) = answer(post(server, "/admin/faults", order)).await;
+    assert_eq!(status, StatusCode::OK, "{said}");
+    Some(request.send().await.ok()?.status())
+}
+
+/// What is kept of the requests.
+async fn kept(server: &SimHandle) -> Vec<Value> {
+    let client = Client::builder().no_proxy().build().unwrap();
+    let request = client.get(format!("{}/admin/requests", server.base_url()));
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+#[tokio::test]
+async fn connections_are_reset_answers_are_garbage_and_somebody_hangs() {
+    let mut options = SimOptions::default();
+    options.keep_requests = 100;
+    let server = start_with(options).await;
+    let messages = || post(&server, "/v1/messages", &body());
+    let reset = json!({"fault": "reset"});
+    assert_eq!(under(&server, &reset, messages()).await, None);
+    let hang = json!({"fault": "hang", "billed": true});
+    let short = messages().timeout(Duration::from_millis(200));
+    assert_eq!(under(&server, &hang, short).await, None);
+    let garbage = json!({"fault": "garbage", "billed": true});
+    answer(post(&server, "/admin/faults", &garbage)).await;
+    let lost = send(messages()).await;
+    assert_eq!(lost.status(), StatusCode::OK);
+    assert!(lost.text().await.unwrap().starts_with("<html>"));
+    // What was lost was billed where that was asked for, and the entry is there.
+    assert_eq!(counters(messages()).await, (2500, 0));
+    let kept = kept(&server).await;
+    let bills: Vec<_> = kept.iter().map(|one| &one["billed"]["input"]).collect();
+    assert_eq!(
+        bills,
+        [&Value::Null, &json!(2517), &json!(2517), &json!(2517)]
+    );
+    // 17 plain tokens at 5 dollars a million, 2,500 read at a half, 20 said at 25.
+    assert_eq!(kept[3]["billed"]["picodollars"], "1835000000");
+    assert!(kept.iter().all(|one| one["provider"] == "anthropic"));
+}
+
+#[tokio::test]
+async fn faults_are_for_one_provider_and_say_when_to_come_back() {
+    let server = start().await;
+    let order = json!({"status": 429, "retry_after": 30, "provider": "bedrock"});
+    answer(post(&server, "/admin/faults", &order)).await;
+    assert_eq!(
+        counters(post(&server, "/v1/messages", &body())).await,
+        (0, 2500)
+    );
+    let mut invoked = body();
+    invoked["anthropic_version"] = "bedrock-2023-05-31".into();
+    let at = "/model/anthropic.claude-opus-4-8/invoke";
+    let limited = send(post(&server, at, &invoked)).await;
+    assert_eq!(limited.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(limited.headers()["retry-after"], "30");
+    assert_eq!(limited.headers()["x-amzn-errortype"], "ThrottlingException");
+    let at =
+        "/v1/projects/p/locations/global/publishers/anthropic/models/claude-opus-4-8:rawPredict";
+    let order = json!({"status": 503, "provider": "vertex"});
+    answer(post(&server, "/admin/faults", &order)).await;
+    let (status, lost) = answer(post(&server, at, &invoked)).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(lost["error"]["status"], "UNAVAILABLE");
+}
+
+#[tokio::test]
+async fn limits_on_spending_are_said_as_each_provider_says_it() {
+    let server = start().await;
+    let chat = json!({"model": "gpt-5.6", "messages": [{"role": "user", "content": "hi"}]});
+    for (path, body, whose, status, word) in [
+        (
+            "/v1/messages",
+            body(),
+            "enforced",
+            429,
+            "enforced_spend_limit_reached",
+        ),
+        (
+            "/v1/messages",
+            body(),
+            "own",
+            400,
+            "specified API usage limits",
+        ),
+        (
+            "/v1/chat/completions",
+            chat.clone(),
+            "enforced",
+            429,
+            "insufficient_quota",
+        ),
+        (
+            "/openrouter/api/v1/chat/completions",
+            chat,
+            "enforced",
+            402,
+            "Insufficient credits",
+        ),
+    ] {
+        let order = json!({"spend_limit": whose});
+        answer(post(&server, "/admin/faults", &order)).await;
+        let refused = send(post(&server, path, &body)).await;
+        assert_eq!(refused.status().as_u16(), status, "{path}");
+        assert!(!refused.headers().contains_key("retry-after"), "{path}");
+        let said = refused.text().await.unwrap();
+        assert!(said.contains(word), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn drops_add_up_and_errors_end_streams() {
+    let server = start().await;
+    let streamed = || post(&server, "/v1/messages", &streamed());
+    let whole = send(streamed()).await.text().await.unwrap();
+    let order = json!({"drip_ms": 0, "drip_bytes": 11});
+    answer(post(&server, "/admin/faults", &order)).await;
+    let mut dripping = send(streamed()).await;
+    let mut drops = Vec::new();
+    while let Some(drop) = dripping.chunk().await.unwrap() {
+        drops.extend_from_slice(&drop);
+    }
+    let said = |text: &str| {
+        let lines = text.lines().filter(|line| line.contains("text_delta"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(said(std::str::from_utf8(&drops).unwrap()), said(&whole));
+    let order = json!({"error_after_events": 4});
+    answer(post(&server, "/admin/faults", &order)).await;
+    let failed = send(streamed()).await.text().await.unwrap();
+    assert_eq!(failed.matches("event: ").count(), 5);
+    let last = failed.trim_end().rsplit("\n\n").next().unwrap();
+    assert!(last.starts_with("event: error\ndata: {"), "{last}");
+    assert!(last.contains("overloaded_error"), "{last}");
+    let chat = json!({"model": "gpt-5.6", "stream": true,
+                      "messages": [{"role": "user", "content": "hi"}]});
+    answer(post(&server, "/admin/faults", &order)).await;
+    let failed = send(post(&server, "/v1/chat/completions", &chat)).await;
+    let failed = failed.text().await.unwrap();
+    assert!(failed.contains(r#"data: {"error":{"#) && !failed.contains("[DONE]"));
+}
+
+#[tokio::test]
+async fn limits_are_told_held_and_renewed() {
+    let server = start().await;
+    let at = |seconds: &str| post(&server, "/v1/messages", &body()).header("x-sim-time", seconds);
+    let left = |response: &Response, name: &str| {
+        let value = response.headers()[&format!("anthropic-ratelimit-{name}")].to_str();
+        value.unwrap().to_owned()
+    };
+    let order = json!({"provider": "anthropic", "requests": 2, "input_tokens": 3000});
+    answer(post(&server, "/admin/limits", &order)).await;
+    let first = send(at("100")).await;
+    assert_eq!(left(&first, "requests-remaining"), "1");
+    assert_eq!(left(&first, "input-tokens-remaining"), "483");
+    assert_eq!(left(&first, "input-tokens-reset"), "1970-01-01T00:02:40Z");
+    // What is read is not counted.
+    let second = send(at("110")).await;
+    assert_eq!(left(&second, "input-tokens-remaining"), "466");
+    let third = send(at("120")).await;
+    assert_eq!(third.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(third.headers()["retry-after"], "40");
+    let renewed = send(at("160")).await;
+    assert_eq!(renewed.status(), StatusCode::OK);
+    assert_eq!(left(&renewed, "requests-remaining"), "1");
+    let chat = json!({"model": "gpt-5.6", "messages": [{"role": "user", "content": "hi"}]});
+    let order = json!({"provider": "openai", "requests": 2, "input_tokens": 3000});
+    answer(post(&server, "/admin/limits", &order)).await;
+    let told = send(post(&server, "/v1/chat/completions", &chat)).await;
+    assert_eq!(told.headers()["x-ratelimit-remaining-requests"], "1");
+    assert_eq!(told.headers()["x-ratelimit-reset-tokens"], "60s");
+}
+
+#[tokio::test]
+async fn what_no_model_does_is_refused() {
+    let server = start().await;
+    let mut long = body();
+    long["max_tokens"] = 10_000_000.into();
+    let (status, error) = answer(post(&server, "/v1/messages", &long)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("max_tokens: 10000000 > 128000"),
+        "{message}"
+    );
+    let mut unknown = body();
+    unknown["model"] = "claude-no-such".into();
+    let (status, error) = answer(post(&server, "/v1/messages", &unknown)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(error["error"]["type"], "not_found_error");
+}

@@ -375,6 +375,47 @@ async fn documents_and_streams_of_every_dialect_say_and_count_the_same() {
 }
 
 #[tokio::test]
+async fn two_tools_are_called_and_thinking_is_shown_in_every_dialect() {
+    let server = start().await;
+    for case in cases("think first, then use both tools") {
+        let (status, document) = answer(post(&server, case.document, &case.body)).await;
+        assert_eq!(status, StatusCode::OK, "{}: {document}", case.name);
+        let document = document.to_string();
+        let events = events(post(&server, case.stream, &case.streamed())).await;
+        let stream: String = events.iter().map(|(_, data)| data.to_string()).collect();
+        for said in [document, stream] {
+            // The second call has a number of its own.
+            let ids = ["_1\",", "_1\"}"]
+                .iter()
+                .map(|end| said.matches(end).count());
+            assert!(ids.sum::<usize>() > 0, "{}: {said}", case.name);
+            let words = [
+                "thinking",
+                "reasoningContent",
+                "reasoning_tokens\":10",
+                "thought",
+            ];
+            let thought = words.iter().any(|word| said.contains(word));
+            assert!(thought || case.name == "responses", "{}: {said}", case.name);
+            if case.name == "responses" {
+                assert!(said.contains("summary_text"), "{said}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_ends_before_a_stop_sequence() {
+    let server = start().await;
+    let body = json!({"model": "claude-sonnet-4-5", "max_tokens": 400,
+        "stop_sequences": ["until"], "messages": [{"role": "user", "content": "hi"}]});
+    let (_, message) = answer(post(&server, "/v1/messages", &body)).await;
+    assert_eq!(message["stop_reason"], "stop_sequence");
+    assert_eq!(message["stop_sequence"], "until");
+    assert!(!texts(&message["content"]).contains("until"));
+}
+
+#[tokio::test]
 async fn a_tool_is_called_in_every_dialect() {
     let server = start().await;
     for case in cases("please use the tool") {
@@ -489,9 +530,11 @@ async fn refusals_have_the_shape_of_the_dialect() {
         let kind = response.headers().get("x-amzn-errortype").cloned();
         let error: Value = response.json().await.unwrap();
         let (at, expected) = match case.name {
-            "messages" | "vertex claude" => ("/error/type", "rate_limit_error"),
+            "messages" => ("/error/type", "rate_limit_error"),
             "chat" | "deepseek" | "responses" => ("/error/code", "rate_limit_exceeded"),
-            "generate" | "vertex gemini" => ("/error/status", "RESOURCE_EXHAUSTED"),
+            "generate" | "vertex claude" | "vertex gemini" => {
+                ("/error/status", "RESOURCE_EXHAUSTED")
+            }
             _ => {
                 assert_eq!(kind.unwrap(), "ThrottlingException", "{}", case.name);
                 assert!(error["message"].is_string(), "{error}");

@@ -7,9 +7,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use cachewright::adapter::handle::{Cachewright, Route, Tenant};
+use cachewright::adapter::handle::{Attempted, Cachewright, Route, Tenant};
 use cachewright::adapter::spans::Spans;
 use cachewright::adapter::tower::RequestBody;
+use cachewright::ledger::Attempt;
+use cachewright::model::Money;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
@@ -186,6 +188,37 @@ async fn a_span_says_what_opentelemetry_asks_for() {
     }
     assert!(fields["cachewright.id"].contains('-'));
     assert!(fields.contains_key("cachewright.overhead_seconds"));
+}
+
+#[tokio::test]
+async fn an_attempt_says_where_it_went() {
+    let notes = Notes::default();
+    let origin = Origin::of_messages(Protocol::Http1).await;
+    let mut attempt = Attempt::default();
+    attempt.backend = "bedrock".into();
+    attempt.call = 11;
+    attempt.number = 2;
+    attempt.hop = Some(Money::from_pico(12_500_000_000));
+    let mut request = post(&origin.url(), body());
+    request.extensions_mut().insert(Attempted::new(attempt));
+    let client: Sender = Client::builder(TokioExecutor::new()).build_http();
+    let mut service = handle().wrap(client);
+    let call = async {
+        let answer = service.call(request).await.unwrap();
+        answer.into_body().collect().await.unwrap();
+    };
+    let subscriber = tracing_subscriber::registry().with(notes.clone());
+    call.with_subscriber(subscriber).await;
+    let fields = &notes.all()[0].fields;
+    for (field, value) in [
+        ("cachewright.backend", "bedrock"),
+        ("cachewright.call", "11"),
+        ("cachewright.attempt", "2"),
+        ("cachewright.hop_usd", "0.0125"),
+    ] {
+        assert_eq!(fields.get(field).map(String::as_str), Some(value));
+    }
+    assert_eq!(fields.get("cachewright.presumed_usd"), None);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use cachewright::adapter::clock::Clock;
 use cachewright::adapter::store::{COLUMNS, Query, Store, StoreOptions};
-use cachewright::ledger::{Group, Id, Ledger, Record, Settled, Story, Verdict};
+use cachewright::ledger::{Attempt, Group, Id, Ledger, Record, Settled, Story, Verdict};
 use cachewright::model::{
     Cause, Digest, Keyring, Miss, Money, Pattern, Place, Section, Skip, Timestamp, Ttl, Usage,
 };
@@ -195,7 +195,20 @@ fn full(number: u64) -> Record {
         (digest("a"), Ttl::OneHour, 37),
         (digest("b"), Ttl::FiveMinutes, 38),
     ];
+    let mut attempt = attempt("back'end", 39, 40);
+    attempt.hop = Some(Money::from_pico(41));
+    attempt.why = "order: it stands first".into();
+    record.attempt = Some(Box::new(attempt));
+    record.presumed = Some(Money::from_pico(42));
     record
+}
+
+fn attempt(backend: &str, call: u64, number: u32) -> Attempt {
+    let mut attempt = Attempt::default();
+    attempt.backend = backend.into();
+    attempt.call = call;
+    attempt.number = number;
+    attempt
 }
 
 fn rows(store: &Store, query: &Query) -> Vec<Record> {
@@ -294,6 +307,16 @@ fn one(number: u64, count: u64) -> Record {
     record.ends = [Some(digest("tools")), Some(digest("system")), None];
     record.lineage = Some(digest(&format!("talk {}", pick(6) % 20)));
     record.errand = number.is_multiple_of(50);
+    if !record.errand && !number.is_multiple_of(4) {
+        let backend = ["direct", "bedrock"][usize::try_from(pick(21) % 2).unwrap()];
+        let mut attempt = attempt(backend, number / 2, 1);
+        let hop = Money::from_pico(i128::from(pick(22) % 1_000_003));
+        attempt.hop = number.is_multiple_of(5).then_some(hop);
+        record.attempt = Some(Box::new(attempt));
+    }
+    if !record.errand && number.is_multiple_of(27) {
+        record.presumed = Some(Money::from_pico(i128::from(pick(23) % 1_000_003)));
+    }
     if !number.is_multiple_of(9) {
         record.usage = Some(Usage::reported(
             pick(7) % 99,
@@ -318,7 +341,7 @@ fn one(number: u64, count: u64) -> Record {
     record.read_prefix = Some(digest(&format!("w{}", pick(16) % 600)));
     if number.is_multiple_of(3) {
         let mut miss = Miss::new(
-            Cause::ALL[usize::try_from(pick(17) % 17).unwrap()],
+            Cause::ALL[usize::try_from(pick(17) % 18).unwrap()],
             pick(18) % 999,
         );
         miss.cost = Some(Money::from_pico(i128::from(pick(19) % 1_000_033)));
@@ -367,6 +390,11 @@ fn a_report_says_what_the_books_say(bench: &Bench) {
     let story = store.story(&Query::default()).unwrap();
     agree(&story, &ledger);
     assert!(story.total.waste > Money::ZERO && story.never_read > 0);
+    let backends = story.by[&Group::Backend].len();
+    assert_eq!(backends, 3, "two, and what no route decided on");
+    let total = &story.total;
+    assert!(total.hops > 100 && total.presumed > 50 && total.attempts > 1000);
+    assert!(total.hops_cost > Money::ZERO && total.presumed_cost > Money::ZERO);
     assert_eq!(
         (story.from, story.until),
         (Some(records[0].at), Some(records[2499].at))
@@ -387,7 +415,7 @@ fn a_report_says_what_the_books_say(bench: &Bench) {
             "{sum:?}"
         );
     }
-    assert_eq!(story.causes.len(), 17);
+    assert_eq!(story.causes.len(), 18);
     for (verdict, count) in &story.verdicts {
         let same = calls.iter().filter(|call| call.verdict == *verdict);
         assert_eq!(same.count() as u64, *count);
@@ -689,10 +717,27 @@ fn an_older_ledger_is_brought_up_to_date(bench: &Bench) {
          breakpoints_placed, resent, verdict) VALUES (1, 2, 3, 4, 5, 'exchange', 'p', 'd', 'm', 1, \
          '', '', 200, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'hit')",
     ]);
+    bench.run(&sums_of_version_one());
     let store = Store::existing(bench.options()).unwrap();
     let found = store.find(Id { run: 1, number: 2 }).unwrap().unwrap();
     assert_eq!(found.record.verdict, Verdict::Hit);
+    assert_eq!((found.record.attempt, found.record.presumed), (None, None));
     assert_eq!(store.info().unwrap().dropped, 0);
+    let story = store.story(&Query::default()).unwrap();
+    old_sums_are_there(&story);
+    assert_eq!(story.by.get(&Group::Backend), None);
+    // What is written from now on stands beside it.
+    let mut routed = record(9, 0);
+    routed.attempt = Some(Box::new(attempt("direct", 1, 1)));
+    store.observer().booked(&routed);
+    store.flush().unwrap();
+    let story = store.story(&Query::default()).unwrap();
+    assert_eq!(story.total.exchanges, 12);
+    assert_eq!(story.by[&Group::Backend].len(), 2);
+    let old = store
+        .story(&Query::default().only(Group::Backend, ""))
+        .unwrap();
+    old_sums_are_there(&old);
     // One that is newer than this crate is left alone.
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES";
     let newer = match bench.is_sqlite() {
@@ -702,6 +747,44 @@ fn an_older_ledger_is_brought_up_to_date(bench: &Bench) {
     bench.run(&[&newer]);
     let error = Store::existing(bench.options()).unwrap_err().to_string();
     assert!(error.contains("newer"), "{error}");
+}
+
+/// A row in every table of sums, as the first version had them.
+fn sums_of_version_one() -> [&'static str; 5] {
+    [
+        "INSERT INTO hours (hour, provider, model, route, tenant, exchanges, unreported, unpriced, \
+         skipped, plain_tokens, cost_micro, cost_rest, cost_without_caching_micro, \
+         cost_without_caching_rest, waste_micro, waste_rest, errands, errands_cost_micro, \
+         errands_cost_rest, misestimated, readable, readable_read, misses, missed, \
+         missed_cost_micro, missed_cost_rest, overhead_micros, never_read) VALUES (0, 'p', 'm', \
+         'r', 't', 11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0, 0, 12, 13, 14, 15, 16, 17, 18, 19, 20)",
+        "INSERT INTO causes (hour, provider, model, route, tenant, cause, misses, tokens, \
+         cost_micro, cost_rest) VALUES (0, 'p', 'm', 'r', 't', 'ttl_expired', 21, 22, 0, 23)",
+        "INSERT INTO verdicts (hour, provider, model, route, tenant, verdict, exchanges) VALUES \
+         (0, 'p', 'm', 'r', 't', 'hit', 24)",
+        "INSERT INTO places (hour, provider, model, route, tenant, cause, pattern, spot, misses, \
+         tokens, cost_micro, cost_rest, pointer, byte, run, number) VALUES (0, 'p', 'm', 'r', 't', \
+         'ttl_expired', '', '/system', 25, 26, 0, 27, '/system/0', 28, 29, 30)",
+        "INSERT INTO prefixes (hour, provider, model, route, tenant, tools, system, conversation, \
+         read_tokens, write_tokens, plain_tokens) VALUES (0, 'p', 'm', 'r', 't', 'a', 'b', 'c', \
+         31, 32, 33)",
+    ]
+}
+
+/// What [`sums_of_version_one`] wrote.
+fn old_sums_are_there(story: &Story) {
+    assert_eq!((story.total.skipped, story.total.usage.plain), (3, Some(4)));
+    assert_eq!(story.total.cost, Money::from_pico(5_000_006));
+    assert_eq!(story.total.missed_cost, Money::from_pico(17_000_018));
+    assert_eq!((story.total.overhead_micros, story.never_read), (19, 20));
+    let cause = story.causes[0];
+    assert_eq!((cause.cause, cause.misses), (Cause::Expired, 21));
+    assert_eq!(cause.cost, Money::from_pico(23));
+    assert_eq!(story.verdicts[&Verdict::Hit], 24);
+    let worst = &story.worst[0];
+    assert_eq!((worst.misses, worst.byte), (25, 28));
+    let read: u64 = story.flames.iter().map(|flame| flame.kinds.read).sum();
+    assert_eq!(read, 31);
 }
 
 fn labels_and_places_stay_few(bench: &Bench) {

@@ -4,6 +4,8 @@
 pub mod admin;
 #[cfg(feature = "audit")]
 pub mod audit;
+#[cfg(feature = "gateway")]
+mod base;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
 #[cfg(feature = "state")]
@@ -19,6 +21,8 @@ mod errands;
 pub mod gateway;
 #[cfg(feature = "tower")]
 pub mod handle;
+#[cfg(feature = "gateway")]
+mod hops;
 #[cfg(feature = "tower")]
 pub mod journal;
 pub mod lint;
@@ -28,6 +32,8 @@ pub mod memory;
 pub mod metrics;
 #[cfg(feature = "reqwest-middleware")]
 pub mod middleware;
+#[cfg(feature = "tower")]
+mod mistake;
 #[cfg(feature = "page")]
 pub mod page;
 #[cfg(feature = "proxy")]
@@ -40,6 +46,8 @@ pub mod reqwest;
 mod running;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "gateway")]
+mod sign;
 #[cfg(feature = "replay")]
 pub mod snapshot;
 #[cfg(feature = "tracing")]

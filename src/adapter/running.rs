@@ -3,6 +3,8 @@
 use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
@@ -20,6 +22,24 @@ pub(crate) struct Running {
     spent: Duration,
     pending: Vec<Box<dyn Pending>>,
     sent: Option<Sent>,
+    left: Left,
+    /// Whether somebody else says when the request leaves.
+    told: bool,
+}
+
+/// Whether a request may have left, as far as whoever sends it tells.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Left(Arc<AtomicBool>);
+
+impl Left {
+    /// From now on it may have.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Running {
@@ -34,7 +54,21 @@ impl Running {
             spent,
             pending,
             sent: None,
+            left: Left::default(),
+            told: false,
         }
+    }
+
+    /// The same exchange, of which a route tells when its request leaves.
+    pub(crate) fn told_by(mut self, left: Option<Left>) -> Self {
+        self.told = left.is_some();
+        self.left = left.unwrap_or_default();
+        self
+    }
+
+    /// What is to be set once the request's body is asked for; `None` where a route tells it.
+    pub(crate) fn left(&self) -> Option<Left> {
+        (!self.told).then(|| self.left.clone())
     }
 
     /// The same exchange, whose request goes to the journal once it is finished.
@@ -60,9 +94,12 @@ impl Running {
 
     /// Settles the exchange; whatever comes later does nothing.
     pub(crate) fn finish(&mut self, end: End) {
-        let Some(exchange) = self.exchange.take() else {
+        let Some(mut exchange) = self.exchange.take() else {
             return;
         };
+        if self.left.is_set() {
+            exchange.reached();
+        }
         let sent = self.sent.take();
         let (cache, began) = (&self.cache, self.cache.stopwatch());
         let record = shielded(|| {

@@ -1,8 +1,4 @@
-//! Variables of the environment in configuration texts, and where in them a mistake stands.
-
-use std::ops::Range;
-
-use crate::error::Error;
+//! Variables of the environment in configuration texts.
 
 /// The text with every `${NAME}` replaced by that variable's value, or what is wrong with it.
 pub(super) fn expanded(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
@@ -23,11 +19,4 @@ pub(super) fn expanded(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Resu
     }
     out.push_str(rest);
     Ok(out)
-}
-
-/// An error that names the file and the line.
-pub(super) fn error((file, text): (&str, &str), at: Range<usize>, message: &str) -> Error {
-    let before = text.get(..at.start).unwrap_or(text);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    Error::config(format!("{file}:{line}: {message}"))
 }

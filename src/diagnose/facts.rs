@@ -128,6 +128,8 @@ pub enum Other {
     Model,
     /// It was sent by another account, to another endpoint, for another tenant, under other betas.
     Scope,
+    /// A route sent it elsewhere than to the backend that held its prefix.
+    Hop,
 }
 
 /// How far an earlier request was when this one was sent.
@@ -148,7 +150,7 @@ pub enum Answer {
 ///
 /// 1. [`Cause::BelowMinimum`]: so short a prompt is never cached.
 /// 2. [`Cause::FirstUse`]: there is no earlier request.
-/// 3. [`Cause::ModelChanged`], [`Cause::ScopeChanged`]: another cache was asked. And
+/// 3. [`Cause::Hop`], [`Cause::ModelChanged`], [`Cause::ScopeChanged`]: another cache was asked. And
 ///    [`Cause::BelowMinimum`] again, where what the earlier request had sent was that short.
 /// 4. What changed in the prompt, where all that is still shared was read: the entry was there.
 /// 5. [`Cause::Expired`]: the entry's time had passed before any of it could be read.
@@ -189,6 +191,7 @@ fn cause(facts: &Facts<'_>, earlier: &Earlier<'_>, read: u64) -> Cause {
     match earlier.other {
         Other::Model => return Cause::ModelChanged,
         Other::Scope => return Cause::ScopeChanged,
+        Other::Hop => return Cause::Hop,
         Other::Nothing => {}
     }
     if earlier.tokens < facts.limits.min_tokens {

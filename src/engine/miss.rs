@@ -27,6 +27,8 @@ pub(super) struct Inquest<'a> {
     /// The provider's own reason.
     pub(super) reported: Option<&'a str>,
     pub(super) at: Timestamp,
+    /// Whether a route left a warm prefix for it.
+    pub(super) hopped: bool,
 }
 
 impl Inquest<'_> {
@@ -35,6 +37,10 @@ impl Inquest<'_> {
         let read = self.usage.read?;
         if self.found_all(read) {
             return None;
+        }
+        let left = self.elsewhere().filter(|_| self.hopped);
+        if let Some(earlier) = left {
+            return diagnose(&self.facts().after(earlier));
         }
         let (_, here) = &self.expected.turn;
         match nearest(&self.expected.lineage, here) {
@@ -73,12 +79,15 @@ impl Inquest<'_> {
         facts
     }
 
-    /// The conversation under another model or in another scope.
+    /// The conversation under another model, in another scope, or at the backend it was sent to
+    /// before.
     fn elsewhere(&self) -> Option<Earlier<'static>> {
         let turn = self.expected.lineage.elsewhere.first()?;
         let this = &self.expected.lineage.this.outline;
         let mut earlier = Earlier::new(self.input_of(turn, turn.outline.blocks));
-        earlier.other = if turn.outline.account == this.account {
+        earlier.other = if self.hopped {
+            Other::Hop
+        } else if turn.outline.account == this.account {
             Other::Model
         } else {
             Other::Scope

@@ -9,7 +9,7 @@ mod totals;
 mod verdict;
 mod waste;
 
-pub use attempt::Attempt;
+pub use attempt::{Attempt, Outcome, may_be_billed};
 pub use record::{Id, Record};
 pub use story::{CauseSum, Flame, Kinds, Moment, Story, Worst};
 pub use teller::Teller;
@@ -27,7 +27,7 @@ const GROUPS: usize = 1024;
 /// The label of those that came after the group was full.
 const OTHER: &str = "other";
 
-/// Running totals over records: overall, and per provider, model, route and tenant.
+/// Running totals over records: overall, and per provider, model, route, tenant and backend.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     all: Totals,

@@ -45,6 +45,10 @@ pub struct Record {
     pub cost: Option<Money>,
     /// What it would have cost without caching; `None` as for `cost`.
     pub cost_without_caching: Option<Money>,
+    /// What the provider may have billed for the prompt without a word: the request may have left,
+    /// no usage came back, and no answer said that nothing was served; at the prices of what was
+    /// planned, output not counted. `None` where that is not so, or without prices.
+    pub presumed: Option<Money>,
     /// What its writes cost above plain input.
     pub premium: Money,
     /// Estimated input tokens, for the estimate's error.
@@ -90,6 +94,22 @@ pub struct Record {
     pub read_prefix: Option<Digest>,
     /// What was written: prefixes with their class and estimated tokens, shortest first.
     pub written: Vec<(Digest, Ttl, u64)>,
+}
+
+impl Record {
+    /// What leaving a warm prefix is reckoned to have cost, where a route left one and something
+    /// was served for it.
+    #[must_use]
+    pub fn hop(&self) -> Option<Money> {
+        let served = self.usage.is_some() || self.presumed.is_some();
+        self.attempt.as_ref()?.hop.filter(|_| served)
+    }
+
+    /// The backend that a route sent it to; empty where no route decided.
+    #[must_use]
+    pub fn backend(&self) -> &str {
+        self.attempt.as_ref().map_or("", |attempt| &attempt.backend)
+    }
 }
 
 /// Names one exchange: the process that booked it and its number there. Written `run-number` in

@@ -15,7 +15,7 @@ pub struct Story {
     pub until: Option<Timestamp>,
     /// Sums over everything.
     pub total: Totals,
-    /// Sums per label, dearest first.
+    /// Sums per label, dearest first; by backend only where routes sent something.
     pub by: BTreeMap<Group, Vec<(Box<str>, Totals)>>,
     /// Misses per cause, dearest first.
     pub causes: Vec<CauseSum>,

@@ -90,7 +90,9 @@ impl Teller {
                 let key = |totals: &Totals| Reverse((totals.cost, totals.exchanges));
                 key(one).cmp(&key(other)).then_with(|| left.cmp(right))
             });
-            story.by.insert(group, sums);
+            if group.is_told(&sums) {
+                story.by.insert(group, sums);
+            }
         }
         story.causes = self.causes.into_values().collect();
         story

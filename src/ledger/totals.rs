@@ -15,11 +15,19 @@ pub enum Group {
     Route,
     /// By the user's tenant.
     Tenant,
+    /// By the backend that a route sent it to; empty where no route decided.
+    Backend,
 }
 
 impl Group {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Provider, Self::Model, Self::Route, Self::Tenant];
+    pub const ALL: [Self; 5] = [
+        Self::Provider,
+        Self::Model,
+        Self::Route,
+        Self::Tenant,
+        Self::Backend,
+    ];
 
     /// The label of `record` in this grouping.
     #[must_use]
@@ -29,7 +37,13 @@ impl Group {
             Self::Model => &record.model,
             Self::Route => &record.route,
             Self::Tenant => &record.tenant,
+            Self::Backend => record.backend(),
         }
+    }
+
+    /// Whether these sums are worth telling: those by backend where there are backends.
+    pub(crate) fn is_told(self, sums: &[(Box<str>, Totals)]) -> bool {
+        self != Self::Backend || sums.iter().any(|(label, _)| !label.is_empty())
     }
 }
 
@@ -72,6 +86,17 @@ pub struct Totals {
     pub missed_cost: Money,
     /// Time that this crate added, in microseconds.
     pub overhead_micros: u64,
+    /// Exchanges that were attempts of a route.
+    pub attempts: u64,
+    /// Attempts that left a warm prefix and were served.
+    pub hops: u64,
+    /// What those were reckoned to cost above a read where the prefix was warm.
+    pub hops_cost: Money,
+    /// Exchanges that may have been billed without a word; see
+    /// [`Record::presumed`](super::Record::presumed).
+    pub presumed: u64,
+    /// What for: part of no other sum.
+    pub presumed_cost: Money,
 }
 
 impl Totals {
@@ -135,6 +160,7 @@ impl Totals {
         let overhead = u64::try_from(record.overhead.as_micros()).unwrap_or(u64::MAX);
         self.overhead_micros = self.overhead_micros.saturating_add(overhead);
         self.add_miss(record);
+        self.add_attempt(record);
         let Some(usage) = &record.usage else {
             self.unreported += 1;
             return;
@@ -175,6 +201,23 @@ impl Totals {
         self.missed = self.missed.saturating_add(other.missed);
         self.missed_cost += other.missed_cost;
         self.overhead_micros = self.overhead_micros.saturating_add(other.overhead_micros);
+        self.attempts += other.attempts;
+        self.hops += other.hops;
+        self.hops_cost += other.hops_cost;
+        self.presumed += other.presumed;
+        self.presumed_cost += other.presumed_cost;
+    }
+
+    fn add_attempt(&mut self, record: &Record) {
+        self.attempts += u64::from(record.attempt.is_some());
+        if let Some(cost) = record.hop() {
+            self.hops += 1;
+            self.hops_cost += cost;
+        }
+        if let Some(cost) = record.presumed {
+            self.presumed += 1;
+            self.presumed_cost += cost;
+        }
     }
 
     fn add_miss(&mut self, record: &Record) {

@@ -16,8 +16,8 @@ pub struct Settled {
     pub id: Id,
     /// When it expired.
     pub at: Timestamp,
-    /// Provider, model, route and tenant, in the order of [`Group::ALL`].
-    pub labels: [Box<str>; 4],
+    /// Provider, model, route, tenant and backend, in the order of [`Group::ALL`].
+    pub labels: [Box<str>; 5],
     /// The premium of what nobody read; zero when all of it was read.
     pub lost: Money,
 }
@@ -35,7 +35,7 @@ pub(super) struct Unread {
 #[derive(Clone, Debug)]
 struct Write {
     id: Id,
-    labels: [Box<str>; 4],
+    labels: [Box<str>; 5],
     premium: Money,
     /// Estimated tokens up to each marker, shortest first.
     depths: Vec<(Digest, u64)>,

@@ -14,6 +14,8 @@ pub enum Cause {
     ModelChanged,
     /// The account, workspace, endpoint, region, tenant or set of beta headers changed.
     ScopeChanged,
+    /// A route sent it away from the backend that held its prefix.
+    Hop,
     /// The same tools stand in another order.
     ToolsOrder,
     /// A tool's definition changed.
@@ -46,10 +48,11 @@ pub enum Cause {
 
 impl Cause {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::FirstUse,
         Self::ModelChanged,
         Self::ScopeChanged,
+        Self::Hop,
         Self::ToolsOrder,
         Self::ToolsSchema,
         Self::ToolsSet,
@@ -73,6 +76,7 @@ impl Cause {
             Self::FirstUse => "first_use",
             Self::ModelChanged => "model_changed",
             Self::ScopeChanged => "scope_changed",
+            Self::Hop => "hop",
             Self::ToolsOrder => "tools_order",
             Self::ToolsSchema => "tools_schema",
             Self::ToolsSet => "tools_set",
@@ -102,6 +106,7 @@ impl Cause {
         match self {
             Self::FirstUse => "no earlier request began like this one",
             Self::ModelChanged => "the conversation went on with another model",
+            Self::Hop => "a route sent it away from the backend that held its prefix",
             Self::ScopeChanged => "account, endpoint, region, tenant or beta headers changed",
             Self::ToolsOrder => "the same tools stand in another order",
             Self::ToolsSchema => "a tool's definition changed",
@@ -126,6 +131,9 @@ impl Cause {
         match self {
             Self::FirstUse => "nothing: a first request has nothing to read",
             Self::ModelChanged => "keep one model for one conversation",
+            Self::Hop => {
+                "nothing in the prompt: `cachewright explain ID` says why the route left, and `affinity` and `rank_worth` weigh it"
+            }
             Self::ScopeChanged => "keep one account, endpoint and header set for one conversation",
             Self::ToolsOrder => "send tools in one order, or turn on the rule `tool_order`",
             Self::ToolsSchema => {
@@ -153,7 +161,7 @@ impl Cause {
     pub const fn is_avoidable(self) -> bool {
         !matches!(
             self,
-            Self::FirstUse | Self::BelowMinimum | Self::Lost | Self::Unknown
+            Self::FirstUse | Self::Hop | Self::BelowMinimum | Self::Lost | Self::Unknown
         )
     }
 }

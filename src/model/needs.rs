@@ -70,6 +70,12 @@ impl Needs {
         Self(self.0 | need as u16)
     }
 
+    /// What either holds.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
     /// Whether it holds this one.
     #[must_use]
     pub const fn has(self, need: Need) -> bool {

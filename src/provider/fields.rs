@@ -105,6 +105,24 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
+    /// The names of a table in braces and their strings, in the order of the file.
+    pub(super) fn pairs(&self, key: &str) -> Result<Vec<(Box<str>, Box<str>)>, Error> {
+        let Some(value) = self.find(key) else {
+            return Ok(Vec::new());
+        };
+        let fix = format!("`{key}` must be a table of strings in braces");
+        let table = value.get_ref().as_table();
+        let table = table.ok_or_else(|| self.error_at(key, &fix))?;
+        let mut pairs: Vec<_> = table.iter().collect();
+        pairs.sort_by_key(|(name, _)| name.span().start);
+        let pairs = pairs.into_iter().map(|(name, value)| {
+            let text = value.get_ref().as_str();
+            let text = text.ok_or_else(|| self.file.error(value.span().start, &fix))?;
+            Ok((name.get_ref().as_ref().into(), text.into()))
+        });
+        pairs.collect()
+    }
+
     /// Two numbers, or `absent`.
     pub(super) fn pair(&self, key: &str, absent: (u64, u64)) -> Result<(u64, u64), Error> {
         if self.find(key).is_none() {
@@ -191,7 +209,7 @@ impl From<bool> for Flag {
 }
 
 /// The nearest of `known`, or all of them when none is near.
-pub(super) fn suggestion<'a>(name: &str, known: &[&'a str]) -> String {
+pub(crate) fn suggestion<'a>(name: &str, known: &[&'a str]) -> String {
     let nearest = known
         .iter()
         .map(|key| (distance(name, key), *key))

@@ -9,14 +9,17 @@ mod fields;
 mod ids;
 mod models;
 mod paths;
+mod reached;
 mod rows;
 mod storage;
 
-use crate::model::{Limits, Money, Needs, Prices, Regime, Ttl};
+use crate::model::{Limits, Money, Need, Needs, Prices, Regime, Ttl};
 use crate::wire::{Dialect, MarkerStyle};
 
 pub use access::{Access, Auth, Door, LimitHeaders, Spelling};
 pub use catalog::Catalog;
+#[cfg(feature = "tower")]
+pub(crate) use fields::suggestion;
 pub use storage::Storage;
 
 /// The prior for a model of which nothing is known: about 2.7 bytes per token (recorded traffic
@@ -62,6 +65,8 @@ pub struct Provider {
     pub regional_percent: u32,
     /// How it is reached, where calls are addressed to it by a route.
     pub access: Access,
+    /// What no model can do here.
+    pub lacks: Needs,
     /// Where the row's facts were read.
     pub source: Box<str>,
     /// The date of that source, `YYYY-MM-DD`.
@@ -262,6 +267,10 @@ impl Provider {
         limits.one_hour &= self.ttls.contains(&Ttl::OneHour);
         if !self.ttls.contains(&limits.ttl) {
             limits.ttl = self.ttls.first().copied().unwrap_or_default();
+        }
+        model.lacks = model.lacks.and(self.lacks);
+        if limits.known && !limits.one_hour {
+            model.lacks = model.lacks.with(Need::OneHour);
         }
     }
 }

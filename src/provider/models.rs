@@ -1,12 +1,12 @@
 //! The rows of models: what one model of one provider allows and costs.
 
 use super::fields::{Fields, Flag, suggestion};
-use super::rows::{date, small};
+use super::rows::{date, needs, small};
 use super::{Model, Provider, ids};
 use crate::error::Error;
 use crate::model::{Limits, PriceTier, Prices, Regime, Ttl};
 
-pub(super) const KEYS: [&str; 33] = [
+pub(super) const KEYS: [&str; 34] = [
     "provider",
     "name",
     "aliases",
@@ -36,6 +36,7 @@ pub(super) const KEYS: [&str; 33] = [
     "system_messages",
     "one_hour",
     "regional_percent",
+    "lacks",
     "match",
     "source",
     "as_of",
@@ -119,7 +120,11 @@ pub(super) fn read(
         system_messages: flag("system_messages", base.system_messages)?,
         day_retention: flag("day_retention", base.day_retention)?,
         regional_percent: 0,
-        lacks: base.lacks,
+        lacks: if fields.has("lacks") {
+            needs(fields)?
+        } else {
+            base.lacks
+        },
         source: fields.required("source")?.into(),
         as_of: date(fields)?,
     };

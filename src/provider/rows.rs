@@ -4,12 +4,13 @@ use toml::de::DeTable;
 
 use super::fields::{Fields, File, Flag, suggestion};
 use super::models::{self, ModelRow};
-use super::{Access, Affinity, AffinityPer, Endpoint, Inquiry, Provider};
+use super::reached;
+use super::{Affinity, AffinityPer, Endpoint, Inquiry, Provider};
 use crate::error::Error;
-use crate::model::{Limits, Ttl};
+use crate::model::{Limits, Need, Needs, Ttl};
 use crate::wire::{self, MarkerStyle};
 
-const PROVIDER: [&str; 23] = [
+const PROVIDER: [&str; 25] = [
     "name",
     "otel",
     "dialect",
@@ -30,6 +31,8 @@ const PROVIDER: [&str; 23] = [
     "diagnostics",
     "models_from",
     "regional_percent",
+    "access",
+    "lacks",
     "source",
     "as_of",
     "note",
@@ -91,6 +94,7 @@ fn provider(fields: &Fields<'_>) -> Result<Provider, Error> {
                 .ok_or_else(|| fields.error_at("ttls", "a ttl is \"5m\", \"30m\" or \"1h\""))
         })
         .collect::<Result<Vec<_>, _>>()?;
+    let endpoints = endpoints(fields)?;
     Ok(Provider {
         name: fields.required("name")?.into(),
         otel: fields
@@ -99,7 +103,8 @@ fn provider(fields: &Fields<'_>) -> Result<Provider, Error> {
             .into(),
         hosts: fields.texts("hosts")?,
         regional_hosts: fields.texts("regional_hosts")?,
-        endpoints: endpoints(fields)?,
+        access: reached::access(fields, &endpoints)?,
+        endpoints,
         ttls,
         max_breakpoints: size(
             fields,
@@ -113,7 +118,7 @@ fn provider(fields: &Fields<'_>) -> Result<Provider, Error> {
         messages_last: fields.flag("messages_last", Flag::No)?,
         models_from: fields.texts("models_from")?,
         regional_percent: small(fields, "regional_percent")?.unwrap_or(0),
-        access: Access::default(),
+        lacks: needs(fields)?,
         source: fields.required("source")?.into(),
         as_of: date(fields)?,
     })
@@ -197,6 +202,18 @@ fn inquiry(fields: &Fields<'_>) -> Result<Option<Inquiry>, Error> {
         always: fields.flag("always", Flag::No)?,
         exact_only: fields.flag("exact_only", Flag::No)?,
     }))
+}
+
+/// What cannot be done, by name.
+pub(super) fn needs(fields: &Fields<'_>) -> Result<Needs, Error> {
+    let names = fields.texts("lacks")?;
+    names.iter().try_fold(Needs::NONE, |all, name| {
+        let need = Need::parse(name).ok_or_else(|| {
+            let fix = suggestion(name, &Need::ALL.map(Need::as_str));
+            fields.error_at("lacks", &format!("there is no need `{name}`; {fix}"))
+        })?;
+        Ok(all.with(need))
+    })
 }
 
 pub(super) fn small(fields: &Fields<'_>, key: &str) -> Result<Option<u32>, Error> {

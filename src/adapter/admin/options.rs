@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
 
+use crate::adapter::mistake;
 use crate::error::Error;
 
 /// Where the admin port listens, and for whom.
@@ -61,16 +62,13 @@ impl AdminOptions {
     /// # Errors
     /// Names the file, the line and the fix.
     pub fn config(self, file: &str, text: &str) -> Result<Self, Error> {
-        let read: File = toml::from_str(text)
-            .map_err(|error| Error::config(format!("{file}: {error}").trim_end()))?;
+        let read: File =
+            toml::from_str(text).map_err(|error| mistake::toml((file, text), &error))?;
         let Some(place) = read.admin else {
             return Ok(self);
         };
-        self.at(place.get_ref()).map_err(|error| {
-            let before = text.get(..place.span().start).unwrap_or(text);
-            let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-            Error::config(format!("{file}:{line}: {error}"))
-        })
+        self.at(place.get_ref())
+            .map_err(|error| mistake::at((file, text), place.span(), &error.to_string()))
     }
 
     pub(super) const fn is_default(&self) -> bool {

@@ -4,25 +4,37 @@
 //! Each attempt is a request of its own through the layer ([`tower`](super::tower)), planned for the
 //! provider that gets it and booked by itself.
 
+mod attempt;
 mod auth;
 mod below;
 mod body;
 mod call;
 mod config;
 mod desk;
+mod drive;
+mod events;
+mod gauge;
 mod head;
 mod purse;
 mod refuse;
 mod reload;
 mod service;
 mod site;
+mod watch;
 mod zone;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::below::{BoxError, Carried, Carrier};
+pub use self::body::{Answer, Cut, Whole};
+pub use self::gauge::{Gauge, Reached, Reading};
+pub use self::head::Claim;
 pub use self::purse::Purse;
-pub use self::site::Site;
+pub use self::reload::{Change, Edition, How, Part, Reload};
+pub use self::service::Gateway;
+pub use self::site::{Site, Unauthorized};
+pub use self::watch::Watch;
 pub use self::zone::Zone;
 use crate::route::{Cap, Network};
 
@@ -36,6 +48,8 @@ pub struct GatewayOptions {
     pub sites: Vec<Arc<Site>>,
     /// What may be spent.
     pub caps: Vec<Cap>,
+    /// Who hears of what concerns more than one call.
+    pub watch: Option<Arc<dyn Watch>>,
     /// Whose days and months caps count.
     pub zone: Zone,
     /// Where what was spent is kept over restarts; `None` to begin at nothing each time.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Pending;
+use crate::adapter::running::Left;
 use crate::ledger::{Attempt, Record};
 
 /// One attempt of a routed call, as a request extension.
@@ -14,7 +14,7 @@ pub struct Attempted {
     /// What is written into the ledger.
     pub attempt: Attempt,
     /// Set by whoever sends the request once its first byte may have left.
-    reached: Arc<AtomicBool>,
+    reached: Left,
     booked: Option<Arc<dyn Fn(&Record) + Send + Sync>>,
 }
 
@@ -37,13 +37,17 @@ impl Attempted {
 
     /// Says that the provider may have seen the request.
     pub fn reach(&self) {
-        self.reached.store(true, Ordering::Relaxed);
+        self.reached.set();
     }
 
     /// Whether the provider may have seen the request.
     #[must_use]
     pub fn is_reached(&self) -> bool {
-        self.reached.load(Ordering::Relaxed)
+        self.reached.is_set()
+    }
+
+    pub(super) fn left(&self) -> Left {
+        self.reached.clone()
     }
 
     pub(super) fn pending(&self) -> Option<Box<dyn Pending>> {

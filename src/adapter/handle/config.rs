@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 
 use crate::adapter::journal::JournalOptions;
+use crate::adapter::mistake;
 use crate::canon::{History, Rule};
 use crate::engine::{Overlay, Settings};
 use crate::error::Error;
@@ -48,6 +49,10 @@ pub(super) struct Config {
     upstreams: Option<IgnoredAny>,
     #[expect(dead_code, reason = "the store reads it")]
     ledger: Option<IgnoredAny>,
+    #[expect(dead_code, reason = "the gateway reads it")]
+    providers: Option<IgnoredAny>,
+    #[expect(dead_code, reason = "the gateway reads it")]
+    caps: Option<IgnoredAny>,
 }
 
 /// Where requests are kept, prompt text included.
@@ -70,9 +75,10 @@ impl From<JournalEntry> for JournalOptions {
     }
 }
 
-/// What a configuration file may set for one route.
-#[derive(Deserialize)]
+/// What a configuration file may set for one route; where its calls go is the gateway's to read.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "what the gateway reads must be no mistake here")]
 struct Entry {
     mode: Option<ModeName>,
     markers: Option<MarkersName>,
@@ -84,6 +90,23 @@ struct Entry {
     stream_usage: Option<bool>,
     day_retention: Option<bool>,
     explicit_caches: Option<bool>,
+    model: Option<IgnoredAny>,
+    fallback_models: Option<IgnoredAny>,
+    order: Option<IgnoredAny>,
+    goal: Option<IgnoredAny>,
+    residency: Option<IgnoredAny>,
+    tenants: Option<IgnoredAny>,
+    cap: Option<IgnoredAny>,
+    affinity: Option<IgnoredAny>,
+    rank_worth: Option<IgnoredAny>,
+    second_worth: Option<IgnoredAny>,
+    attempts: Option<IgnoredAny>,
+    retry_percent: Option<IgnoredAny>,
+    first_byte: Option<IgnoredAny>,
+    between: Option<IgnoredAny>,
+    deadline: Option<IgnoredAny>,
+    hedge: Option<IgnoredAny>,
+    cooldown: Option<IgnoredAny>,
 }
 
 impl From<Entry> for Overlay {
@@ -116,7 +139,7 @@ impl From<Entry> for Overlay {
 impl Config {
     /// Reads a TOML text; errors carry `file`, the line, and what would do instead.
     pub(super) fn read(file: &str, text: &str) -> Result<Self, Error> {
-        toml::from_str(text).map_err(|error| Error::config(format!("{file}: {error}").trim_end()))
+        toml::from_str(text).map_err(|error| mistake::toml((file, text), &error))
     }
 
     /// Puts what it names into the engine's settings.
@@ -132,6 +155,7 @@ impl Config {
             stream_usage: self.stream_usage,
             day_retention: self.day_retention,
             explicit_caches: self.explicit_caches,
+            ..Entry::default()
         };
         Overlay::from(general).apply(settings);
         settings.max_body = self.max_body.unwrap_or(settings.max_body);

@@ -183,6 +183,12 @@ impl Cachewright {
         self.shared.clock.stopwatch()
     }
 
+    /// The tenant of requests that name none.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn default_tenant(&self) -> &str {
+        &self.shared.tenant
+    }
+
     pub(crate) fn max_body(&self) -> usize {
         self.shared.engine.settings().max_body
     }
@@ -281,7 +287,8 @@ impl Cachewright {
             .chain(followed)
             .collect();
         let spent = self.stopwatch().saturating_sub(began);
-        Running::new(self.clone(), exchange, (spent, pending))
+        let left = caller.attempted.as_ref().map(Attempted::left);
+        Running::new(self.clone(), exchange, (spent, pending)).told_by(left)
     }
 
     /// Books one finished exchange, then tells the observers outside the lock; returns what was

@@ -28,6 +28,7 @@
 //! Histograms of most recorders keep every observation until somebody reads them: exporters must be
 //! scraped, or have their upkeep run.
 
+mod attempts;
 mod emit;
 mod names;
 mod set;
@@ -39,8 +40,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{Counter, Recorder, SharedString};
 
-pub use self::table::{Kind, LABELS, Row, TABLE, markdown};
+pub use self::table::{ATTEMPT_LABELS, Kind, LABELS, Row, TABLE, markdown};
 
+use self::attempts::Attempts;
 use self::emit::Emitter;
 use self::names::Names;
 use self::set::Set;
@@ -63,8 +65,10 @@ pub struct Metrics {
 
 #[derive(Default)]
 struct State {
-    names: Names,
+    names: Names<4>,
     sets: BTreeMap<[u32; 4], Set>,
+    routed: Names<2>,
+    attempts: BTreeMap<[u32; 2], Attempts>,
     overflow: BTreeMap<&'static str, Counter>,
     dropped: Option<Counter>,
     described: bool,
@@ -146,6 +150,29 @@ impl Metrics {
         set.or_insert_with(|| Set::new(emitter, names::shown(values, numbers)))
     }
 
+    /// Adds an attempt of a route to those of its backend.
+    fn attempt(&self, state: &mut State, record: &Record) {
+        if record.attempt.is_none() {
+            return;
+        }
+        let values = [&*record.route, record.backend()];
+        let (mut numbers, full) = state.routed.numbers(values, self.most);
+        let most = self.most.saturating_mul(SETS);
+        let crowded = state.attempts.len() >= most && !state.attempts.contains_key(&numbers);
+        if crowded {
+            numbers = [0; 2];
+        }
+        // The route's overflow is counted among the labels of its exchange.
+        let [_, backend] = full;
+        if backend {
+            self.overflowed(&mut state.overflow, "backend");
+        }
+        let attempts = state.attempts.entry(numbers);
+        attempts
+            .or_insert_with(|| Attempts::new(names::shown(values, numbers)))
+            .book(&self.emitter, record);
+    }
+
     fn overflowed(&self, counters: &mut BTreeMap<&'static str, Counter>, label: &'static str) {
         let labels = [(table::OVERFLOW.by, SharedString::const_str(label))];
         let counter = || self.emitter.counter(&table::OVERFLOW, &labels);
@@ -164,12 +191,14 @@ impl Observer for Metrics {
         self.count_dropped(&mut state);
         let values = names::values(|group| group.label(record));
         self.set(&mut state, values).book(&self.emitter, record);
+        self.attempt(&mut state, record);
     }
 
     fn settled(&self, settled: &[Settled]) {
         let mut state = self.state();
         for write in settled {
-            let values = write.labels.each_ref().map(|value| &**value);
+            let [provider, model, route, tenant, _] = write.labels.each_ref();
+            let values = [provider, model, route, tenant].map(|value| &**value);
             self.set(&mut state, values).settle(write.lost);
         }
     }

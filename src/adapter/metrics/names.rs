@@ -11,16 +11,23 @@ pub(super) const OTHER: &str = "other";
 const LONGEST: usize = 128;
 
 /// The values of every label, numbered in the order in which they came; zero is [`OTHER`].
-#[derive(Default)]
-pub(super) struct Names {
-    known: [BTreeMap<Box<str>, u32>; 4],
+pub(super) struct Names<const N: usize> {
+    known: [BTreeMap<Box<str>, u32>; N],
 }
 
-impl Names {
+impl<const N: usize> Default for Names<N> {
+    fn default() -> Self {
+        Self {
+            known: std::array::from_fn(|_| BTreeMap::new()),
+        }
+    }
+}
+
+impl<const N: usize> Names<N> {
     /// The numbers of these values, and which labels are full; at most `most` values of each are
     /// told apart.
-    pub(super) fn numbers(&mut self, values: [&str; 4], most: usize) -> ([u32; 4], [bool; 4]) {
-        let (mut numbers, mut full) = ([0; 4], [false; 4]);
+    pub(super) fn numbers(&mut self, values: [&str; N], most: usize) -> ([u32; N], [bool; N]) {
+        let (mut numbers, mut full) = ([0; N], [false; N]);
         let places = self.known.iter_mut().zip(values);
         for ((known, value), (number, full)) in places.zip(numbers.iter_mut().zip(&mut full)) {
             match admit(known, value, most) {
@@ -48,7 +55,7 @@ fn admit(known: &mut BTreeMap<Box<str>, u32>, value: &str, most: usize) -> Optio
 }
 
 /// These values, with [`OTHER`] where the number is zero.
-pub(super) fn shown(values: [&str; 4], numbers: [u32; 4]) -> [&str; 4] {
+pub(super) fn shown<const N: usize>(values: [&str; N], numbers: [u32; N]) -> [&str; N] {
     let mut shown = values;
     for (value, number) in shown.iter_mut().zip(numbers) {
         if number == 0 {
@@ -60,7 +67,7 @@ pub(super) fn shown(values: [&str; 4], numbers: [u32; 4]) -> [&str; 4] {
 
 /// The values of one booking's labels.
 pub(super) fn values<'a>(label: impl Fn(Group) -> &'a str) -> [&'a str; 4] {
-    Group::ALL.map(label)
+    [Group::Provider, Group::Model, Group::Route, Group::Tenant].map(label)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use metrics::{Counter, Gauge, Histogram, SharedString};
 
 use super::emit::Emitter;
-use super::table::{self, LABELS, Row};
+use super::table::{self, Row};
 use crate::ledger::Record;
 use crate::model::{Miss, Money, Usage};
 
@@ -28,6 +28,7 @@ pub(super) struct Set {
     resent: Counter,
     unreported: Counter,
     unpriced: Counter,
+    presumed: Option<Dollars>,
     error: Histogram,
     overhead: Histogram,
     first_byte: Histogram,
@@ -44,14 +45,14 @@ struct Missed {
 
 /// Money as a counter of whole nanodollars. The sum is kept in picodollars, so that what is counted
 /// is never off by more than one.
-struct Dollars {
+pub(super) struct Dollars {
     counter: Counter,
     sum: Money,
     counted: u64,
 }
 
 impl Dollars {
-    const fn new(counter: Counter) -> Self {
+    pub(super) const fn new(counter: Counter) -> Self {
         Self {
             counter,
             sum: Money::ZERO,
@@ -59,7 +60,7 @@ impl Dollars {
         }
     }
 
-    fn add(&mut self, money: Money) {
+    pub(super) fn add(&mut self, money: Money) {
         self.sum += money;
         let whole = u64::try_from(self.sum.as_pico() / PICO).unwrap_or(0);
         if whole > self.counted {
@@ -94,6 +95,7 @@ impl Set {
             resent: counter(&table::RESENT),
             unreported: counter(&table::UNREPORTED),
             unpriced: counter(&table::UNPRICED),
+            presumed: None,
             error: histogram(&table::ERROR),
             overhead: histogram(&table::OVERHEAD),
             first_byte: histogram(&table::FIRST_BYTE),
@@ -126,6 +128,9 @@ impl Set {
         if let Some(miss) = &record.miss {
             self.miss(emitter, miss);
         }
+        if let Some(presumed) = record.presumed {
+            self.presume(emitter, presumed);
+        }
         self.breakpoints(record);
         self.times(record);
         match &record.usage {
@@ -156,6 +161,13 @@ impl Set {
         missed.misses.increment(1);
         missed.tokens.increment(miss.tokens);
         missed.cost.add(miss.cost.unwrap_or(Money::ZERO));
+    }
+
+    fn presume(&mut self, emitter: &Emitter, presumed: Money) {
+        let values = &self.values;
+        let row = &table::PRESUMED;
+        let counter = || Dollars::new(emitter.counter(row, &labels(values, row, "")));
+        self.presumed.get_or_insert_with(counter).add(presumed);
     }
 
     fn breakpoints(&self, record: &Record) {
@@ -224,12 +236,13 @@ impl Set {
     }
 }
 
-fn labels(
-    values: &[SharedString; 4],
+/// The labels of this row with these values of those that it shares, and of its own.
+pub(super) fn labels(
+    values: &[SharedString],
     row: &Row,
     own: &'static str,
 ) -> Vec<(&'static str, SharedString)> {
-    let common = LABELS.into_iter().zip(values.iter().cloned());
+    let common = row.common().iter().copied().zip(values.iter().cloned());
     let own = (!row.by.is_empty()).then(|| (row.by, SharedString::const_str(own)));
     common.chain(own).collect()
 }

@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 /// the rows.
 pub const LABELS: [&str; 4] = ["provider", "model", "route", "tenant"];
 
+/// Labels of everything that belongs to an attempt of a route.
+pub const ATTEMPT_LABELS: [&str; 2] = ["route", "backend"];
+
 /// What kind of instrument a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -42,6 +45,8 @@ pub struct Row {
     pub unit: &'static str,
     /// Whether it carries [`LABELS`].
     pub per_exchange: bool,
+    /// Whether it carries [`ATTEMPT_LABELS`].
+    pub per_attempt: bool,
     /// The label that it carries on top; empty where there is none.
     pub by: &'static str,
     /// What it says.
@@ -57,6 +62,7 @@ impl Row {
             kind: Kind::Counter,
             unit,
             per_exchange: true,
+            per_attempt: false,
             by: "",
             help,
             buckets: &[],
@@ -70,6 +76,14 @@ impl Row {
     const fn overall(self) -> Self {
         Self {
             per_exchange: false,
+            ..self
+        }
+    }
+
+    const fn of_attempts(self) -> Self {
+        Self {
+            per_exchange: false,
+            per_attempt: true,
             ..self
         }
     }
@@ -89,11 +103,19 @@ impl Row {
         }
     }
 
+    /// Those that it shares with others.
+    pub(super) const fn common(&self) -> &'static [&'static str] {
+        match (self.per_exchange, self.per_attempt) {
+            (true, _) => &LABELS,
+            (false, true) => &ATTEMPT_LABELS,
+            (false, false) => &[],
+        }
+    }
+
     /// All labels, in order.
     pub fn labels(&self) -> impl Iterator<Item = &'static str> {
-        let common = if self.per_exchange { &LABELS[..] } else { &[] };
         let own = (!self.by.is_empty()).then_some(self.by);
-        common.iter().copied().chain(own)
+        self.common().iter().copied().chain(own)
     }
 }
 
@@ -250,6 +272,37 @@ pub(super) const DURATION: Row = Row::counter(
     "Time from sending a request to the end of its answer.",
 )
 .histogram(SLOW);
+pub(super) const PRESUMED: Row = Row::counter(
+    "cachewright_presumed_nanodollars_total",
+    "nanodollars",
+    "What prompts may have been billed that were sent and of which no usage came back.",
+);
+pub(super) const ATTEMPTS: Row = Row::counter(
+    "cachewright_attempts_total",
+    "attempts",
+    "Attempts of routes by what came of them: answered, cut, silent, limited, overloaded, failed, refused.",
+)
+.of_attempts()
+.by("outcome");
+pub(super) const HOPS: Row = Row::counter(
+    "cachewright_hops_total",
+    "attempts",
+    "Attempts that left a warm prefix, by the backend they went to, and were served.",
+)
+.of_attempts();
+pub(super) const HOPS_COST: Row = Row::counter(
+    "cachewright_hops_nanodollars_total",
+    "nanodollars",
+    "What hops were reckoned to cost above a read where the prefix was warm.",
+)
+.of_attempts();
+pub(super) const ATTEMPT_FIRST_BYTE: Row = Row::counter(
+    "cachewright_attempt_first_byte_seconds",
+    "seconds",
+    "Time from sending an attempt of a route to the head of its answer.",
+)
+.of_attempts()
+.histogram(SLOW);
 pub(super) const DROPPED: Row = Row::counter(
     "cachewright_ledger_dropped_rows_total",
     "rows",
@@ -265,7 +318,7 @@ pub(super) const OVERFLOW: Row = Row::counter(
 .by("label");
 
 /// Everything that is emitted.
-pub static TABLE: [Row; 28] = [
+pub static TABLE: [Row; 33] = [
     EXCHANGES,
     VERDICTS,
     TOKENS,
@@ -292,6 +345,11 @@ pub static TABLE: [Row; 28] = [
     OVERHEAD,
     FIRST_BYTE,
     DURATION,
+    PRESUMED,
+    ATTEMPTS,
+    HOPS,
+    HOPS_COST,
+    ATTEMPT_FIRST_BYTE,
     DROPPED,
     OVERFLOW,
 ];
@@ -302,9 +360,7 @@ pub fn markdown() -> String {
     let mut text =
         String::from("| metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n");
     for row in &TABLE {
-        let common = row.per_exchange.then_some("provider, model, route, tenant");
-        let own = (!row.by.is_empty()).then_some(row.by);
-        let labels: Vec<&str> = common.into_iter().chain(own).collect();
+        let labels: Vec<&str> = row.labels().collect();
         let (name, kind, unit, help) = (row.name, row.kind.as_str(), row.unit, row.help);
         // Writing to a string cannot fail.
         let _ = writeln!(

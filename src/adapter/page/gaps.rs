@@ -34,6 +34,12 @@ pub(super) fn section(story: &Story) -> Markup {
                     (counted(unknown.map_or(0, |sum| sum.misses), "miss", "misses")) " with " (count(lost))
                     " of " (count(total.missed)) " missed tokens, for which no cause can be shown."
                 }))
+                @if total.presumed > 0 {
+                    (gap("Perhaps billed", &total.presumed_cost.to_string(), &html! {
+                        (counted(total.presumed, "prompt", "prompts"))
+                        " that were sent and of which no usage came back. Not part of what was paid."
+                    }))
+                }
                 (gap("Errands", &total.errands_cost.to_string(), &html! {
                     (counted(total.errands, "call", "calls"))
                     " on your behalf, such as renting a cache. They are part of what was paid."

@@ -1,4 +1,4 @@
-//! Tables by provider, model, route and tenant, and the verdicts.
+//! Tables by provider, model, route, tenant and backend, the attempts, and the verdicts.
 
 use maud::{Markup, html};
 
@@ -9,7 +9,14 @@ use crate::ledger::{Group, Story, Totals, Verdict};
 const ROWS: usize = 50;
 
 pub(super) fn section(story: &Story) -> Markup {
-    let groups = [Group::Route, Group::Model, Group::Provider, Group::Tenant];
+    let groups = [
+        Group::Route,
+        Group::Model,
+        Group::Provider,
+        Group::Tenant,
+        Group::Backend,
+    ];
+    let backends = story.by.get(&Group::Backend);
     html! {
         section id="tables" {
             h2 { "In figures" }
@@ -26,6 +33,12 @@ pub(super) fn section(story: &Story) -> Markup {
                             }
                         }
                     }
+                }
+            }
+            @if let Some(backends) = backends {
+                details open {
+                    summary { h3 { "Attempts and hops" } }
+                    (scroll("Attempts and hops", &attempts(story, backends)))
                 }
             }
             @if !story.verdicts.is_empty() {
@@ -48,6 +61,38 @@ const fn name(group: Group) -> &'static str {
         Group::Model => "model",
         Group::Route => "route",
         Group::Tenant => "tenant",
+        Group::Backend => "backend",
+    }
+}
+
+fn attempts(story: &Story, backends: &[(Box<str>, Totals)]) -> Markup {
+    let row = |totals: &Totals| {
+        html! {
+            td.number { (count(totals.attempts)) }
+            td.number { (count(totals.exchanges - totals.unreported)) }
+            td.number { (count(totals.hops)) }
+            td.number { (totals.hops_cost) }
+            td.number { (totals.presumed_cost) }
+        }
+    };
+    html! {
+        table {
+            caption { "What routes sent where, and what leaving warm prefixes was reckoned to cost" }
+            thead {
+                tr {
+                    th scope="col" { "Backend" }
+                    @for head in ["Attempts", "Served", "Hops", "Cost of hops", "Perhaps billed"] {
+                        th.number scope="col" { (head) }
+                    }
+                }
+            }
+            tbody {
+                @for (one, totals) in backends.iter().filter(|(one, _)| !one.is_empty()).take(ROWS) {
+                    tr { th scope="row" { (label(one, "(none)")) } (row(totals)) }
+                }
+            }
+            tfoot { tr { th scope="row" { "All" } (row(&story.total)) } }
+        }
     }
 }
 

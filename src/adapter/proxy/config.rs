@@ -10,9 +10,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
 
-use super::sign::{Sign, chain};
 use super::{ProxyOptions, Upstream};
-use crate::adapter::variables;
+use crate::adapter::gateway::GatewayOptions;
+use crate::adapter::sign::{Sign, chain};
+use crate::adapter::{mistake, variables};
 use crate::error::Error;
 use crate::provider::{Catalog, Provider};
 
@@ -78,6 +79,22 @@ pub(super) fn read(
     if let Some(entries) = &found.upstreams {
         options.upstreams = reader.upstreams(entries)?;
     }
+    let gateway = GatewayOptions::config((file, text), catalog, env)?;
+    if gateway.is_empty() {
+        return Ok(options);
+    }
+    if !options.gateway.is_empty() {
+        return Err(Error::config(format!(
+            "{file}: backends and routes are described in another file as well; put them into one"
+        )));
+    }
+    if found.upstreams.is_none() {
+        // What is served without a word about it makes way for what somebody named.
+        let network = &gateway.network;
+        let free = |upstream: &Upstream| network.route(&upstream.name).is_none();
+        options.upstreams.retain(free);
+    }
+    options.gateway = gateway;
     Ok(options)
 }
 
@@ -112,13 +129,11 @@ pub(super) fn builtin(catalog: &Catalog, env: Env<'_>) -> Result<Vec<Upstream>, 
 
 impl Reader<'_> {
     fn parse(&self) -> Result<File, Error> {
-        let file = self.file;
-        toml::from_str(self.text)
-            .map_err(|error| Error::config(format!("{file}: {error}").trim_end()))
+        toml::from_str(self.text).map_err(|error| mistake::toml((self.file, self.text), &error))
     }
 
     fn error(&self, at: Range<usize>, message: &str) -> Error {
-        variables::error((self.file, self.text), at, message)
+        mistake::at((self.file, self.text), at, message)
     }
 
     fn upstreams(
@@ -223,7 +238,7 @@ impl Reader<'_> {
         }
         let profile = entry.profile.as_ref();
         let profile = profile.map(|name| self.expanded(name)).transpose()?;
-        chain(upstream, region, profile.as_deref())
+        chain(&upstream.place(), region, profile.as_deref())
             .map(Some)
             .map_err(|fix| self.error(sign.span(), fix))
     }
@@ -328,7 +343,7 @@ mod tests {
         let [anthropic, gateway] = &options.upstreams[..] else {
             panic!("two upstreams");
         };
-        assert_eq!(anthropic.authority, "api.anthropic.com");
+        assert_eq!(*anthropic.authority(), "api.anthropic.com");
         assert_eq!(anthropic.headers[0].1, "sk-1");
         assert_eq!(anthropic.paths, [Box::<str>::from("/v1/messages")]);
         assert_eq!(anthropic.tenant.as_deref(), Some("t"));
@@ -351,7 +366,7 @@ mod tests {
     #[test]
     fn mistakes_name_file_line_and_fix() {
         for (text, parts) in [
-            ("\nlisten = \"4040\"", vec!["p.toml", "line 2"]),
+            ("\nlisten = \"4040\"", vec!["p.toml:2"]),
             ("[upstreams.x]", vec!["p.toml:1", "base_url"]),
             (
                 "[upstreams.x]\nprovider = \"antropic\"",
@@ -379,7 +394,7 @@ mod tests {
             ),
             (
                 "[upstreams.x]\nbase_ulr = \"http://h\"",
-                vec!["p.toml", "line 2", "base_ulr", "base_url"],
+                vec!["p.toml:2", "base_ulr", "base_url"],
             ),
         ] {
             let error = options(text).unwrap_err();
@@ -401,7 +416,7 @@ mod tests {
             panic!("one upstream");
         };
         let host = "bedrock-runtime.eu-west-1.amazonaws.com";
-        assert_eq!(bedrock.authority, host);
+        assert_eq!(*bedrock.authority(), host);
         assert!(bedrock.signer.is_some());
         assert_eq!(bedrock.paths, [Box::<str>::from("/model/")]);
     }

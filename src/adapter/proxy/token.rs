@@ -5,16 +5,10 @@ use std::fmt;
 use http::HeaderMap;
 use http::header::HeaderName;
 
+use crate::adapter::sign::KEYS;
+
 /// The proxy's own header.
 const OWN: HeaderName = HeaderName::from_static("x-cachewright-token");
-
-/// Where clients put the only key they know; the token may stand in its place.
-pub(super) const KEYS: [HeaderName; 4] = [
-    http::header::AUTHORIZATION,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-];
 
 /// A token that clients must show.
 #[derive(Clone)]
@@ -31,7 +25,7 @@ impl Token {
     }
 }
 
-/// Whether a request with these headers may pass. Takes the token out of them.
+/// Whether a request with these headers may pass; the token may stand in the place of a key. Takes the token out of them.
 pub(in crate::adapter) fn admit(token: Option<&Token>, headers: &mut HeaderMap) -> bool {
     let own = headers.remove(OWN);
     let Some(token) = token else {

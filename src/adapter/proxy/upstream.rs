@@ -4,11 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::Authority;
 use http::{HeaderMap, Uri};
 
-use super::sign::Sign;
+use crate::adapter::base::{Base, is_below};
+use crate::adapter::sign::{Place, Sign};
 use crate::error::Error;
+
+#[cfg(feature = "bedrock-sdk")]
+use crate::adapter::sign::{chain, given};
+#[cfg(feature = "bedrock-sdk")]
+use aws_credential_types::provider::ProvideCredentials;
 
 /// A provider or gateway behind the proxy.
 ///
@@ -23,10 +29,7 @@ use crate::error::Error;
 #[derive(Clone)]
 pub struct Upstream {
     pub(super) name: Box<str>,
-    scheme: Scheme,
-    pub(super) authority: Authority,
-    /// The path of the base URL, without a slash at its end.
-    base: Box<str>,
+    base: Base,
     pub(super) provider: Option<Box<str>>,
     /// Requests below this path come here, and it is removed.
     pub(super) prefix: Option<Box<str>>,
@@ -54,24 +57,10 @@ impl Upstream {
                  use small letters, digits, dashes and dots"
             )));
         }
-        let unusable = |_| not_a_base(base_url);
-        let uri: Uri = base_url.parse().map_err(unusable)?;
-        let parts = uri.into_parts();
-        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err(not_a_base(base_url));
-        };
-        let path = parts
-            .path_and_query
-            .unwrap_or(PathAndQuery::from_static("/"));
-        let known = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
-        if !known || path.query().is_some() || authority.as_str().contains('@') {
-            return Err(not_a_base(base_url));
-        }
+        let base = Base::parse(base_url)?;
         Ok(Self {
             name: name.into(),
-            scheme,
-            authority,
-            base: path.path().trim_end_matches('/').into(),
+            base,
             provider: None,
             prefix: None,
             paths: Vec::new(),
@@ -106,16 +95,45 @@ impl Upstream {
     /// Where requests go for `rest`, a path with its query. A base path that the caller has spelled
     /// already is not put before it a second time: base URLs with and without `/v1` both work.
     pub(super) fn uri(&self, rest: &str) -> Option<Uri> {
-        let path = if is_below(rest, &self.base) {
-            PathAndQuery::try_from(rest)
-        } else {
-            PathAndQuery::try_from(format!("{}{rest}", self.base))
-        };
-        let uri = Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path.ok()?);
-        uri.build().ok()
+        match is_below(rest, &self.base.path) {
+            true => self.base.at(rest),
+            false => self.base.at(&format!("{}{rest}", self.base.path)),
+        }
+    }
+
+    /// Host and port.
+    pub(super) const fn authority(&self) -> &Authority {
+        &self.base.authority
+    }
+
+    /// Where it stands in a configuration, and its host.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
+            table: "upstreams",
+            name: &self.name,
+            host: self.authority().host(),
+        }
+    }
+
+    /// Has requests signed with AWS's chain of credentials, in place of what the client showed. The
+    /// region is that of the host, or else the one of the environment.
+    #[cfg(feature = "bedrock-sdk")]
+    #[must_use]
+    pub fn sign_with_aws(mut self) -> Self {
+        self.signer = chain(&self.place(), None, None).ok();
+        self
+    }
+
+    /// Has requests signed with the credentials of this provider, for this region.
+    #[cfg(feature = "bedrock-sdk")]
+    #[must_use]
+    pub fn sign_with(
+        mut self,
+        credentials: impl ProvideCredentials + 'static,
+        region: &str,
+    ) -> Self {
+        self.signer = Some(given(&self.place(), region, credentials));
+        self
     }
 
     /// Puts the configured headers in the place of the caller's of the same name.
@@ -129,14 +147,8 @@ impl Upstream {
 /// One line for people: name, base URL, and which requests come here.
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            scheme,
-            authority,
-            base,
-            ..
-        } = self;
-        write!(f, "{name:<12} {scheme}://{authority}{base}  from /{name}/")?;
+        let name = &self.name;
+        write!(f, "{name:<12} {}  from /{name}/", self.base)?;
         let mut more = self.prefix.iter().chain(&self.paths);
         more.try_for_each(|path| write!(f, " {path}"))
     }
@@ -147,31 +159,9 @@ impl fmt::Debug for Upstream {
         // Configured headers carry keys.
         f.debug_struct("Upstream")
             .field("name", &self.name)
-            .field("authority", &self.authority)
+            .field("authority", self.authority())
             .finish_non_exhaustive()
     }
-}
-
-/// Whether `path` is `above` itself or lies below it; `above` may end in a slash.
-pub(super) fn is_below(path: &str, above: &str) -> bool {
-    let Some(rest) = path.strip_prefix(above) else {
-        return false;
-    };
-    !above.is_empty()
-        && (above.ends_with('/') || rest.is_empty() || rest.starts_with(['/', '?', ':']))
-}
-
-fn not_a_base(base_url: &str) -> Error {
-    // A URL can hold a password.
-    let shown = if base_url.contains('@') {
-        "…@…"
-    } else {
-        base_url
-    };
-    Error::config(format!(
-        "{shown:?} is no base URL; write one like \"https://api.anthropic.com\", without a query \
-         or a password"
-    ))
 }
 
 #[cfg(test)]

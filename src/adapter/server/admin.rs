@@ -1,4 +1,4 @@
-//! The endpoints that no provider has: clock, faults, kept requests, reset.
+//! The endpoints that no provider has: clock, faults, limits, kept requests, reset.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::faults::Order;
+use super::faults;
+use super::limits;
 use super::refuse::Shape;
 use super::respond;
 use super::world::World;
@@ -48,18 +49,31 @@ pub(super) async fn clock(State(world): Shared) -> Response {
 }
 
 pub(super) async fn add_faults(State(world): Shared, body: Bytes) -> Response {
-    let faults = serde_json::from_slice::<Order>(&body)
+    let faults = serde_json::from_slice::<faults::Order>(&body)
         .ok()
-        .and_then(Order::faults);
+        .and_then(faults::Order::faults);
     let Some(faults) = faults else {
         return refused(
-            "send one of {\"status\": 529}, {\"stall_ms\": 500} and {\"cut_after_bytes\": 99}, \
-             with a \"count\" if it is to happen more than once, and a part of the \"path\" it is for",
+            "send one of {\"status\": 529}, {\"fault\": \"reset\"} (or hang, garbage), \
+             {\"spend_limit\": \"enforced\"} (or own), {\"stall_ms\": 500}, {\"drip_ms\": 5}, \
+             {\"cut_after_bytes\": 99} and {\"error_after_events\": 3}, with a \"count\" if it is to \
+             happen more than once, and the \"provider\" and a part of the \"path\" it is for",
         );
     };
     let count = faults.len();
     world.add_faults(faults);
     respond(200, &json!({"queued": count}))
+}
+
+pub(super) async fn set_limits(State(world): Shared, body: Bytes) -> Response {
+    let Ok(order) = serde_json::from_slice::<limits::Order>(&body) else {
+        return refused(
+            "send {\"provider\": \"anthropic\"} with \"requests\", \"input_tokens\" or \
+             \"output_tokens\", each per minute",
+        );
+    };
+    world.limits(|limits| limits.set(order));
+    respond(200, &json!({}))
 }
 
 pub(super) async fn requests(State(world): Shared) -> Response {

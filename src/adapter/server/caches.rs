@@ -4,7 +4,6 @@ use axum::http::Method;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::faults::Fault;
 use super::routes::Call;
 use super::target::Target;
 use super::world::World;
@@ -67,9 +66,6 @@ impl Path {
 /// Creates, shows, prolongs or deletes.
 pub(super) fn answer(world: &World, call: &Call, path: &Path) -> Response {
     let (workspace, at) = (call.workspace.as_str(), call.at);
-    if let Some(Fault::Status(status)) = world.next_fault(call.parts.uri.path()) {
-        return call.shape.failed(&call.id, status);
-    }
     let done: Option<Result<Value, Rejection>> = world.with(&path.target.provider, |sim| {
         let show = |content: CachedContent| path.shown(&content);
         Some(match (&call.parts.method, &path.name) {

@@ -25,7 +25,7 @@ impl Constant {
             usage: true,
             ..Wish::default()
         };
-        let mut answer = Answer::new("constant".into(), wish, 0, None);
+        let mut answer = Answer::new("constant".into(), wish, None);
         answer.usage = Usage {
             output: answer.usage.output,
             ..Usage::reported(3, 1024, 0, 0, 0)

@@ -6,8 +6,16 @@
 //! it; the header `x-sim-provider`; a prefix of the path, as in
 //! `/openrouter/api/v1/chat/completions`; the path alone.
 //!
-//! A user who says "use the tool" gets a call of the first tool, so that a client's tool loop can be
-//! driven. A signature of AWS (SigV4) is recomputed over what arrived, and refused when it does not
+//! A user's last words may ask for an answer of a kind, so that clients can be driven through it:
+//!
+//! | words | answer |
+//! |---|---|
+//! | "use the tool" | a call of the first tool |
+//! | "use both tools" | calls of the first two, or of one tool twice, in one answer |
+//! | "think first" | thinking before anything else |
+//!
+//! A forced tool is called and `none` calls none, an answer ends before a stop sequence, a model with
+//! "no-such" in its name does not exist, and more than 128,000 tokens are refused. A signature of AWS (SigV4) is recomputed over what arrived, and refused when it does not
 //! hold. Time is real time plus an offset, so that an hour can pass between two requests:
 //!
 //! | request | effect |
@@ -16,27 +24,49 @@
 //! | header `x-sim-time: 12.5` | this request happens at that second |
 //! | header `x-sim-workspace: name` | the workspace, otherwise told by the API key |
 //! | header `x-sim-output-tokens: 20` | the length of this answer |
-//! | header `x-sim-fault: 429`, `500`, `529`, `stall` or `cut` | this answer goes wrong |
+//! | header `x-sim-fault`: a status such as `529`, or a word of the table below | this answer goes wrong |
 //! | `POST /admin/clock` with `{"now": 0}` or `{"advance": 300}` | moves the clock |
-//! | `POST /admin/faults` with `{"status": 529, "count": 2}`, `{"stall_ms": 500}` or `{"cut_after_bytes": 99}` | the next answers go wrong |
+//! | `POST /admin/faults` with one of the orders below | the next answer goes wrong |
+//! | the same with `"count": 2` | the next two do |
 //! | the same with `"path": "cachedContents"` | those to paths that contain it |
+//! | the same with `"provider": "bedrock"` | those of this provider |
+//! | the same with `"billed": true` | the provider does its work, and bills it, before it is lost |
+//! | `POST /admin/limits` with `{"provider": "anthropic", "requests": 50, "input_tokens": 9000, "output_tokens": 900}` | answers tell what is left of these in each minute, and there are none beyond |
 //! | `POST /admin/forget` | the providers lose every entry before its time |
-//! | `GET /admin/requests` | the last requests as they arrived, if any are kept |
-//! | `POST /admin/reset` | forgets entries, faults, kept requests and the offset |
+//! | `GET /admin/requests` | the last requests as they arrived, if any are kept: with the provider they were taken for, and what it billed |
+//! | `POST /admin/reset` | forgets entries, faults, limits, kept requests and the offset |
 //! | `GET /healthz` | `ok` |
+//!
+//! What can go wrong (a closed port is what a provider that refuses connections looks like):
+//!
+//! | order | word | effect |
+//! |---|---|---|
+//! | `{"status": 429, "retry_after": 30}` | `429` | an error of this status; a 429 says to wait a second where nothing else is asked |
+//! | `{"spend_limit": "enforced"}` or `"own"` | `spend_limit` | the account may spend no more, in the provider's words |
+//! | `{"fault": "reset"}` | `reset` | the connection is reset before any header, with all requests on it |
+//! | `{"fault": "hang"}` | `hang` | nothing is ever answered |
+//! | `{"fault": "garbage"}` | `garbage` | a 200 whose body is a web page |
+//! | `{"stall_ms": 500}` | `stall` | the answer stands still after its first bytes |
+//! | `{"cut_after_bytes": 99}` | `cut` | the connection ends within the body |
+//! | `{"drip_ms": 5, "drip_bytes": 7}` | `drip` | seven bytes at a time, or an event where no size is given |
+//! | `{"error_after_events": 3}` | `error` | the stream ends with an error of its dialect; whole answers are a 500 |
 
 mod admin;
 mod answers;
+mod broken;
 mod caches;
 mod constant;
 mod faults;
 mod form;
 mod frames;
 mod keep;
+mod limits;
+mod line;
 mod manners;
 mod refuse;
 mod routes;
 mod sigv4;
+mod spend;
 mod stream;
 mod target;
 mod told;
@@ -161,8 +191,9 @@ impl SimServer {
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let router = routes::router(Arc::new(World::new(self.options)));
+        let router = router.into_make_service_with_connect_info::<line::Line>();
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+        let serving = axum::serve(line::Lines(listener), router).with_graceful_shutdown(async {
             // A dropped handle stops the server just as a called one does.
             let _ = stopped.await;
         });

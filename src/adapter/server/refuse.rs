@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::form::Wrap;
+use super::manners::{self, Manner};
 use super::respond;
 
 /// Whose errors are imitated.
@@ -29,6 +30,15 @@ impl Shape {
         }
     }
 
+    /// The errors of what stands before the model: on Vertex that is Google's, whatever the model
+    /// behind it speaks (docs.cloud.google.com, error codes of partner models, 2026-09).
+    pub(super) fn at_the_door(self, provider: &str) -> Self {
+        if manners::of(provider).contains(&Manner::Vertex) {
+            return Self::Google;
+        }
+        self
+    }
+
     /// An error of this status; `kind` is the type that was recorded for it, if any.
     pub(super) fn error(self, id: &str, status: u16, kind: &str, message: &str) -> Response {
         let kind = self.kind(status, kind);
@@ -39,14 +49,11 @@ impl Shape {
         {
             headers.insert("x-amzn-errortype", kind);
         }
-        if status == 429 {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
         response
     }
 
-    /// The error that a fault of this status is.
-    pub(super) fn failed(self, id: &str, status: u16) -> Response {
+    /// The error that a fault of this status is; `retry_after` is in seconds.
+    pub(super) fn failed(self, id: &str, status: u16, retry_after: Option<u64>) -> Response {
         let message = match (self, status) {
             (Self::Anthropic, 401) => "invalid x-api-key",
             (Self::Anthropic, 429) => {
@@ -61,7 +68,26 @@ impl Shape {
             (_, 400..500) => "simulated fault",
             _ => "Internal server error",
         };
-        self.error(id, status, "", message)
+        let mut response = self.error(id, status, "", message);
+        if let Some(seconds) = retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+
+    /// How a model that does not exist is refused.
+    pub(super) fn no_such_model(self, id: &str, model: &str) -> Response {
+        let (status, message) = match self {
+            Self::Anthropic => (404, format!("model: {model}")),
+            Self::OpenAi => (
+                404,
+                format!("The model `{model}` does not exist or you do not have access to it."),
+            ),
+            Self::Aws => (400, "The provided model identifier is invalid.".into()),
+            Self::Google => (404, format!("Publisher Model `{model}` was not found.")),
+        };
+        self.error(id, status, "", &message)
     }
 
     /// The type of an error: what was recorded for it, if it is a word of this provider.
@@ -82,7 +108,7 @@ impl Shape {
 
     /// platform.claude.com api/errors; platform.openai.com error codes; Bedrock API reference,
     /// common errors; google.rpc.Status (2026-08).
-    fn body(self, id: &str, status: u16, kind: &str, message: &str) -> Value {
+    pub(super) fn body(self, id: &str, status: u16, kind: &str, message: &str) -> Value {
         match self {
             Self::Anthropic => json!({
                 "type": "error",
@@ -92,6 +118,8 @@ impl Shape {
             Self::OpenAi => {
                 let code = match status {
                     401 => Some("invalid_api_key"),
+                    402 | 429 if kind == "insufficient_quota" => Some("insufficient_quota"),
+                    404 => Some("model_not_found"),
                     429 => Some("rate_limit_exceeded"),
                     _ => None,
                 };

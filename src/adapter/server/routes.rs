@@ -12,10 +12,12 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::answers::{Answer, Rendered};
+use super::broken;
 use super::caches;
 use super::constant;
-use super::faults::Fault;
+use super::faults::{Fault, What};
 use super::form::{Delivery, Form, Wrap};
+use super::keep::Arrived;
 use super::refuse::Shape;
 use super::stream::{self, Pace};
 use super::target::{self, Target};
@@ -34,6 +36,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/healthz", get(async || "ok"))
         .route("/admin/clock", post(admin::set_clock).get(admin::clock))
         .route("/admin/faults", post(admin::add_faults))
+        .route("/admin/limits", post(admin::set_limits))
         .route("/admin/requests", get(admin::requests))
         .route("/admin/forget", post(admin::forget))
         .route("/admin/reset", post(admin::reset))
@@ -44,6 +47,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
 /// One request, its body read.
 #[derive(Debug)]
 pub(super) struct Call {
+    pub(super) number: u64,
     pub(super) id: String,
     pub(super) workspace: String,
     pub(super) shape: Shape,
@@ -113,12 +117,18 @@ async fn receive(State(world): State<Arc<World>>, request: Request) -> Response 
         Form::of(target.dialect, path, query, Delivery::Document)
     });
     let shape = form.map_or_else(Shape::default, |form| Shape::of(form.dialect, form.wrap));
-    let id = format!("{:016x}", world.number());
+    let number = world.number();
+    let id = format!("{number:016x}");
     let Ok(body) = axum::body::to_bytes(body, world.options.max_body).await else {
         let message = "Request exceeds the maximum allowed number of bytes.";
         return shape.error(&id, 413, "", message);
     };
-    world.keep(&parts, &body);
+    world.keep(Arrived {
+        number,
+        provider: target.as_ref().map(|target| &*target.provider),
+        parts: &parts,
+        body: &body,
+    });
     if world.options.constant {
         return constant(&world, target.as_ref(), &parts, &body);
     }
@@ -128,6 +138,7 @@ async fn receive(State(world): State<Arc<World>>, request: Request) -> Response 
         .map_or_else(|| world.now(), Timestamp::from_secs_f64);
     let place = target.as_ref().map_or("", |target| target.place.as_str());
     let call = Call {
+        number,
         workspace: workspace(headers, &parts.uri, place),
         id,
         shape,
@@ -137,7 +148,12 @@ async fn receive(State(world): State<Arc<World>>, request: Request) -> Response 
     };
     let response = match (&target, &cache) {
         (None, _) => call.error(404, "Not Found"),
-        (Some(_), Some(cache)) => caches::answer(&world, &call, cache),
+        (Some(target), Some(cache)) => match next_fault(&world, &call, target) {
+            Some(fault) if fault.replaces() => {
+                broken::instead(&call, fault, &target.provider).await
+            }
+            _ => caches::answer(&world, &call, cache),
+        },
         (Some(_), None) if call.parts.method != Method::POST => {
             call.error(405, "Method Not Allowed")
         }
@@ -146,7 +162,12 @@ async fn receive(State(world): State<Arc<World>>, request: Request) -> Response 
         }
         (Some(target), None) => answer(&world, &call, target).await,
     };
-    call.sign(response)
+    let mut response = call.sign(response);
+    if let Some(target) = &target {
+        let headers = response.headers_mut();
+        world.limits(|limits| limits.tell(&target.provider, call.shape, headers));
+    }
+    response
 }
 
 /// Serves a prompt, or lets it fail as ordered.
@@ -155,25 +176,42 @@ async fn answer(world: &World, call: &Call, target: &Target) -> Response {
     if let Some(refused) = refusal(world, call) {
         return refused;
     }
+    if let Err(seconds) = world.limits(|limits| limits.enter(&target.provider, call.at)) {
+        return call.shape.failed(&call.id, 429, Some(seconds));
+    }
     let fault = text(headers, "x-sim-fault")
         .and_then(|text| Fault::parse(text, world.options.stall))
-        .or_else(|| world.next_fault(call.parts.uri.path()));
-    if let Some(Fault::Status(status)) = fault {
-        return call.shape.failed(&call.id, status);
+        .or_else(|| next_fault(world, call, target));
+    let instead = fault.filter(|fault| fault.replaces());
+    if let Some(fault) = instead.filter(|fault| !fault.billed) {
+        return broken::instead(call, fault, &target.provider).await;
     }
     let (mut answer, asked) = match served(world, call, target) {
         Ok(served) => served,
-        Err(rejection) => return call.rejected(&rejection),
+        Err(refused) => return *refused,
     };
+    world.bill(call.number, answer.usage);
+    world.limits(|limits| limits.used(&target.provider, call.shape, &answer.usage));
+    if let Some(fault) = instead {
+        return broken::instead(call, fault, &target.provider).await;
+    }
     answer.created = when::seconds(call.at);
     let uri = &call.parts.uri;
     let query = uri.query().unwrap_or_default();
     let form = Form::of(target.dialect, uri.path(), query, asked);
-    let rendered = answer.render(form);
+    let mut rendered = answer.render(form);
+    let what = fault.map(|fault| fault.what);
+    if let Some(What::Error(events)) = what {
+        if form.delivery == Delivery::Document {
+            return call.shape.failed(&call.id, 500, None);
+        }
+        rendered.pieces.truncate(events);
+        rendered.pieces.push(broken::event(form, &call.id));
+    }
     tokio::time::sleep(world.options.first_byte).await;
     let pace = Pace {
         between: world.options.between_chunks,
-        fault,
+        fault: what,
     };
     let mut response = deliver(rendered, form, pace);
     if form.wrap == Wrap::Invoke && form.delivery == Delivery::Document {
@@ -182,23 +220,38 @@ async fn answer(world: &World, call: &Call, target: &Target) -> Response {
     response
 }
 
+fn next_fault(world: &World, call: &Call, target: &Target) -> Option<Fault> {
+    world.next_fault(call.parts.uri.path(), &target.provider)
+}
+
 /// The answer, and how it is to travel as far as the body says.
-fn served(world: &World, call: &Call, target: &Target) -> Result<(Answer, Delivery), Rejection> {
+///
+/// # Errors
+/// The provider's refusal.
+fn served(
+    world: &World,
+    call: &Call,
+    target: &Target,
+) -> Result<(Answer, Delivery), Box<Response>> {
     let mut wish = Wish::read(&call.body, target.key.as_deref());
+    if !target.model.is_empty() {
+        wish.model = Some(target.model.clone());
+    }
+    if let Some(refused) = wish.refused(call.shape, &call.id) {
+        return Err(Box::new(refused));
+    }
     let ask = Ask {
         model: &target.model,
         affinity: target.affinity.as_deref().or(wish.affinity.as_deref()),
         ..Ask::new(target.dialect, &call.body)
     };
-    let (request, usage) = world.serve(&target.provider, &call.workspace, call.at, &ask)?;
-    if !target.model.is_empty() {
-        wish.model = Some(target.model.clone());
-    }
+    let (request, usage) = world
+        .serve(&target.provider, &call.workspace, call.at, &ask)
+        .map_err(|rejection| Box::new(call.rejected(&rejection)))?;
     let delivery = wish.delivery;
     let asked = text(&call.parts.headers, "x-sim-output-tokens");
     let asked = asked.and_then(|count| count.parse().ok());
-    let seed = request.prefixes().last().unwrap_or(0);
-    let mut answer = Answer::new(call.id.clone(), wish, seed, asked);
+    let mut answer = Answer::new(call.id.clone(), wish, asked);
     answer.usage = Usage {
         output: answer.usage.output,
         ..usage
@@ -209,11 +262,16 @@ fn served(world: &World, call: &Call, target: &Target) -> Result<(Answer, Delive
     }
     answer.diagnostics = diagnosed(world, call, target, &request);
     if answer.usage.cost.is_none() {
-        let model = world
-            .options
-            .catalog
-            .model(&target.provider, request.model());
-        let tier = model.prices.map(|prices| *prices.tier(answer.input()));
+        let catalog = &world.options.catalog;
+        let model = catalog.model(&target.provider, request.model());
+        let dearer = if target.regional {
+            model.regional_percent
+        } else {
+            0
+        };
+        let tier = model
+            .prices
+            .map(|prices| *prices.dearer_by(dearer).tier(answer.input()));
         answer.usage.cost = tier.map(|tier| tier.cost(&answer.usage));
     }
     Ok((answer, delivery))

@@ -9,13 +9,13 @@ use axum::body::{Body, Bytes};
 use http_body::Frame;
 use tokio::sync::mpsc;
 
-use super::faults::Fault;
+use super::faults::{Drip, What};
 
 /// How fast a body comes, and what goes wrong on the way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     pub(super) between: Duration,
-    pub(super) fault: Option<Fault>,
+    pub(super) fault: Option<What>,
 }
 
 #[derive(Debug)]
@@ -35,22 +35,42 @@ impl http_body::Body for Chunks {
 }
 
 /// A body of these chunks.
-pub(super) fn body(chunks: Vec<Bytes>, pace: Pace) -> Body {
+pub(super) fn body(chunks: Vec<Bytes>, mut pace: Pace) -> Body {
     // One chunk of room: the client's reading holds the writing back.
     let (sender, receiver) = mpsc::channel(1);
+    let chunks = match pace.fault {
+        Some(What::Drip(Drip { pause, bytes })) => {
+            pace.between = pause;
+            drops(chunks, bytes)
+        }
+        _ => chunks,
+    };
     tokio::spawn(send(chunks, pace, sender));
     Body::new(Chunks(receiver))
 }
 
+/// The same bytes in drops of this size.
+fn drops(chunks: Vec<Bytes>, size: Option<usize>) -> Vec<Bytes> {
+    let Some(size) = size.filter(|size| *size > 0) else {
+        return chunks;
+    };
+    let mut rest = Bytes::from(chunks.concat());
+    let mut drops = Vec::with_capacity(rest.len() / size + 1);
+    while !rest.is_empty() {
+        drops.push(rest.split_to(size.min(rest.len())));
+    }
+    drops
+}
+
 async fn send(chunks: Vec<Bytes>, pace: Pace, sender: mpsc::Sender<io::Result<Bytes>>) {
     let mut left = match pace.fault {
-        Some(Fault::Cut(bytes)) => bytes,
+        Some(What::Cut(bytes)) => bytes,
         _ => usize::MAX,
     };
     for (index, mut chunk) in chunks.into_iter().enumerate() {
         match (index, pace.fault) {
             (0, _) => {}
-            (1, Some(Fault::Stall(stall))) => tokio::time::sleep(stall).await,
+            (1, Some(What::Stall(stall))) => tokio::time::sleep(stall).await,
             _ => tokio::time::sleep(pace.between).await,
         }
         chunk.truncate(left);

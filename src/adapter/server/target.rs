@@ -28,6 +28,8 @@ pub(super) struct Target {
     pub(super) model: String,
     /// Project and location, where the path names them.
     pub(super) place: String,
+    /// Whether it is a regional endpoint, which some providers price above the global one.
+    pub(super) regional: bool,
     /// The key that the endpoint's affinity header carries, if one was sent.
     pub(super) affinity: Option<String>,
     /// The body's member that carries it otherwise.
@@ -85,6 +87,7 @@ impl Target {
             dialect: found.endpoint.name,
             model: found.model.clone().unwrap_or_default(),
             place: found.place.clone(),
+            regional: found.regional,
             affinity: header.and_then(|name| text(headers, name)).map(Into::into),
             key: affinity.and_then(|affinity| affinity.field.clone()),
         }

@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use axum::body::Bytes;
-use axum::http::request::Parts;
 use serde_json::Value;
 
 use super::SimOptions;
 use super::constant::Constant;
 use super::faults::{self, Fault, Waiting};
 use super::form::Form;
-use super::keep::Keep;
+use super::keep::{Arrived, Keep};
+use super::limits::Limits;
 use super::told::Told;
 use crate::model::{Timestamp, Usage};
 use crate::sim::{Ask, Rejection, Request, Sim};
@@ -32,6 +31,7 @@ struct State {
     /// Added to the clock, in microseconds.
     offset: i64,
     faults: VecDeque<Waiting>,
+    limits: Limits,
     kept: Keep,
     told: Told,
     constants: Vec<Constant>,
@@ -85,8 +85,8 @@ impl World {
         self.with(provider, |sim| sim.count_tokens(body))
     }
 
-    pub(super) fn next_fault(&self, path: &str) -> Option<Fault> {
-        faults::take(&mut self.state().faults, path)
+    pub(super) fn next_fault(&self, path: &str, provider: &str) -> Option<Fault> {
+        faults::take(&mut self.state().faults, path, provider)
     }
 
     pub(super) fn add_faults(&self, faults: VecDeque<Waiting>) {
@@ -94,11 +94,21 @@ impl World {
     }
 
     /// Remembers a request, if requests are to be remembered.
-    pub(super) fn keep(&self, parts: &Parts, body: &Bytes) {
+    pub(super) fn keep(&self, arrived: Arrived<'_>) {
         let most = self.options.keep_requests;
         if most > 0 {
-            self.state().kept.add(parts, body.clone(), most);
+            self.state().kept.add(arrived, most);
         }
+    }
+
+    /// Notes what was billed for the request of this number.
+    pub(super) fn bill(&self, number: u64, usage: Usage) {
+        self.state().kept.bill(number, usage);
+    }
+
+    /// Does something with the rate limits.
+    pub(super) fn limits<T>(&self, act: impl FnOnce(&mut Limits) -> T) -> T {
+        act(&mut self.state().limits)
     }
 
     pub(super) fn kept(&self) -> Value {
@@ -132,6 +142,7 @@ impl World {
         state.sims.clear();
         state.offset = 0;
         state.faults.clear();
+        state.limits = Limits::default();
         state.kept.clear();
         state.told = Told::default();
     }

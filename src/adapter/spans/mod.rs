@@ -56,10 +56,15 @@ impl Observer for Spans {
             ("server.address", sending.host),
             ("cachewright.route", &record.route),
             ("cachewright.tenant", &record.tenant),
+            ("cachewright.backend", record.backend()),
         ] {
             if !text.is_empty() {
                 span.record(field, text);
             }
+        }
+        if let Some(attempt) = &record.attempt {
+            span.record("cachewright.call", attempt.call);
+            span.record("cachewright.attempt", attempt.number);
         }
         Some(Box::new(Underway {
             span,
@@ -93,6 +98,11 @@ fn open(sending: &Sending<'_>) -> Span {
         cachewright.id = Empty,
         cachewright.route = Empty,
         cachewright.tenant = Empty,
+        cachewright.backend = Empty,
+        cachewright.call = Empty,
+        cachewright.attempt = Empty,
+        cachewright.hop_usd = Empty,
+        cachewright.presumed_usd = Empty,
         cachewright.verdict = Empty,
         cachewright.cause = Empty,
         cachewright.missed_tokens = Empty,
@@ -146,6 +156,12 @@ impl Pending for Underway {
         }
         if let (Some(cost), Some(without)) = (record.cost, record.cost_without_caching) {
             span.record("cachewright.saved_usd", (without - cost).as_usd());
+        }
+        if let Some(cost) = record.hop() {
+            span.record("cachewright.hop_usd", cost.as_usd());
+        }
+        if let Some(presumed) = record.presumed {
+            span.record("cachewright.presumed_usd", presumed.as_usd());
         }
         span.record("cachewright.breakpoints", record.breakpoints);
         span.record("cachewright.breakpoints_placed", record.breakpoints_placed);

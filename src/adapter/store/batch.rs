@@ -138,15 +138,15 @@ impl Batch {
                 ") UPDATE exchanges SET wasted_pico = v.lost FROM v \
                  WHERE exchanges.run = v.run AND exchanges.number = v.number \
                  AND exchanges.wasted_pico IS NULL \
-                 RETURNING at, wasted_pico, provider, model, route, tenant",
+                 RETURNING at, wasted_pico, provider, model, route, tenant, backend",
             );
             let text = Kind::Text;
-            let kinds = [Kind::Time, Kind::Pico, text, text, text, text];
+            let kinds = [Kind::Time, Kind::Pico, text, text, text, text, text];
             for cells in update.all(db, &kinds).await? {
                 let mut cells = super::columns::Cells::new(&cells);
                 let at = cells.time().unwrap_or_default();
                 let lost = cells.money().unwrap_or_default();
-                let labels = [(); 4].map(|()| cells.text().unwrap_or_default());
+                let labels = [(); 5].map(|()| cells.text().unwrap_or_default());
                 let labels = fold.labels(super::rollup::hour(at), labels);
                 sums.settle(at, labels, lost);
             }

@@ -53,7 +53,7 @@ const fn optional(name: &'static str, kind: Kind) -> Column {
 }
 
 /// Every column of the table of exchanges, in the order of [`Row::cells`](super::Row::cells).
-pub const COLUMNS: [Column; 58] = [
+pub const COLUMNS: [Column; 64] = [
     needed("run", Kind::Count),
     needed("number", Kind::Count),
     needed("at", Kind::Time),
@@ -111,6 +111,12 @@ pub const COLUMNS: [Column; 58] = [
     optional("request_end", Kind::Digest),
     optional("read_prefix", Kind::Digest),
     optional("written", Kind::Text),
+    needed("backend", Kind::Text),
+    optional("call", Kind::Count),
+    optional("attempt", Kind::Count),
+    optional("hop_pico", Kind::Pico),
+    optional("decided", Kind::Text),
+    optional("presumed_pico", Kind::Pico),
     optional("wasted_pico", Kind::Pico),
 ];
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::columns::{COLUMNS, Cell, Cells};
 use crate::canon::Rule;
-use crate::ledger::{Id, Record, Verdict};
+use crate::ledger::{Attempt, Id, Record, Verdict};
 use crate::model::{Cause, Digest, Miss, Money, Pattern, Place, Section, Skip, Ttl, Usage};
 
 /// One row of the ledger.
@@ -35,6 +35,8 @@ impl Row {
         read_shape(&mut record, &mut cells);
         record.miss = read_miss(&mut cells);
         read_digests(&mut record, &mut cells);
+        record.attempt = read_attempt(&mut cells).map(Box::new);
+        record.presumed = cells.money();
         Self {
             record,
             wasted: cells.money(),
@@ -50,6 +52,8 @@ pub(super) fn cells(record: &Record) -> Vec<Cell> {
     shape(record, &mut cells);
     miss(record.miss.as_ref(), &mut cells);
     digests(record, &mut cells);
+    attempt(record.attempt.as_deref(), &mut cells);
+    cells.push(Cell::money(record.presumed));
     cells
 }
 
@@ -270,6 +274,30 @@ fn read_digests(record: &mut Record, cells: &mut Cells<'_>) {
     record.read_prefix = cells.digest();
     let written = cells.text().into_iter().flat_map(|all| all.split(','));
     record.written = written.filter_map(read_written).collect();
+}
+
+fn attempt(attempt: Option<&Attempt>, cells: &mut Vec<Cell>) {
+    let number = attempt.map(|attempt| u64::from(attempt.number));
+    cells.extend([
+        Cell::text(Some(attempt.map_or("", |attempt| &attempt.backend))),
+        Cell::count(attempt.map(|attempt| attempt.call)),
+        Cell::count(number),
+        Cell::money(attempt.and_then(|attempt| attempt.hop)),
+        Cell::text(attempt.map(|attempt| &*attempt.why)),
+    ]);
+}
+
+fn read_attempt(cells: &mut Cells<'_>) -> Option<Attempt> {
+    let backend = cells.name();
+    let (call, number) = (cells.maybe(), cells.small());
+    let attempt = Attempt {
+        backend,
+        call: call.unwrap_or(0),
+        number,
+        hop: cells.money(),
+        why: cells.name(),
+    };
+    call.map(|_| attempt)
 }
 
 fn read_written(text: &str) -> Option<(Digest, Ttl, u64)> {

@@ -53,7 +53,7 @@ pub use self::writer::Health;
 use self::writer::Writer;
 use super::handle::{Builder, Observer};
 use crate::error::Error;
-use crate::ledger::{Id, Story};
+use crate::ledger::{Id, Record, Story};
 
 /// A ledger in a database. Clones share everything; what is dropped last writes what is left.
 #[derive(Clone)]
@@ -171,6 +171,25 @@ impl Store {
             let row = rows::find(&mut connection.db, id).await;
             connection.close().await;
             row.map_err(|error| target.trouble("cannot read", &error))
+        })
+    }
+
+    /// All attempts of the call that this exchange is an attempt of, in their order; none where no
+    /// route decided on it.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn attempts(&self, record: &Record) -> Result<Vec<Row>, Error> {
+        let Some(attempt) = &record.attempt else {
+            return Ok(Vec::new());
+        };
+        let (run, call) = (record.id.run, attempt.call);
+        let target = &self.shared.options.target;
+        blocking(async || {
+            let mut connection = target.existing().await?;
+            let rows = rows::attempts(&mut connection.db, run, call).await;
+            connection.close().await;
+            rows.map_err(|error| target.trouble("cannot read", &error))
         })
     }
 

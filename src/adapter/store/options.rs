@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::target::Target;
 use crate::adapter::clock::{Clock, SystemClock};
-use crate::adapter::variables;
+use crate::adapter::{mistake, variables};
 use crate::error::Error;
 
 /// What is told about trouble with the ledger, and about its end.
@@ -98,8 +98,8 @@ impl StoreOptions {
         (file, text): (&str, &str),
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
-        let found: File = toml::from_str(text)
-            .map_err(|error| Error::config(format!("{file}: {error}").trim_end()))?;
+        let found: File =
+            toml::from_str(text).map_err(|error| mistake::toml((file, text), &error))?;
         let Some(table) = found.ledger else {
             return Ok(self);
         };
@@ -204,7 +204,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(&self, at: Range<usize>, message: &str) -> Error {
-        variables::error((self.file, self.text), at, message)
+        mistake::at((self.file, self.text), at, message)
     }
 
     fn expanded(&self, text: &Spanned<String>) -> Result<String, Error> {
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn mistakes_name_file_line_and_fix() {
         for (text, parts) in [
-            ("[ledger]\npaht = \"x\"", ["line 2", "paht", "path"]),
+            ("[ledger]\npaht = \"x\"", ["c.toml:2", "paht", "path"]),
             ("[ledger]\nretention = \"soon\"", ["c.toml:2", "90d", "12h"]),
             ("[ledger]\nretention = \"\"", ["c.toml:2", "90d", "12h"]),
             (

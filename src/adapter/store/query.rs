@@ -37,7 +37,7 @@ impl Query {
         self
     }
 
-    /// Only of this provider, model, route or tenant.
+    /// Only of this provider, model, route, tenant or backend.
     #[must_use]
     pub fn only(mut self, group: Group, label: impl Into<Box<str>>) -> Self {
         self.only.insert(group, label.into());
@@ -155,10 +155,10 @@ impl Sought<'_> {
 
     async fn tell(&self, db: &mut AnyConnection, tale: &mut Tale) -> Result<(), sqlx::Error> {
         const TEXT: Kind = Kind::Text;
-        let by = ("provider, model, route, tenant", &[TEXT; 4][..]);
+        let by = ("provider, model, route, tenant, backend", &[TEXT; 5][..]);
         for cells in self.sums(db, &HOURS, by).await? {
             let mut cells = Cells::new(&cells);
-            let labels = [(); 4].map(|()| cells.name());
+            let labels = [(); 5].map(|()| cells.name());
             tale.label(labels, &read_counted(&mut cells));
         }
         let step = tale.step;

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::columns::{Cell, Cells, split};
 use super::sql::Table;
 use super::tables::{CAUSES, HOURS, PLACES, PREFIXES, VERDICTS, counted_cells, spot_cells};
-use crate::ledger::{Id, Kinds, Record, Totals};
+use crate::ledger::{Group, Id, Kinds, Record, Totals};
 use crate::model::{Digest, Miss, Money, Pattern, Place, Section, Timestamp};
 
 /// Microseconds in an hour.
 pub(super) const HOUR: i64 = 3_600_000_000;
 
-/// Provider, model, route and tenant.
-pub(super) type Labels = [Box<str>; 4];
+/// Provider, model, route, tenant and backend.
+pub(super) type Labels = [Box<str>; 5];
 
 /// Sums over a stretch of time and a set of labels.
 type Key<Rest> = (i64, Labels, Rest);
@@ -88,15 +88,7 @@ impl Sums {
     /// Adds one row under labels and names that `fold` keeps few.
     pub(super) fn add(&mut self, record: &Record, fold: &mut Fold) {
         let hour = hour(record.at);
-        let labels = fold.labels(
-            hour,
-            [
-                &record.provider,
-                &record.model,
-                &record.route,
-                &record.tenant,
-            ],
-        );
+        let labels = fold.labels(hour, Group::ALL.map(|group| group.label(record)));
         let counted = self.hours.entry((hour, labels.clone(), ())).or_default();
         counted.totals.add(record);
         if record.errand {
@@ -251,7 +243,7 @@ impl Fold {
         }
     }
 
-    pub(super) fn labels(&mut self, hour: i64, labels: [&str; 4]) -> Labels {
+    pub(super) fn labels(&mut self, hour: i64, labels: [&str; 5]) -> Labels {
         self.turn(hour);
         let mut labels: Labels = labels.map(Into::into);
         for (place, most) in [(3, 1), (2, 2), (1, 3)].map(|(at, times)| (at, MOST_LABELS * times)) {

@@ -34,6 +34,23 @@ pub(super) async fn find(db: &mut AnyConnection, id: Id) -> Result<Option<Row>, 
     Ok(read(select, db).await?.pop())
 }
 
+/// The attempts of one call, in their order.
+pub(super) async fn attempts(
+    db: &mut AnyConnection,
+    run: u64,
+    call: u64,
+) -> Result<Vec<Row>, sqlx::Error> {
+    let mut select = select();
+    select.push("run = ").value(Kind::Count, Cell::count(run))?;
+    select
+        .push(" AND call = ")
+        .value(Kind::Count, Cell::count(call))?;
+    select
+        .push(" ORDER BY attempt, number LIMIT ")
+        .integer(PAGE)?;
+    read(select, db).await
+}
+
 /// Hands over every row, oldest first, until `each` fails.
 pub(super) async fn each<E>(
     db: &mut AnyConnection,

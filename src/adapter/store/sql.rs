@@ -152,13 +152,13 @@ pub(super) enum Sum {
 /// A table of sums: what they are kept by, and the sums.
 pub(super) struct Table {
     pub(super) name: &'static str,
-    /// After hour, provider, model, route and tenant.
+    /// After hour, provider, model, route, tenant and backend.
     pub(super) keys: &'static [&'static str],
     pub(super) sums: &'static [(&'static str, Sum)],
 }
 
 /// What every table of sums is kept by.
-pub(super) const LABELS: [&str; 4] = ["provider", "model", "route", "tenant"];
+pub(super) const LABELS: [&str; 5] = ["provider", "model", "route", "tenant", "backend"];
 
 /// Rows per statement: SQLite takes 32,766 values, Postgres 65,535.
 pub(super) const CHUNK: usize = 64;

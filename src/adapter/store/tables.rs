@@ -38,6 +38,13 @@ pub(super) static HOURS: Table = Table {
         ("missed_cost_rest", Sum::Add),
         ("overhead_micros", Sum::Add),
         ("never_read", Sum::Add),
+        ("attempts", Sum::Add),
+        ("hops", Sum::Add),
+        ("hops_cost_micro", Sum::Add),
+        ("hops_cost_rest", Sum::Add),
+        ("presumed", Sum::Add),
+        ("presumed_cost_micro", Sum::Add),
+        ("presumed_cost_rest", Sum::Add),
     ],
 };
 
@@ -71,6 +78,10 @@ pub(super) fn counted_cells(counted: &Counted) -> Vec<Cell> {
     cells.extend(split(totals.missed_cost));
     cells.push(Cell::Integer(integer(totals.overhead_micros)));
     cells.push(Cell::count(counted.never_read));
+    cells.extend([totals.attempts, totals.hops].map(Cell::count));
+    cells.extend(split(totals.hops_cost));
+    cells.push(Cell::count(totals.presumed));
+    cells.extend(split(totals.presumed_cost));
     cells
 }
 
@@ -104,10 +115,13 @@ pub(super) fn read_counted(cells: &mut Cells<'_>) -> Counted {
     totals.missed = cells.count();
     totals.missed_cost = cells.split();
     totals.overhead_micros = cells.count();
-    Counted {
-        totals,
-        never_read: cells.count(),
-    }
+    let never_read = cells.count();
+    totals.attempts = cells.count();
+    totals.hops = cells.count();
+    totals.hops_cost = cells.split();
+    totals.presumed = cells.count();
+    totals.presumed_cost = cells.split();
+    Counted { totals, never_read }
 }
 
 pub(super) static CAUSES: Table = Table {

@@ -58,10 +58,10 @@ impl Tale {
         for ((_, _, verdict), count) in sums.verdicts {
             self.verdict(verdict, count);
         }
-        for ((_, [_, _, route, _], (cause, pattern, spot)), last) in sums.places {
+        for ((_, [_, _, route, ..], (cause, pattern, spot)), last) in sums.places {
             self.place([route, cause.into(), pattern.into(), spot], last);
         }
-        for ((_, [_, model, route, _], [tools, system, conversation]), kinds) in sums.prefixes {
+        for ((_, [_, model, route, ..], [tools, system, conversation]), kinds) in sums.prefixes {
             self.prefix([route, model, tools, system, conversation], kinds);
         }
     }
@@ -123,7 +123,10 @@ impl Tale {
         story.total = totals;
         story.never_read = never_read;
         for (place, group) in Group::ALL.into_iter().enumerate() {
-            story.by.insert(group, self.by(place));
+            let sums = self.by(place);
+            if group.is_told(&sums) {
+                story.by.insert(group, sums);
+            }
         }
         story.worst = self.worst().into_iter().map(worst).collect();
         story.causes = causes(&self.causes);

@@ -162,17 +162,18 @@ const PRAGMAS: [&str; 5] = [
     "PRAGMA busy_timeout = 5000",
 ];
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (
         1,
         "exchanges",
         include_str!("migrations/0001_exchanges.sql"),
     ),
     (2, "gaps", include_str!("migrations/0002_gaps.sql")),
+    (3, "attempts", include_str!("migrations/0003_attempts.sql")),
 ];
 
 /// The last of them.
-const LATEST: i64 = 2;
+const LATEST: i64 = 3;
 
 /// One schema, but for two words.
 fn migrations(target: &Target) -> Vec<Migration> {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::adapter::running::Running;
+use crate::adapter::running::{Left, Running};
 use crate::engine::End;
 
 /// A request's body on its way to the inner service.
@@ -20,9 +20,17 @@ pub struct RequestBody<B: Body> {
     ahead: VecDeque<Result<Frame<Bytes>, B::Error>>,
     ahead_len: u64,
     rest: Option<Pin<Box<B>>>,
+    /// Set when the first frame is asked for: whoever asks has somewhere to send it.
+    left: Option<Left>,
 }
 
 impl<B: Body> RequestBody<B> {
+    /// The same body, which says when it may have left.
+    pub(super) fn telling(mut self, left: Option<Left>) -> Self {
+        self.left = left;
+        self
+    }
+
     pub(super) fn whole(data: Bytes) -> Self {
         let length = data.len() as u64;
         let frame = (length > 0).then(|| Ok(Frame::data(data)));
@@ -30,18 +38,20 @@ impl<B: Body> RequestBody<B> {
             ahead: frame.into_iter().collect(),
             ahead_len: length,
             rest: None,
+            left: None,
         }
     }
 
-    pub(super) fn untouched(body: B) -> Self {
+    pub(crate) fn untouched(body: B) -> Self {
         Self {
             ahead: VecDeque::new(),
             ahead_len: 0,
             rest: Some(Box::pin(body)),
+            left: None,
         }
     }
 
-    pub(super) fn replay(
+    pub(crate) fn replay(
         taken: Bytes,
         last: Option<Result<Frame<Bytes>, B::Error>>,
         rest: Pin<Box<B>>,
@@ -52,6 +62,7 @@ impl<B: Body> RequestBody<B> {
             ahead: taken.into_iter().chain(last).collect(),
             ahead_len,
             rest: Some(rest),
+            left: None,
         }
     }
 
@@ -62,7 +73,8 @@ impl<B: Body> RequestBody<B> {
             return None;
         }
         let data = self.ahead.iter().flatten().find_map(Frame::data_ref);
-        Some(Self::whole(data.cloned().unwrap_or_default()))
+        let whole = Self::whole(data.cloned().unwrap_or_default());
+        Some(whole.telling(self.left.clone()))
     }
 }
 
@@ -75,6 +87,9 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = &mut *self;
+        if let Some(left) = this.left.take() {
+            left.set();
+        }
         if let Some(frame) = this.ahead.pop_front() {
             let data = frame.as_ref().ok().and_then(Frame::data_ref);
             this.ahead_len -= data.map_or(0, |data| data.len() as u64);

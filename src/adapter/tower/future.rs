@@ -142,7 +142,9 @@ where
                     }) = own.take()
                     {
                         let running = running.take();
-                        let request = Request::from_parts(parts, RequestBody::whole(body));
+                        let left = running.as_ref().and_then(Running::left);
+                        let body = RequestBody::whole(body).telling(left);
+                        let request = Request::from_parts(parts, body);
                         let sent = service.call(request);
                         state.set(State::Call {
                             sent,
@@ -222,7 +224,8 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
                 cache.skipped(caller, Skip::NotBuffered),
             ),
         };
-        let request = Request::from_parts(self.parts, body);
+        let left = running.as_ref().and_then(Running::left);
+        let request = Request::from_parts(self.parts, body.telling(left));
         (self.service.call(request), running, own)
     }
 }

@@ -1,5 +1,6 @@
 //! One request and its response, from being sent to being accounted for.
 
+mod presume;
 mod settle;
 
 use std::sync::Arc;
@@ -45,7 +46,7 @@ pub enum End {
 /// One request and its response, from being sent to being accounted for.
 ///
 /// The adapter calls `on_response` once per attempt, `on_bytes` per chunk, and `finish` exactly once.
-#[expect(clippy::struct_excessive_bools, reason = "two independent facts")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Exchange {
     memory: Arc<dyn Memory>,
     catalog: Arc<Catalog>,
@@ -61,6 +62,8 @@ pub struct Exchange {
     refusal: Option<Refusal>,
     usage: Option<Usage>,
     whole: bool,
+    /// Whether the provider may have seen the request, by the word of whoever sent it.
+    reached: bool,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -121,6 +124,7 @@ impl Exchange {
             refusal: None,
             usage: None,
             whole: false,
+            reached: false,
         }
     }
 
@@ -219,6 +223,7 @@ impl Exchange {
     pub fn finish(mut self, now: Timestamp, end: End) -> Record {
         self.record.ended = now;
         self.answered(now);
+        let status = self.last_status();
         let refusal = self.refusal.take();
         if refusal.is_some_and(|refusal| refusal.is_about_the_cache()) {
             self.refused(now);
@@ -243,6 +248,7 @@ impl Exchange {
         // A caller may stop reading right after the terminal event; the usage is final all the same.
         self.record.complete = self.whole || end == End::Complete;
         self.record.usage = self.usage;
+        self.record.presumed = self.presume(status, &seen);
         self.judge();
         if let Some(usage) = self.usage {
             self.settle(&usage);

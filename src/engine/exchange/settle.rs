@@ -10,7 +10,7 @@ use crate::engine::miss::Inquest;
 use crate::engine::trail::Turn;
 use crate::ledger::Verdict;
 use crate::ledger::history::{Entry, Node, Spot};
-use crate::model::{Keyring, Section, Timestamp, Ttl, Usage};
+use crate::model::{Keyring, Prices, Section, Timestamp, Ttl, Usage};
 use crate::wire::Seen;
 
 impl Exchange {
@@ -235,20 +235,26 @@ impl Exchange {
         held.copied()
     }
 
+    /// The model's prices at this endpoint.
+    pub(super) fn prices(&self) -> Option<Prices> {
+        let model = self.model.as_ref()?;
+        let prices = model.prices?;
+        Some(if self.regional {
+            prices.dearer_by(model.regional_percent)
+        } else {
+            prices
+        })
+    }
+
     /// Books what it cost, and what it missed; `reported` is the provider's own reason for that.
     pub(super) fn price(&mut self, reported: Option<&str>) {
         let Some(usage) = self.usage else { return };
         self.record.cost = usage.cost;
         let Some(model) = &self.model else { return };
-        let input = usage.input();
-        let prices = model.prices.map(|prices| {
-            if self.regional {
-                prices.dearer_by(model.regional_percent)
-            } else {
-                prices
-            }
-        });
-        let tier = prices.zip(input).map(|(prices, input)| *prices.tier(input));
+        let tier = self
+            .prices()
+            .zip(usage.input())
+            .map(|(prices, input)| *prices.tier(input));
         if let Some(tier) = &tier {
             self.record.cost = usage.cost.or_else(|| Some(tier.cost(&usage)));
             self.record.cost_without_caching = Some(tier.cost_without_caching(&usage));
@@ -266,6 +272,11 @@ impl Exchange {
             prices: tier.as_ref(),
             reported,
             at: self.record.at,
+            hopped: self
+                .record
+                .attempt
+                .as_ref()
+                .is_some_and(|one| one.hop.is_some()),
         };
         self.record.miss = inquest.miss();
     }

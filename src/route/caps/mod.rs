@@ -114,6 +114,11 @@ impl Caps {
         full.map_or(Ok(()), Err)
     }
 
+    /// Whether there may be caps of this backend alone.
+    pub(super) fn has_backend(&self, name: &str) -> bool {
+        self.index.has_backend(name)
+    }
+
     /// Takes room in every cap that counts this call, or in none.
     ///
     /// # Errors

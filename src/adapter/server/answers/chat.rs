@@ -4,18 +4,21 @@ use serde_json::{Value, json};
 
 use super::super::manners::Manner;
 use super::super::wish::Tool;
-use super::{Answer, Event, Stop};
+use super::{Answer, Block, Event, Stop};
 
 /// How Chat Completions names input and output.
 const KINDS: [&str; 2] = ["prompt", "completion"];
 
+/// What is thought is only counted, as OpenAI does it.
 pub(super) fn document(answer: &Answer) -> Value {
-    let message = match &answer.tool {
-        None => json!({"role": "assistant", "content": answer.text(), "refusal": null}),
-        Some(tool) => {
-            let call = call(answer, tool, &tool.input.to_string());
-            json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": [call]})
-        }
+    let calls: Vec<Value> = answer
+        .calls("call")
+        .map(|(tool, id)| call(tool, &id, &tool.input.to_string()))
+        .collect();
+    let message = if calls.is_empty() {
+        json!({"role": "assistant", "content": answer.text(), "refusal": null})
+    } else {
+        json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": calls})
     };
     json!({
         "id": id(answer), "object": "chat.completion", "created": answer.created,
@@ -27,24 +30,29 @@ pub(super) fn document(answer: &Answer) -> Value {
 }
 
 pub(super) fn events(answer: &Answer) -> Vec<Event> {
-    let first = match &answer.tool {
-        None => json!({"role": "assistant", "content": "", "refusal": null}),
-        Some(tool) => {
-            let mut call = call(answer, tool, "");
-            index(&mut call);
-            json!({"role": "assistant", "content": null, "tool_calls": [call]})
+    let mut more = Vec::new();
+    for block in &answer.blocks {
+        if let Block::Text(words) = block {
+            more.extend(Answer::pieces(words).map(|text| json!({"content": text})));
         }
-    };
-    let more: Vec<Value> = match &answer.tool {
-        None => answer
-            .pieces()
-            .map(|text| json!({"content": text}))
-            .collect(),
-        Some(tool) => Answer::arguments(tool)
-            .into_iter()
-            .map(|text| json!({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}))
-            .collect(),
-    };
+    }
+    for (index, (tool, id)) in answer.calls("call").enumerate() {
+        let mut begun = call(tool, &id, "");
+        // Calls in a stream are numbered.
+        set(&mut begun, "index", index.into());
+        more.push(json!({"tool_calls": [begun]}));
+        let pieces = Answer::arguments(tool).into_iter();
+        more.extend(pieces.map(
+            |text| json!({"tool_calls": [{"index": index, "function": {"arguments": text}}]}),
+        ));
+    }
+    let mut first = json!({"role": "assistant", "content": "", "refusal": null});
+    if answer.stop == Stop::Tool && !more.is_empty() {
+        // The first call comes with the role.
+        first = more.remove(0);
+        set(&mut first, "role", "assistant".into());
+        set(&mut first, "content", Value::Null);
+    }
     let mut events: Vec<Event> = std::iter::once(first)
         .chain(more)
         .map(|delta| chunk(answer, &json!([choice(&delta, None)])))
@@ -53,11 +61,11 @@ pub(super) fn events(answer: &Answer) -> Vec<Event> {
     let told = answer.usage_asked || answer.has(Manner::UsageUnasked);
     let usage = answer.inclusive_usage(KINDS);
     if told && answer.has(Manner::UsageAtEnd) {
-        set(&mut end.1, usage);
+        set(&mut end.1, "usage", usage);
         events.push(end);
     } else if told {
         let mut last = chunk(answer, &json!([]));
-        set(&mut last.1, usage);
+        set(&mut last.1, "usage", usage);
         events.extend([end, last]);
     } else {
         events.push(end);
@@ -72,14 +80,14 @@ fn chunk(answer: &Answer, choices: &Value) -> Event {
         "choices": choices,
     });
     if answer.usage_asked {
-        set(&mut data, Value::Null);
+        set(&mut data, "usage", Value::Null);
     }
     ("", data)
 }
 
-fn set(data: &mut Value, usage: Value) {
+fn set(data: &mut Value, name: &str, value: Value) {
     if let Some(fields) = data.as_object_mut() {
-        fields.insert("usage".into(), usage);
+        fields.insert(name.into(), value);
     }
 }
 
@@ -87,16 +95,9 @@ fn choice(delta: &Value, finish: Option<&str>) -> Value {
     json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish})
 }
 
-fn call(answer: &Answer, tool: &Tool, arguments: &str) -> Value {
-    json!({"id": format!("call_sim_{}", answer.id), "type": "function",
+fn call(tool: &Tool, id: &str, arguments: &str) -> Value {
+    json!({"id": id, "type": "function",
            "function": {"name": tool.name, "arguments": arguments}})
-}
-
-/// Calls in a stream are numbered.
-fn index(call: &mut Value) {
-    if let Some(fields) = call.as_object_mut() {
-        fields.insert("index".into(), 0.into());
-    }
 }
 
 fn id(answer: &Answer) -> String {
@@ -107,6 +108,6 @@ const fn finish(answer: &Answer) -> &'static str {
     match answer.stop {
         Stop::Tool => "tool_calls",
         Stop::Limit => "length",
-        Stop::Turn => "stop",
+        Stop::Turn | Stop::Sequence => "stop",
     }
 }

@@ -3,15 +3,10 @@
 use serde_json::{Value, json};
 
 use super::super::form::Wrap;
-use super::{Answer, Event, Stop};
+use super::{Answer, Block, Event, Stop};
 
 pub(super) fn document(answer: &Answer, wrap: Wrap) -> Value {
-    let content = match &answer.tool {
-        Some(tool) => json!([{"toolUse": {"toolUseId": id(answer), "name": tool.name,
-                                          "input": tool.input}}]),
-        None if answer.words.is_empty() => json!([]),
-        None => json!([{"text": answer.text()}]),
-    };
+    let content: Value = said(answer).map(|block| whole(answer, block)).collect();
     let mut document = json!({
         "output": {"message": {"role": "assistant", "content": content}},
         "stopReason": stop(answer),
@@ -24,26 +19,20 @@ pub(super) fn document(answer: &Answer, wrap: Wrap) -> Value {
 }
 
 pub(super) fn events(answer: &Answer, wrap: Wrap) -> Vec<Event> {
-    let at = |mut data: Value| {
-        if let Some(fields) = data.as_object_mut() {
-            fields.insert("contentBlockIndex".into(), 0.into());
-        }
-        data
-    };
     let mut events = vec![("messageStart", json!({"role": "assistant"}))];
-    let mut deltas: Vec<Value> = match &answer.tool {
-        None => answer.pieces().map(|text| json!({"text": text})).collect(),
-        Some(tool) => {
-            let start = json!({"toolUse": {"toolUseId": id(answer), "name": tool.name}});
+    for (index, block) in said(answer).enumerate() {
+        let at = |mut data: Value| {
+            if let Some(fields) = data.as_object_mut() {
+                fields.insert("contentBlockIndex".into(), index.into());
+            }
+            data
+        };
+        if let Block::Call(tool, number) = block {
+            let id = answer.part_id("tooluse", *number);
+            let start = json!({"toolUse": {"toolUseId": id, "name": tool.name}});
             events.push(("contentBlockStart", at(json!({"start": start}))));
-            let pieces = Answer::arguments(tool).into_iter();
-            pieces
-                .map(|text| json!({"toolUse": {"input": text}}))
-                .collect()
         }
-    };
-    if !deltas.is_empty() {
-        let deltas = deltas.drain(..);
+        let deltas = deltas(block).into_iter();
         events.extend(deltas.map(|delta| ("contentBlockDelta", at(json!({"delta": delta})))));
         events.push(("contentBlockStop", at(json!({}))));
     }
@@ -60,8 +49,40 @@ pub(super) fn events(answer: &Answer, wrap: Wrap) -> Vec<Event> {
     }
 }
 
-fn id(answer: &Answer) -> String {
-    format!("tooluse_sim_{}", answer.id)
+/// The blocks that there is something in.
+fn said(answer: &Answer) -> impl Iterator<Item = &Block> {
+    let is_empty = |block: &&Block| matches!(block, Block::Text(words) if words.is_empty());
+    answer.blocks.iter().filter(move |block| !is_empty(block))
+}
+
+fn whole(answer: &Answer, block: &Block) -> Value {
+    match block {
+        Block::Thinking(words) => json!({"reasoningContent": {"reasoningText": {
+            "text": words.join(" "), "signature": Answer::signature(words)}}}),
+        Block::Text(words) => json!({"text": words.join(" ")}),
+        Block::Call(tool, number) => json!({"toolUse": {
+            "toolUseId": answer.part_id("tooluse", *number), "name": tool.name,
+            "input": tool.input}}),
+    }
+}
+
+fn deltas(block: &Block) -> Vec<Value> {
+    match block {
+        Block::Thinking(words) => {
+            let signature = Answer::signature(words);
+            Answer::pieces(words)
+                .map(|text| json!({"reasoningContent": {"text": text}}))
+                .chain([json!({"reasoningContent": {"signature": signature}})])
+                .collect()
+        }
+        Block::Text(words) => Answer::pieces(words)
+            .map(|text| json!({"text": text}))
+            .collect(),
+        Block::Call(tool, _) => Answer::arguments(tool)
+            .into_iter()
+            .map(|text| json!({"toolUse": {"input": text}}))
+            .collect(),
+    }
 }
 
 const fn stop(answer: &Answer) -> &'static str {
@@ -69,6 +90,7 @@ const fn stop(answer: &Answer) -> &'static str {
         Stop::Tool => "tool_use",
         Stop::Limit => "max_tokens",
         Stop::Turn => "end_turn",
+        Stop::Sequence => "stop_sequence",
     }
 }
 

@@ -4,25 +4,36 @@ use serde_json::{Value, json};
 
 use super::super::manners::Manner;
 use super::super::when;
-use super::{Answer, Event, Stop};
+use super::super::wish::Tool;
+use super::{Answer, Block, Event, Stop};
 
 pub(super) fn document(answer: &Answer) -> Value {
-    let parts = match &answer.tool {
-        None if answer.words.is_empty() => json!([]),
-        None => json!([{"text": answer.text()}]),
-        Some(_) => json!([call(answer)]),
-    };
+    let parts: Value = answer
+        .blocks
+        .iter()
+        .filter(|block| !matches!(block, Block::Text(words) if words.is_empty()))
+        .map(|block| match block {
+            Block::Thinking(words) => thought(&words.join(" ")),
+            Block::Text(words) => json!({"text": words.join(" ")}),
+            Block::Call(tool, number) => call(answer, tool, *number),
+        })
+        .collect();
     piece(answer, &parts, Some(answer.output()), Some(finish(answer)))
 }
 
 pub(super) fn events(answer: &Answer) -> Vec<Event> {
-    let mut parts: Vec<Value> = match &answer.tool {
-        None => answer
-            .pieces()
-            .map(|text| json!([{"text": text}]))
-            .collect(),
-        Some(_) => vec![json!([call(answer)])],
-    };
+    let mut parts: Vec<Value> = Vec::new();
+    for block in &answer.blocks {
+        match block {
+            Block::Thinking(words) => {
+                parts.extend(Answer::pieces(words).map(|text| json!([thought(&text)])));
+            }
+            Block::Text(words) => {
+                parts.extend(Answer::pieces(words).map(|text| json!([{"text": text}])));
+            }
+            Block::Call(tool, number) => parts.push(json!([call(answer, tool, *number)])),
+        }
+    }
     if parts.is_empty() {
         parts.push(json!([]));
     }
@@ -48,7 +59,7 @@ pub(super) fn events(answer: &Answer) -> Vec<Event> {
 const fn finish(answer: &Answer) -> &'static str {
     match answer.stop {
         Stop::Limit => "MAX_TOKENS",
-        Stop::Tool | Stop::Turn => "STOP",
+        Stop::Tool | Stop::Turn | Stop::Sequence => "STOP",
     }
 }
 
@@ -73,13 +84,16 @@ fn piece(answer: &Answer, parts: &Value, output: Option<u64>, finish: Option<&st
     piece
 }
 
-fn call(answer: &Answer) -> Value {
-    let tool = answer.tool.as_ref();
-    json!({"functionCall": {
-        "id": format!("sim{}", answer.id),
-        "name": tool.map(|tool| tool.name.as_str()),
-        "args": tool.map(|tool| &tool.input),
-    }})
+fn thought(text: &str) -> Value {
+    json!({"text": text, "thought": true})
+}
+
+fn call(answer: &Answer, tool: &Tool, number: usize) -> Value {
+    let id = match number {
+        0 => format!("sim{}", answer.id),
+        number => format!("sim{}_{number}", answer.id),
+    };
+    json!({"functionCall": {"id": id, "name": tool.name, "args": tool.input}})
 }
 
 /// The prompt's count includes what was cached; on a miss nothing is said of a cache (recorded
@@ -87,11 +101,15 @@ fn call(answer: &Answer) -> Value {
 fn usage(answer: &Answer, output: u64) -> Value {
     let text = |count: u64| json!([{"modality": "TEXT", "tokenCount": count}]);
     let mut usage = json!({
-        "promptTokenCount": answer.input(), "candidatesTokenCount": output,
+        "promptTokenCount": answer.input(),
+        "candidatesTokenCount": output.saturating_sub(answer.thought()),
         "totalTokenCount": answer.input().saturating_add(output),
         "promptTokensDetails": text(answer.input()),
     });
     if let Some(fields) = usage.as_object_mut() {
+        if answer.thought() > 0 {
+            fields.insert("thoughtsTokenCount".into(), answer.thought().into());
+        }
         if let Some(read) = answer.usage.read.filter(|read| *read > 0) {
             fields.insert("cachedContentTokenCount".into(), read.into());
             fields.insert("cacheTokensDetails".into(), text(read));

@@ -3,14 +3,10 @@
 use serde_json::{Value, json};
 
 use super::super::form::Wrap;
-use super::{Answer, Event, Stop};
+use super::{Answer, Block, Event, Stop};
 
 pub(super) fn document(answer: &Answer, wrap: Wrap) -> Value {
-    let content = match &answer.tool {
-        Some(_) => json!([block(answer)]),
-        None if answer.words.is_empty() => json!([]),
-        None => json!([{"type": "text", "text": answer.text()}]),
-    };
+    let content: Value = said(answer).map(|block| whole(answer, block)).collect();
     let usage = usage_in_full(answer, answer.output(), wrap);
     message(answer, &content, Some(stop(answer)), &usage)
 }
@@ -20,42 +16,74 @@ pub(super) fn events(answer: &Answer, wrap: Wrap) -> Vec<Event> {
     let first = usage_in_full(answer, answer.output().min(1), wrap);
     let message = message(answer, &json!([]), None, &first);
     let mut events = vec![typed("message_start", json!({"message": message}))];
-    let deltas: Vec<Value> = match &answer.tool {
-        Some(tool) => Answer::arguments(tool)
-            .into_iter()
-            .map(|json| json!({"type": "input_json_delta", "partial_json": json}))
-            .collect(),
-        None => answer
-            .pieces()
-            .map(|text| json!({"type": "text_delta", "text": text}))
-            .collect(),
-    };
-    if !deltas.is_empty() {
-        let mut block = block(answer);
-        if let Some(input) = block.get_mut("input") {
-            *input = json!({});
-        }
+    for (index, block) in said(answer).enumerate() {
+        let begun = begun(answer, block);
         events.push(typed(
             "content_block_start",
-            json!({"index": 0, "content_block": block}),
+            json!({"index": index, "content_block": begun}),
         ));
-        events.push(typed("ping", json!({})));
-        events.extend(
-            deltas
-                .into_iter()
-                .map(|delta| typed("content_block_delta", json!({"index": 0, "delta": delta}))),
-        );
-        events.push(typed("content_block_stop", json!({"index": 0})));
+        if index == 0 {
+            events.push(typed("ping", json!({})));
+        }
+        let deltas = deltas(block).into_iter();
+        events.extend(deltas.map(|delta| {
+            typed(
+                "content_block_delta",
+                json!({"index": index, "delta": delta}),
+            )
+        }));
+        events.push(typed("content_block_stop", json!({"index": index})));
     }
     events.push(typed(
         "message_delta",
         json!({
-            "delta": {"stop_reason": stop(answer), "stop_sequence": null},
+            "delta": {"stop_reason": stop(answer), "stop_sequence": answer.stopped_by},
             "usage": usage(answer, answer.output()),
         }),
     ));
     events.push(typed("message_stop", json!({})));
     events
+}
+
+/// The blocks that there is something in.
+fn said(answer: &Answer) -> impl Iterator<Item = &Block> {
+    let is_empty = |block: &&Block| matches!(block, Block::Text(words) if words.is_empty());
+    answer.blocks.iter().filter(move |block| !is_empty(block))
+}
+
+fn whole(answer: &Answer, block: &Block) -> Value {
+    let mut value = begun(answer, block);
+    let Some(fields) = value.as_object_mut() else {
+        return value;
+    };
+    match block {
+        Block::Thinking(words) => {
+            fields.insert("thinking".into(), words.join(" ").into());
+            fields.insert("signature".into(), Answer::signature(words).into());
+        }
+        Block::Text(words) => drop(fields.insert("text".into(), words.join(" ").into())),
+        Block::Call(tool, _) => drop(fields.insert("input".into(), tool.input.clone())),
+    }
+    value
+}
+
+fn deltas(block: &Block) -> Vec<Value> {
+    match block {
+        Block::Thinking(words) => {
+            let signature = Answer::signature(words);
+            Answer::pieces(words)
+                .map(|text| json!({"type": "thinking_delta", "thinking": text}))
+                .chain([json!({"type": "signature_delta", "signature": signature})])
+                .collect()
+        }
+        Block::Text(words) => Answer::pieces(words)
+            .map(|text| json!({"type": "text_delta", "text": text}))
+            .collect(),
+        Block::Call(tool, _) => Answer::arguments(tool)
+            .into_iter()
+            .map(|json| json!({"type": "input_json_delta", "partial_json": json}))
+            .collect(),
+    }
 }
 
 /// An event says its name in its data, too.
@@ -66,19 +94,23 @@ fn typed(name: &'static str, mut data: Value) -> Event {
     (name, data)
 }
 
-/// The one block of the answer, its text still to come.
-fn block(answer: &Answer) -> Value {
-    match &answer.tool {
-        None => json!({"type": "text", "text": ""}),
-        Some(tool) => json!({"type": "tool_use", "id": format!("toolu_sim_{}", answer.id),
-                             "name": tool.name, "input": tool.input}),
+/// A block whose content is still to come.
+fn begun(answer: &Answer, block: &Block) -> Value {
+    match block {
+        Block::Thinking(_) => json!({"type": "thinking", "thinking": "", "signature": ""}),
+        Block::Text(_) => json!({"type": "text", "text": ""}),
+        Block::Call(tool, number) => json!({
+            "type": "tool_use", "id": answer.part_id("toolu", *number), "name": tool.name,
+            "input": {},
+        }),
     }
 }
 
 fn message(answer: &Answer, content: &Value, stop: Option<&str>, usage: &Value) -> Value {
     let mut message = json!({
         "id": format!("msg_sim_{}", answer.id), "type": "message", "role": "assistant",
-        "model": answer.model, "content": content, "stop_reason": stop, "stop_sequence": null,
+        "model": answer.model, "content": content, "stop_reason": stop,
+        "stop_sequence": stop.and(answer.stopped_by),
         "usage": usage,
     });
     if let (Some(said), Some(fields)) = (&answer.diagnostics, message.as_object_mut()) {
@@ -92,6 +124,7 @@ const fn stop(answer: &Answer) -> &'static str {
         Stop::Tool => "tool_use",
         Stop::Limit => "max_tokens",
         Stop::Turn => "end_turn",
+        Stop::Sequence => "stop_sequence",
     }
 }
 

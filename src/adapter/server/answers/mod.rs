@@ -21,6 +21,9 @@ use crate::model::Usage;
 /// Answers are this long unless the request allows less or asks for another length.
 const USUAL_TOKENS: u64 = 64;
 
+/// So much is thought where thinking is asked for, or half of the answer.
+const THOUGHT_TOKENS: u64 = 12;
+
 /// The longest answer that a header may ask for.
 const MOST_TOKENS: u64 = 100_000;
 
@@ -47,10 +50,11 @@ pub(super) struct Answer {
     pub(super) model: String,
     /// Seconds since 1970.
     pub(super) created: i64,
-    /// What is said; empty when a tool is called.
-    words: Vec<&'static str>,
-    tool: Option<Tool>,
+    /// What it is made of; never empty.
+    blocks: Vec<Block>,
     stop: Stop,
+    /// The text before which it ended, if one did that.
+    stopped_by: Option<&'static str>,
     pub(super) usage: Usage,
     pub(super) manners: &'static [Manner],
     /// What is said of the cache, where the request asked.
@@ -59,6 +63,17 @@ pub(super) struct Answer {
     pub(super) counted_twice: u64,
     /// Whether a stream of Chat Completions is to end with the usage.
     usage_asked: bool,
+}
+
+/// What an answer is made of.
+#[derive(Clone, Debug)]
+enum Block {
+    /// What is thought before anything is said.
+    Thinking(Vec<&'static str>),
+    /// What is said.
+    Text(Vec<&'static str>),
+    /// The call of a tool, and its number among the calls.
+    Call(Tool, usize),
 }
 
 /// Why an answer ended.
@@ -70,6 +85,8 @@ enum Stop {
     Limit,
     /// A tool is called.
     Tool,
+    /// A text came at which it was to end.
+    Sequence,
 }
 
 /// An answer as bytes.
@@ -81,33 +98,50 @@ pub(super) struct Rendered {
 }
 
 impl Answer {
-    /// The answer with this id; its length is `asked`, or the usual one, within the limit. `seed`
-    /// chooses the words: the same prompt is always answered alike.
-    pub(super) fn new(id: String, wish: Wish, seed: u128, asked: Option<u64>) -> Self {
+    /// The answer with this id; its length is `asked`, or the usual one, within the limit.
+    pub(super) fn new(id: String, wish: Wish, asked: Option<u64>) -> Self {
         let limit = wish.limit.unwrap_or(MOST_TOKENS);
-        let tokens = asked.unwrap_or(USUAL_TOKENS).min(limit).min(MOST_TOKENS);
-        let start = usize::from(seed.to_le_bytes()[0]) % WORDS.len();
-        let length = match wish.tool {
-            Some(_) => 0,
-            None => usize::try_from(tokens).unwrap_or(usize::MAX),
+        let mut tokens = asked.unwrap_or(USUAL_TOKENS).min(limit).min(MOST_TOKENS);
+        let words = |start: u8, tokens: u64| -> Vec<&'static str> {
+            let words = WORDS.iter().cycle().skip(usize::from(start) % WORDS.len());
+            let tokens = usize::try_from(tokens).unwrap_or(usize::MAX);
+            words.copied().take(tokens).collect()
         };
+        let mut blocks = Vec::new();
+        let thought = if wish.thinks {
+            THOUGHT_TOKENS.min(tokens / 2)
+        } else {
+            0
+        };
+        if thought > 0 {
+            blocks.push(Block::Thinking(words(wish.seed.wrapping_add(1), thought)));
+        }
+        let mut stop = match wish.limit {
+            _ if !wish.tools.is_empty() => Stop::Tool,
+            Some(limit) if limit == tokens => Stop::Limit,
+            _ => Stop::Turn,
+        };
+        let mut stopped_by = None;
+        if stop != Stop::Tool {
+            let mut text = words(wish.seed, tokens - thought);
+            let is_stop = |word: &&str| wish.stops.iter().any(|stop| stop == word);
+            if let Some(at) = text.iter().position(|word| is_stop(&word)) {
+                stopped_by = text.get(at).copied();
+                text.truncate(at);
+                stop = Stop::Sequence;
+                tokens = thought + u64::try_from(at).unwrap_or(0);
+            }
+            blocks.push(Block::Text(text));
+        }
+        let calls = wish.tools.into_iter().enumerate();
+        blocks.extend(calls.map(|(number, tool)| Block::Call(tool, number)));
         Self {
             id,
             model: wish.model.unwrap_or_default(),
             created: 0,
-            words: WORDS
-                .iter()
-                .cycle()
-                .skip(start)
-                .copied()
-                .take(length)
-                .collect(),
-            stop: match wish.tool {
-                Some(_) => Stop::Tool,
-                None if wish.limit == Some(tokens) => Stop::Limit,
-                None => Stop::Turn,
-            },
-            tool: wish.tool,
+            blocks,
+            stop,
+            stopped_by,
             usage: Usage {
                 output: Some(tokens),
                 ..Usage::default()
@@ -186,17 +220,52 @@ impl Answer {
         self.manners.contains(&manner)
     }
 
+    /// What is said, without what is thought.
     fn text(&self) -> String {
-        self.words.join(" ")
+        let texts = self.blocks.iter().filter_map(|block| match block {
+            Block::Text(words) => Some(words.join(" ")),
+            Block::Thinking(_) | Block::Call(..) => None,
+        });
+        texts.collect()
     }
 
-    /// The text in the pieces in which it is streamed.
-    fn pieces(&self) -> impl Iterator<Item = String> {
-        let pieces = self.words.chunks(WORDS_PER_EVENT).enumerate();
+    /// The calls with their ids, which begin like this.
+    fn calls<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a Tool, String)> {
+        self.blocks.iter().filter_map(move |block| match block {
+            Block::Call(tool, number) => Some((tool, self.part_id(prefix, *number))),
+            Block::Thinking(_) | Block::Text(_) => None,
+        })
+    }
+
+    /// The id of a part with this number, which begins like this.
+    fn part_id(&self, prefix: &str, number: usize) -> String {
+        match number {
+            0 => format!("{prefix}_sim_{}", self.id),
+            number => format!("{prefix}_sim_{}_{number}", self.id),
+        }
+    }
+
+    /// Tokens that were thought.
+    fn thought(&self) -> u64 {
+        let words = self.blocks.iter().map(|block| match block {
+            Block::Thinking(words) => words.len(),
+            Block::Text(_) | Block::Call(..) => 0,
+        });
+        u64::try_from(words.sum::<usize>()).unwrap_or(0)
+    }
+
+    /// Words in the pieces in which they are streamed.
+    fn pieces<'a>(words: &'a [&'static str]) -> impl Iterator<Item = String> + 'a {
+        let pieces = words.chunks(WORDS_PER_EVENT).enumerate();
         pieces.map(|(index, words)| {
             let space = if index == 0 { "" } else { " " };
             format!("{space}{}", words.join(" "))
         })
+    }
+
+    /// What proves that something was thought; nobody checks it.
+    fn signature(words: &[&str]) -> String {
+        STANDARD.encode(format!("thought: {}", words.join(" ")))
     }
 
     /// The arguments of the call as JSON text, in the two pieces in which they are streamed.
@@ -222,7 +291,7 @@ impl Answer {
             format!("{input}_tokens"): self.input(),
             format!("{output}_tokens"): self.output(),
             "total_tokens": self.input().saturating_add(self.output()),
-            format!("{output}_tokens_details"): {"reasoning_tokens": 0},
+            format!("{output}_tokens_details"): {"reasoning_tokens": self.thought()},
         });
         let Some(fields) = usage.as_object_mut() else {
             return usage;

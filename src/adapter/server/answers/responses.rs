@@ -3,10 +3,14 @@
 use serde_json::{Value, json};
 
 use super::super::wish::Tool;
-use super::{Answer, Event, Stop};
+use super::{Answer, Block, Event, Stop};
 
 pub(super) fn document(answer: &Answer) -> Value {
-    response(answer, status(answer), &json!([item(answer, "completed")]))
+    let items = answer.blocks.iter();
+    let items: Value = items
+        .map(|block| item(answer, block, "completed"))
+        .collect();
+    response(answer, status(answer), &items)
 }
 
 pub(super) fn events(answer: &Answer) -> Vec<Event> {
@@ -14,22 +18,21 @@ pub(super) fn events(answer: &Answer) -> Vec<Event> {
     let begun = response(answer, "in_progress", &json!([]));
     stream.push("response.created", json!({"response": begun}));
     stream.push("response.in_progress", json!({"response": begun}));
-    let item_begun = item(answer, "in_progress");
-    stream.push(
-        "response.output_item.added",
-        json!({"output_index": 0, "item": item_begun}),
-    );
-    match &answer.tool {
-        None => text(answer, &mut stream),
-        Some(tool) => call(answer, tool, &mut stream),
+    for (index, block) in answer.blocks.iter().enumerate() {
+        let at = |status| json!({"output_index": index, "item": item(answer, block, status)});
+        stream.item = index;
+        stream.push("response.output_item.added", at("in_progress"));
+        let id = item_id(answer, block);
+        match block {
+            Block::Thinking(words) => thinking(words, &id, &mut stream),
+            Block::Text(words) => text(words, &id, &mut stream),
+            Block::Call(tool, _) => call(tool, &id, &mut stream),
+        }
+        stream.push("response.output_item.done", at("completed"));
     }
-    stream.push(
-        "response.output_item.done",
-        json!({"output_index": 0, "item": item(answer, "completed")}),
-    );
     let name = match answer.stop {
         Stop::Limit => "response.incomplete",
-        Stop::Tool | Stop::Turn => "response.completed",
+        Stop::Tool | Stop::Turn | Stop::Sequence => "response.completed",
     };
     stream.push(name, json!({"response": document(answer)}));
     stream.events
@@ -39,6 +42,8 @@ pub(super) fn events(answer: &Answer) -> Vec<Event> {
 #[derive(Debug, Default)]
 struct Stream {
     events: Vec<Event>,
+    /// Place of the item that is being told.
+    item: usize,
 }
 
 impl Stream {
@@ -50,38 +55,51 @@ impl Stream {
         self.events.push((name, data));
     }
 
-    /// An event inside the one item.
+    /// An event inside an item.
     fn inside(&mut self, name: &'static str, id: &str, mut data: Value) {
         if let Some(fields) = data.as_object_mut() {
             fields.insert("item_id".into(), id.into());
-            fields.insert("output_index".into(), 0.into());
+            fields.insert("output_index".into(), self.item.into());
         }
         self.push(name, data);
     }
 }
 
-fn text(answer: &Answer, stream: &mut Stream) {
-    let id = item_id(answer);
-    let at = json!({"content_index": 0, "part": part("")});
-    stream.inside("response.content_part.added", &id, at);
-    for text in answer.pieces() {
-        let delta = json!({"content_index": 0, "delta": text, "logprobs": []});
-        stream.inside("response.output_text.delta", &id, delta);
+fn thinking(words: &[&'static str], id: &str, stream: &mut Stream) {
+    let at = json!({"summary_index": 0, "part": summary("")});
+    stream.inside("response.reasoning_summary_part.added", id, at);
+    for text in Answer::pieces(words) {
+        let delta = json!({"summary_index": 0, "delta": text});
+        stream.inside("response.reasoning_summary_text.delta", id, delta);
     }
-    let whole = json!({"content_index": 0, "text": answer.text(), "logprobs": []});
-    stream.inside("response.output_text.done", &id, whole);
-    let at = json!({"content_index": 0, "part": part(&answer.text())});
-    stream.inside("response.content_part.done", &id, at);
+    let said = words.join(" ");
+    let whole = json!({"summary_index": 0, "text": said});
+    stream.inside("response.reasoning_summary_text.done", id, whole);
+    let at = json!({"summary_index": 0, "part": summary(&said)});
+    stream.inside("response.reasoning_summary_part.done", id, at);
 }
 
-fn call(answer: &Answer, tool: &Tool, stream: &mut Stream) {
-    let id = item_id(answer);
+fn text(words: &[&'static str], id: &str, stream: &mut Stream) {
+    let at = json!({"content_index": 0, "part": part("")});
+    stream.inside("response.content_part.added", id, at);
+    for text in Answer::pieces(words) {
+        let delta = json!({"content_index": 0, "delta": text, "logprobs": []});
+        stream.inside("response.output_text.delta", id, delta);
+    }
+    let said = words.join(" ");
+    let whole = json!({"content_index": 0, "text": said, "logprobs": []});
+    stream.inside("response.output_text.done", id, whole);
+    let at = json!({"content_index": 0, "part": part(&said)});
+    stream.inside("response.content_part.done", id, at);
+}
+
+fn call(tool: &Tool, id: &str, stream: &mut Stream) {
     for text in Answer::arguments(tool) {
         let delta = json!({"delta": text});
-        stream.inside("response.function_call_arguments.delta", &id, delta);
+        stream.inside("response.function_call_arguments.delta", id, delta);
     }
     let whole = json!({"arguments": tool.input.to_string(), "name": tool.name});
-    stream.inside("response.function_call_arguments.done", &id, whole);
+    stream.inside("response.function_call_arguments.done", id, whole);
 }
 
 fn response(answer: &Answer, status: &str, output: &Value) -> Value {
@@ -105,27 +123,27 @@ fn response(answer: &Answer, status: &str, output: &Value) -> Value {
     response
 }
 
-/// The one item of the answer, with what it says or still without.
-fn item(answer: &Answer, status: &str) -> Value {
+/// An item of the answer, with what it says or still without.
+fn item(answer: &Answer, block: &Block, status: &str) -> Value {
     let whole = status == "completed";
-    match &answer.tool {
-        None => {
-            let content = if whole {
-                json!([part(&answer.text())])
-            } else {
-                json!([])
-            };
-            json!({"id": item_id(answer), "type": "message", "status": status,
-                   "role": "assistant", "content": content})
+    let only = |content: Value| if whole { json!([content]) } else { json!([]) };
+    let id = item_id(answer, block);
+    match block {
+        Block::Thinking(words) => {
+            json!({"id": id, "type": "reasoning", "summary": only(summary(&words.join(" ")))})
         }
-        Some(tool) => {
+        Block::Text(words) => {
+            json!({"id": id, "type": "message", "status": status, "role": "assistant",
+                   "content": only(part(&words.join(" ")))})
+        }
+        Block::Call(tool, number) => {
             let arguments = if whole {
                 tool.input.to_string()
             } else {
                 String::new()
             };
-            json!({"id": item_id(answer), "type": "function_call", "status": status,
-                   "call_id": format!("call_sim_{}", answer.id), "name": tool.name,
+            json!({"id": id, "type": "function_call", "status": status,
+                   "call_id": answer.part_id("call", *number), "name": tool.name,
                    "arguments": arguments})
         }
     }
@@ -135,14 +153,21 @@ fn part(text: &str) -> Value {
     json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
 }
 
-fn item_id(answer: &Answer) -> String {
-    let prefix = if answer.tool.is_some() { "fc" } else { "msg" };
-    format!("{prefix}_sim_{}", answer.id)
+fn summary(text: &str) -> Value {
+    json!({"type": "summary_text", "text": text})
+}
+
+fn item_id(answer: &Answer, block: &Block) -> String {
+    match block {
+        Block::Thinking(_) => answer.part_id("rs", 0),
+        Block::Text(_) => answer.part_id("msg", 0),
+        Block::Call(_, number) => answer.part_id("fc", *number),
+    }
 }
 
 const fn status(answer: &Answer) -> &'static str {
     match answer.stop {
         Stop::Limit => "incomplete",
-        Stop::Tool | Stop::Turn => "completed",
+        Stop::Tool | Stop::Turn | Stop::Sequence => "completed",
     }
 }

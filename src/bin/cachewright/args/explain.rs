@@ -8,6 +8,7 @@ Examples:
   cachewright explain A.json B.json --json
   cachewright explain A.json B.json --path /model/us.anthropic.claude-sonnet-4-5-20250929-v1:0/converse
   cachewright explain 1z141z3-5f --ledger ledger.db
+  cachewright explain 1z141z3-5f --config cachewright.toml
 
 The two files are request bodies as they were sent, the earlier one first. Cache markers in them do
 not count as a difference. Excerpts of both prompts are printed: mind who reads along.
@@ -17,7 +18,8 @@ Exit codes: 0 explained, 1 an input failed, 2 unusable command line.";
 /// Say why one request did not read what another had written.
 ///
 /// With two files: what moved, where, what it costs, and what to change. With the id of an exchange:
-/// the same from the ledger.
+/// the same from the ledger, with why a route sent it where it went, all attempts of its call, and
+/// what came of each.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Explain {
@@ -36,7 +38,8 @@ pub(crate) struct Explain {
     /// The model, where it stands in the path rather than in the body.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
-    /// The ledger in which the id is looked up: a file, or the URL of a database.
+    /// The ledger in which the id is looked up: a file, or the URL of a database. Without it the one
+    /// that --config names, or `$CACHEWRIGHT_LEDGER`, or the default file in the state directory.
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) ledger: Option<String>,
     /// Print JSON.

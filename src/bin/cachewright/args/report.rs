@@ -84,6 +84,8 @@ pub(crate) enum By {
     Route,
     /// The tenants that you name.
     Tenant,
+    /// The backends that routes send to.
+    Backend,
 }
 
 impl From<By> for Group {
@@ -93,6 +95,7 @@ impl From<By> for Group {
             By::Model => Self::Model,
             By::Route => Self::Route,
             By::Tenant => Self::Tenant,
+            By::Backend => Self::Backend,
         }
     }
 }

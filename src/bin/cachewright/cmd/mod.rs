@@ -5,6 +5,7 @@ mod audit;
 mod demo;
 mod explain;
 mod export;
+mod follow;
 mod ledger;
 mod lint;
 mod models;
@@ -26,12 +27,13 @@ use crate::exit::Failure;
 
 /// Runs the command that was asked for.
 pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
-    // The proxy's configuration is its settings; every other command's is rows.
+    // The configuration of the proxy, and of what reads its ledger, is settings; that of every other
+    // command is rows.
     let rows = || Ok::<_, Error>(Arc::new(catalog(&cli.config)?));
     match &cli.command {
         Command::Audit(args) => audit::run(args, &rows()?),
         Command::Report(args) => report::run(args, &cli.config),
-        Command::Explain(args) => explain::run(args, rows()?.as_ref()),
+        Command::Explain(args) => explain::run(args, &cli.config, rows),
         Command::Lint(args) => lint::run(args, &rows()?),
         Command::Tune(args) => tune::run(args, &cli.config),
         Command::Ledger(args) => ledger::run(args, &cli.config),

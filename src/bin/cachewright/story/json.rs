@@ -107,6 +107,11 @@ fn totals(totals: &Totals) -> Value {
         "missed_tokens": totals.missed,
         "missed_cost": money(totals.missed_cost),
         "overhead_micros": totals.overhead_micros,
+        "attempts": totals.attempts,
+        "hops": totals.hops,
+        "hops_cost": money(totals.hops_cost),
+        "presumed": totals.presumed,
+        "presumed_cost": money(totals.presumed_cost),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The tables of a report.
 
-use cachewright::ledger::Totals;
+use cachewright::ledger::{Group, Totals};
 
 use super::words::{grouped, name, or_dash};
 use super::{Sheet, Subject};
@@ -8,7 +8,12 @@ use crate::render::{decimal, percent};
 
 /// All tables that have rows.
 pub(super) fn all(subject: &Subject<'_>) -> Vec<Sheet> {
-    let sheets = [labels(subject), causes(subject), verdicts(subject)];
+    let sheets = [
+        labels(subject),
+        attempts(subject),
+        causes(subject),
+        verdicts(subject),
+    ];
     let filled = |sheet: &Sheet| !sheet.rows.is_empty();
     sheets.into_iter().filter(filled).collect()
 }
@@ -21,6 +26,9 @@ fn labels(subject: &Subject<'_>) -> Sheet {
         .flatten()
         .map(|(label, totals)| line(label, totals))
         .collect();
+    if rows.is_empty() && subject.by == Group::Backend {
+        rows.push(line("", &subject.story.total));
+    }
     if rows.len() > 1 {
         rows.push(line("total", &subject.story.total));
     }
@@ -50,6 +58,36 @@ fn line(label: &str, totals: &Totals) -> Vec<String> {
         totals.savings().to_string(),
         totals.waste.to_string(),
     ]
+}
+
+/// What routes sent where.
+fn attempts(subject: &Subject<'_>) -> Sheet {
+    let row = |label: &str, totals: &Totals| {
+        vec![
+            label.to_owned(),
+            grouped(totals.attempts),
+            grouped(totals.exchanges - totals.unreported),
+            grouped(totals.hops),
+            totals.hops_cost.to_string(),
+            totals.presumed_cost.to_string(),
+        ]
+    };
+    let sums = subject.story.by.get(&Group::Backend);
+    let named = sums.into_iter().flatten();
+    let named = named.filter(|(label, _)| !label.is_empty());
+    Sheet {
+        title: "Attempts by backend".into(),
+        header: vec![
+            "backend",
+            "attempts",
+            "served",
+            "hops",
+            "cost of hops",
+            "perhaps billed",
+        ],
+        rows: named.map(|(label, totals)| row(label, totals)).collect(),
+        numbers: 1..6,
+    }
 }
 
 fn causes(subject: &Subject<'_>) -> Sheet {
@@ -109,6 +147,11 @@ pub(super) fn csv(subject: &Subject<'_>) -> String {
         "misses",
         "missed_tokens",
         "missed_cost_usd",
+        "attempts",
+        "hops",
+        "hops_cost_usd",
+        "presumed",
+        "presumed_cost_usd",
     ]);
     let sums = subject.story.by.get(&subject.by);
     for (label, totals) in sums.into_iter().flatten() {
@@ -136,6 +179,11 @@ pub(super) fn csv(subject: &Subject<'_>) -> String {
             totals.misses.to_string(),
             totals.missed.to_string(),
             decimal(totals.missed_cost),
+            totals.attempts.to_string(),
+            totals.hops.to_string(),
+            decimal(totals.hops_cost),
+            totals.presumed.to_string(),
+            decimal(totals.presumed_cost),
         ]);
     }
     String::from_utf8(out.into_inner().unwrap_or_default()).unwrap_or_default()

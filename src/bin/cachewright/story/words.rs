@@ -34,6 +34,13 @@ pub(super) fn opening(subject: &Subject<'_>) -> Vec<String> {
     ));
     let rate = total.hit_rate().map(percent);
     let of_readable = total.read_of_readable().map(percent);
+    if total.hops > 0 {
+        said.push(format!(
+            "Hops: {} for {} that left a warm prefix behind, as reckoned when the route decided.",
+            total.hops_cost,
+            counted(total.hops, "attempt")
+        ));
+    }
     if let Some(rate) = rate {
         let possible = of_readable.map_or_else(String::new, |rate| {
             format!("; that is {rate} of what could have been read")
@@ -102,6 +109,13 @@ pub(super) fn gaps(story: &Story) -> Vec<String> {
             counted(total.unreported, "exchange")
         ));
     }
+    if total.presumed > 0 {
+        said.push(format!(
+            "{} may have been billed {} without a word: sent, and no usage came back. It is not within what was spent.",
+            counted(total.presumed, "exchange"),
+            total.presumed_cost
+        ));
+    }
     if total.unpriced > 0 {
         said.push(format!(
             "{} with models that have no price: in tokens, but not in dollars.",
@@ -164,6 +178,7 @@ pub(super) const fn name(by: Group) -> &'static str {
         Group::Model => "model",
         Group::Route => "route",
         Group::Tenant => "tenant",
+        Group::Backend => "backend",
         _ => "label",
     }
 }

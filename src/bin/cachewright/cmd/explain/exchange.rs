@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use cachewright::adapter::store::Row;
 use cachewright::error::Error;
@@ -9,6 +10,7 @@ use cachewright::ledger::{Id, Record};
 use cachewright::model::{Miss, Money, Pattern, Section, Skip, Usage};
 use serde_json::{Value, json};
 
+use super::attempts::Call;
 use crate::args::Explain;
 use crate::exit::Failure;
 use crate::ledgers;
@@ -16,9 +18,9 @@ use crate::story::{grouped, or_dash};
 use crate::times::{exact, rfc3339};
 
 /// Explains the exchange of this id.
-pub(super) fn run(args: &Explain, id: &str) -> Result<(), Failure> {
+pub(super) fn run(args: &Explain, id: &str, settings: &[PathBuf]) -> Result<(), Failure> {
     let id: Id = id.parse()?;
-    let store = ledgers::existing(args.ledger.as_deref(), &[])?;
+    let store = ledgers::existing(args.ledger.as_deref(), settings)?;
     let Some(row) = store.find(id)? else {
         return Err(Error::input(format!(
             "there is no exchange {id} in {}; ids are in `cachewright ledger export`",
@@ -26,9 +28,11 @@ pub(super) fn run(args: &Explain, id: &str) -> Result<(), Failure> {
         ))
         .into());
     };
+    let attempts = store.attempts(&row.record)?;
+    let call = Call::of(&attempts);
     let text = match args.json {
-        true => object(&row),
-        false => text(&row),
+        true => object(&row, call.as_ref()),
+        false => text(&row, call.as_ref()),
     };
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -36,7 +40,7 @@ pub(super) fn run(args: &Explain, id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn text(row: &Row) -> String {
+fn text(row: &Row, call: Option<&Call<'_>>) -> String {
     let record = &row.record;
     let mut out = format!("{}, {}\n", record.id, exact(record.at));
     let mut line = |name: &str, text: String| {
@@ -51,6 +55,11 @@ fn text(row: &Row) -> String {
     );
     line("route", record.route.to_string());
     line("tenant", record.tenant.to_string());
+    line(
+        "backend",
+        call.map_or_else(String::new, |call| call.place(record)),
+    );
+    line("decided", decided(record));
     line("answer", answer(record));
     line(
         "input",
@@ -62,6 +71,8 @@ fn text(row: &Row) -> String {
     line("expected", expected(record));
     line("breakpoints", breakpoints(record));
     line("cost", cost(record));
+    line("hop", hop(record));
+    line("presumed", presumed(record));
     line("wasted", wasted(row));
     line("overhead", format!("{} µs", record.overhead.as_micros()));
     line("reshaped", record.reshaped.join(", "));
@@ -69,9 +80,40 @@ fn text(row: &Row) -> String {
     line("verdict", record.verdict.as_str().replace('_', " "));
     match &record.miss {
         Some(miss) => out += &missed(miss),
-        None => out += "\nIt read what it could: there is no miss to explain.\n",
+        None => out += no_miss(record),
+    }
+    if let Some(call) = call {
+        out += &call.text(record);
     }
     out
+}
+
+fn no_miss(record: &Record) -> &'static str {
+    if record.attempt.is_some() && record.usage.is_none() {
+        "\nIt reported nothing: whether it missed anything is not known.\n"
+    } else {
+        "\nIt read what it could: there is no miss to explain.\n"
+    }
+}
+
+fn decided(record: &Record) -> String {
+    let attempt = record.attempt.as_ref();
+    attempt.map_or_else(String::new, |attempt| attempt.why.to_string())
+}
+
+fn hop(record: &Record) -> String {
+    let expected = record.attempt.as_ref().and_then(|attempt| attempt.hop);
+    match (expected, record.hop()) {
+        (Some(cost), Some(_)) => format!("{cost}, reckoned for leaving a warm prefix"),
+        (Some(_), None) => "nothing: it would have left a warm prefix, and was not served".into(),
+        (None, _) => String::new(),
+    }
+}
+
+fn presumed(record: &Record) -> String {
+    record.presumed.map_or_else(String::new, |cost| {
+        format!("{cost} may have been billed: it was sent, and no usage came back")
+    })
 }
 
 fn named(name: &str) -> &str {
@@ -183,7 +225,7 @@ const fn section(section: Section) -> &'static str {
     }
 }
 
-fn object(row: &Row) -> String {
+fn object(row: &Row, call: Option<&Call<'_>>) -> String {
     let record = &row.record;
     let usage = record.usage.unwrap_or_default();
     let pico = |amount: Option<Money>| amount.map(crate::story::money);
@@ -209,6 +251,12 @@ fn object(row: &Row) -> String {
         "cost": pico(record.cost),
         "cost_without_caching": pico(record.cost_without_caching),
         "wasted": pico(row.wasted),
+        "presumed": pico(record.presumed),
+        "attempt": record.attempt.as_ref().map(|attempt| attempt.number),
+        "backend": record.attempt.as_ref().map(|attempt| &attempt.backend),
+        "decided": record.attempt.as_ref().map(|attempt| &attempt.why),
+        "hop_cost": pico(record.hop()),
+        "call": call.map(Call::json),
         "reshaped": record.reshaped,
         "skip": record.skip.map(Skip::as_str),
         "verdict": record.verdict.as_str(),

@@ -1,10 +1,11 @@
 //! `cachewright explain`: two request bodies, or one exchange of the ledger.
 
+mod attempts;
 mod exchange;
 mod figures;
 mod show;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cachewright::adapter::target::Told;
 use cachewright::error::Error;
@@ -15,15 +16,20 @@ use crate::args::Explain;
 use crate::bodies::Body;
 use crate::exit::Failure;
 
-/// Explains what the arguments name.
-pub(crate) fn run(args: &Explain, catalog: &Catalog) -> Result<(), Failure> {
+/// Explains what the arguments name. `config` is what `--config` names: the settings where an id is
+/// explained, and rows where bodies are, as `catalog` reads them.
+pub(crate) fn run<C: AsRef<Catalog>>(
+    args: &Explain,
+    config: &[PathBuf],
+    catalog: impl Fn() -> Result<C, Error>,
+) -> Result<(), Failure> {
     match args.what.as_slice() {
-        [earlier, later] => bodies(args, [earlier, later], catalog),
+        [earlier, later] => bodies(args, [earlier, later], catalog()?.as_ref()),
         [file] if Path::new(file).exists() => Err(Error::config(format!(
             "`{file}` is one body, and two are compared: name the later one as well"
         ))
         .into()),
-        [id] => exchange::run(args, id),
+        [id] => exchange::run(args, id, config),
         _ => Err(Error::config("name two request bodies, or the id of an exchange").into()),
     }
 }

@@ -56,6 +56,17 @@ impl Outer {
 }
 
 impl Envelope {
+    /// The envelope of this name in a row.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "plain" => Self::Plain,
+            "invoke" => Self::Invoke,
+            "raw_predict" => Self::RawPredict,
+            _ => return None,
+        })
+    }
+
     /// The body in this envelope; everything but the members that the envelope is about stays as it
     /// was, byte for byte.
     ///
@@ -95,9 +106,30 @@ pub struct Fault {
     pub code: Box<str>,
     /// Its message.
     pub message: Box<str>,
+    /// What is told beside it, such as the time from which a cap has room again.
+    pub extra: Vec<(Box<str>, Box<str>)>,
 }
 
 impl Fault {
+    /// A refusal of our own: `kind` is a type as Anthropic names them, such as `rate_limit_error`
+    /// (empty for that of the status), `code` what it is within the type.
+    #[must_use]
+    pub fn own(kind: &str, code: &str, message: &str) -> Self {
+        Self {
+            kind: kind.into(),
+            code: code.into(),
+            message: message.into(),
+            extra: Vec::new(),
+        }
+    }
+
+    /// With one more thing told beside it, such as `resets_at` or `route`.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.extra.push((name.into(), value.into()));
+        self
+    }
+
     /// Reads an error's body; `kind` is what a header said of its type.
     #[must_use]
     pub fn read(body: &[u8], kind: Option<&str>) -> Self {

@@ -1,64 +1,32 @@
 //! What stands between the layer and the client: it signs for upstreams whose credentials are the
 //! proxy's own. Everything else passes.
 
-#[cfg(not(feature = "bedrock-sdk"))]
-mod absent;
-#[cfg(feature = "bedrock-sdk")]
-mod aws;
-
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName};
-use http::request::Parts;
-use http::{HeaderMap, Request, Response};
+use http::header::CONTENT_TYPE;
+use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Error as ClientError, ResponseFuture};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-#[cfg(not(feature = "bedrock-sdk"))]
-pub(super) use self::absent::chain;
-#[cfg(feature = "bedrock-sdk")]
-pub(super) use self::aws::chain;
-use super::client::Upward;
-use super::token::KEYS;
+use super::client::{Inward, Upward};
+use crate::adapter::sign::Sign;
 use crate::adapter::taken::Taken;
 use crate::adapter::tower::RequestBody;
 use crate::engine::Engine;
 
-/// What a signature consists of beside the keys; a client's own is void once the body has changed.
-const STALE: [HeaderName; 3] = [
-    HeaderName::from_static("x-amz-content-sha256"),
-    HeaderName::from_static("x-amz-date"),
-    HeaderName::from_static("x-amz-security-token"),
-];
-
 /// A request's events are signed one by one, by whoever sends them.
 const EVENTS: &[u8] = b"application/vnd.amazon.eventstream";
-
-/// Signs requests whose body is at hand; says what to do where it cannot.
-pub(super) trait Sign: fmt::Debug + Send + Sync {
-    fn sign<'a>(&'a self, parts: &'a mut Parts, body: &'a [u8]) -> Signed<'a>;
-}
-
-pub(super) type Signed<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
 /// The signer of one request, as a request extension.
 #[derive(Clone, Debug)]
 pub(super) struct SignedBy(pub(super) Arc<dyn Sign>);
-
-/// Takes out what the client showed to prove who it is: the proxy answers for it.
-pub(super) fn strip(headers: &mut HeaderMap) {
-    for name in KEYS.iter().chain(&STALE) {
-        headers.remove(name);
-    }
-}
 
 /// The client, with the signers before it.
 #[derive(Clone)]
@@ -86,7 +54,7 @@ pub(super) enum Failed {
     Unsigned(String),
 }
 
-impl Service<Request<RequestBody<Incoming>>> for Signing {
+impl Service<Request<RequestBody<Inward>>> for Signing {
     type Response = Response<Incoming>;
     type Error = Failed;
     type Future = Sent;
@@ -95,7 +63,7 @@ impl Service<Request<RequestBody<Incoming>>> for Signing {
         self.client.poll_ready(cx).map_err(Failed::Client)
     }
 
-    fn call(&mut self, mut request: Request<RequestBody<Incoming>>) -> Sent {
+    fn call(&mut self, mut request: Request<RequestBody<Inward>>) -> Sent {
         let Some(SignedBy(signer)) = request.extensions_mut().remove() else {
             let sent = self.client.call(request);
             return Sent::Plain { sent };
@@ -111,7 +79,7 @@ impl Signing {
     async fn send(
         mut self,
         signer: &dyn Sign,
-        request: Request<RequestBody<Incoming>>,
+        request: Request<RequestBody<Inward>>,
     ) -> Result<Response<Incoming>, Failed> {
         let (mut parts, body) = request.into_parts();
         let kind = parts.headers.get(CONTENT_TYPE);
@@ -127,7 +95,7 @@ impl Signing {
 }
 
 /// The whole body: a signature covers its digest, and Bedrock takes none without it.
-async fn collected(mut body: RequestBody<Incoming>, engine: &Engine) -> Result<Bytes, Failed> {
+async fn collected(mut body: RequestBody<Inward>, engine: &Engine) -> Result<Bytes, Failed> {
     let limit = engine.settings().max_body;
     let mut taken = Taken::new(engine);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {

@@ -18,7 +18,7 @@ const HOPS: [HeaderName; 8] = [
 ];
 
 /// Removes what concerns only the connection the message came on.
-pub(super) fn strip(headers: &mut HeaderMap) {
+pub(in crate::adapter) fn strip(headers: &mut HeaderMap) {
     // The one thing `TE` may say that holds to the end (RFC 9110 section 10.1.4).
     let trailers = headers.contains_key(TE) && words(headers, &TE).any(|word| word == "trailers");
     if headers.contains_key(CONNECTION) {
@@ -38,7 +38,7 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 }
 
 /// Whether the caller wants to leave HTTP on this connection.
-pub(super) fn leaves_http(headers: &HeaderMap) -> bool {
+pub(in crate::adapter) fn leaves_http(headers: &HeaderMap) -> bool {
     words(headers, &UPGRADE).any(|word| word.split('/').next() == Some("websocket"))
 }
 

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Sign;
-use crate::adapter::proxy::Upstream;
+use super::{Place, Sign};
 
 /// # Errors
 /// Always; names the fix.
-pub(in crate::adapter::proxy) fn chain(
-    _upstream: &Upstream,
+pub(in crate::adapter) fn chain(
+    _place: &Place<'_>,
     _region: Option<&str>,
     _profile: Option<&str>,
 ) -> Result<Arc<dyn Sign>, &'static str> {

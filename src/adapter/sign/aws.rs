@@ -17,9 +17,8 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{Sign, Signed};
+use super::{Place, Sign, Signed};
 use crate::adapter::clock::{Clock, SystemClock};
-use crate::adapter::proxy::Upstream;
 
 /// For how long credentials may be looked for: a request must not hang on a machine that has none.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,7 +32,8 @@ const EARLY: Duration = Duration::from_secs(60);
 
 /// Signs with credentials that are looked up when first needed, and kept.
 struct Signer {
-    upstream: Box<str>,
+    /// The table of the configuration that it signs for.
+    table: Box<str>,
     service: &'static str,
     region: Option<Box<str>>,
     source: Source,
@@ -64,8 +64,8 @@ struct Held {
     clippy::unnecessary_wraps,
     reason = "builds without the feature refuse"
 )]
-pub(in crate::adapter::proxy) fn chain(
-    upstream: &Upstream,
+pub(in crate::adapter) fn chain(
+    place: &Place<'_>,
     region: Option<&str>,
     profile: Option<&str>,
 ) -> Result<Arc<dyn Sign>, &'static str> {
@@ -74,37 +74,24 @@ pub(in crate::adapter::proxy) fn chain(
         let profile = ProfileFileCredentialsProvider::builder().profile_name(name);
         Source::Provider(SharedCredentialsProvider::new(profile.build()))
     });
-    Ok(Arc::new(Signer::new(upstream, region, source)))
+    Ok(Arc::new(Signer::new(place, region, source)))
 }
 
-impl Upstream {
-    /// Has requests signed with AWS's chain of credentials, in place of what the client showed. The
-    /// region is that of the host, or else the one of the environment.
-    #[must_use]
-    pub fn sign_with_aws(mut self) -> Self {
-        let signer = Signer::new(&self, None, Source::Chain);
-        self.signer = Some(Arc::new(signer));
-        self
-    }
-
-    /// Has requests signed with the credentials of this provider, for this region.
-    #[must_use]
-    pub fn sign_with(
-        mut self,
-        credentials: impl ProvideCredentials + 'static,
-        region: &str,
-    ) -> Self {
-        let source = Source::Provider(SharedCredentialsProvider::new(credentials));
-        self.signer = Some(Arc::new(Signer::new(&self, Some(region), source)));
-        self
-    }
+/// A signer by the credentials of this provider, for this region.
+pub(in crate::adapter) fn given(
+    place: &Place<'_>,
+    region: &str,
+    credentials: impl ProvideCredentials + 'static,
+) -> Arc<dyn Sign> {
+    let source = Source::Provider(SharedCredentialsProvider::new(credentials));
+    Arc::new(Signer::new(place, Some(region), source))
 }
 
 impl Signer {
-    fn new(upstream: &Upstream, region: Option<&str>, source: Source) -> Self {
-        let (service, of_host) = place(upstream.authority.host());
+    fn new(place: &Place<'_>, region: Option<&str>, source: Source) -> Self {
+        let (service, of_host) = served_at(place.host);
         Self {
-            upstream: upstream.name.clone(),
+            table: format!("[{}.{}]", place.table, place.name).into(),
             service,
             region: region.or(of_host).map(Into::into),
             source,
@@ -209,9 +196,8 @@ impl Signer {
         let region = self.shared().await.region();
         region.map(ToString::to_string).ok_or_else(|| {
             format!(
-                "no AWS region for upstream {0:?}: set region = \"…\" under [upstreams.{0}], or \
-                 AWS_REGION",
-                self.upstream
+                "no AWS region for {0}: set region = \"…\" under it, or AWS_REGION",
+                self.table
             )
         })
     }
@@ -223,10 +209,10 @@ impl Signer {
 
     fn without(&self, why: &str) -> String {
         format!(
-            "no AWS credentials for upstream {0:?} ({why}): run `aws sso login`, set AWS_PROFILE or \
-             AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the proxy runs, or set profile = \
-             \"…\" under [upstreams.{0}]",
-            self.upstream
+            "no AWS credentials for {} ({why}): run `aws sso login`, set AWS_PROFILE or \
+             AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where this runs, or set profile = \"…\" \
+             under it",
+            self.table
         )
     }
 }
@@ -250,7 +236,7 @@ impl fmt::Debug for Signer {
 /// The service and the region as an AWS host names them: `bedrock-runtime.REGION.amazonaws.com`,
 /// behind a name of its own for an endpoint of a private network (docs.aws.amazon.com, Bedrock
 /// endpoints and quotas, 2026-09).
-fn place(host: &str) -> (&'static str, Option<&str>) {
+fn served_at(host: &str) -> (&'static str, Option<&str>) {
     let is_aws = [".amazonaws.com", ".api.aws"]
         .iter()
         .any(|end| host.ends_with(end));
@@ -288,6 +274,12 @@ mod tests {
 
     use super::*;
 
+    const PLACE: Place<'_> = Place {
+        table: "upstreams",
+        name: "up",
+        host: "h",
+    };
+
     /// Gives credentials for so long, as often as it may; or never answers.
     #[derive(Debug)]
     struct Given {
@@ -323,9 +315,8 @@ mod tests {
             times,
             silent: false,
         };
-        let upstream = Upstream::new("up", "https://h").unwrap();
         let source = Source::Provider(SharedCredentialsProvider::new(given));
-        (Signer::new(&upstream, Some("eu-west-1"), source), asked)
+        (Signer::new(&PLACE, Some("eu-west-1"), source), asked)
     }
 
     #[tokio::test]
@@ -361,9 +352,8 @@ mod tests {
             times: 0,
             silent: true,
         };
-        let upstream = Upstream::new("up", "https://h").unwrap();
         let source = Source::Provider(SharedCredentialsProvider::new(given));
-        let mut signer = Signer::new(&upstream, Some("eu-west-1"), source);
+        let mut signer = Signer::new(&PLACE, Some("eu-west-1"), source);
         signer.patience = Duration::from_millis(1);
         let (mut parts, ()) = http::Request::new(()).into_parts();
         let said = signer.sign(&mut parts, b"").await.unwrap_err();
@@ -392,7 +382,7 @@ mod tests {
             ("bedrock.gateway.example.com", ("bedrock", None)),
             ("127.0.0.1", ("bedrock", None)),
         ] {
-            assert_eq!(place(host), expected, "{host}");
+            assert_eq!(served_at(host), expected, "{host}");
         }
     }
 

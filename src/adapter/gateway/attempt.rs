@@ -1,0 +1,477 @@
+//! One attempt of a call: its request is made for one backend, sent, and waited for until the first
+//! byte that the caller will see, or until it is clear that there will be none.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, StatusCode, Version, response};
+use http_body::Body;
+use tokio::time::{Instant, timeout, timeout_at};
+use tower_service::Service as _;
+
+use super::Site;
+use super::below::{Below, Carrier, Missed};
+use super::body::{Passed, Whole};
+use super::call::Call;
+use super::desk::{Shut, Trial, lock, texts};
+use super::events::{Events, first_error};
+use super::refuse;
+use super::site::Delivery;
+use crate::adapter::caller;
+use crate::adapter::handle::{Account, Attempted, Behind, Collect, Route, Tenant};
+use crate::adapter::tower::{PromptCache, ResponseBody};
+use crate::engine::Framing;
+use crate::ledger::Attempt;
+use crate::provider::Door;
+use crate::route::{
+    Backend, Billed, Failure, FailureKind, Full, Offer, Pick, Response as Head, Who, retry_after,
+};
+use crate::wire::{self, Envelope, Fault, Opened};
+
+/// The longest error that is read, in bytes.
+const LONGEST_ERROR: usize = 64 << 10;
+
+/// How long the rest of an error may take; its status says the most already.
+const ERROR_PATIENCE: Duration = Duration::from_secs(5);
+
+/// One attempt that is to be made.
+#[derive(Debug)]
+pub(super) struct Try {
+    pub(super) pick: Pick,
+    /// One for the first of a call.
+    pub(super) number: u32,
+    pub(super) why: Box<str>,
+    /// When it counts as silent.
+    pub(super) due: Instant,
+}
+
+/// An answer that has begun.
+pub(super) struct Begun<R> {
+    pub(super) pick: Pick,
+    pub(super) backend: Box<str>,
+    pub(super) why: Box<str>,
+    pub(super) head: response::Parts,
+    pub(super) passed: Passed<R>,
+}
+
+/// An attempt that came to nothing.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) pick: Pick,
+    pub(super) backend: Box<str>,
+    pub(super) cause: Cause,
+}
+
+/// Why it came to nothing.
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// It was not sent: a cap has no room.
+    Full(Box<Full>),
+    /// It was not sent: the backend is left alone, or has no room.
+    Shut(Shut),
+    /// It was not sent: no request could be made for the backend; says why.
+    Unfit(&'static str),
+    /// It failed.
+    Failed(Failure, Box<Said>),
+}
+
+impl Cause {
+    /// In a few words.
+    pub(super) fn what(&self) -> String {
+        match self {
+            Self::Full(full) => format!("the cap {} has no room", full.cap),
+            Self::Shut(Shut::Broken(_)) => "left alone after failures".into(),
+            Self::Shut(Shut::Limited(_)) => "no room under its rate limit".into(),
+            Self::Unfit(why) => (*why).into(),
+            Self::Failed(failure, said) => match said.status {
+                Some(status) => format!("{} ({})", kind(failure.kind), status.as_u16()),
+                None => kind(failure.kind).into(),
+            },
+        }
+    }
+}
+
+/// A kind of failure in a few words.
+const fn kind(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Unreachable => "cannot be reached",
+        FailureKind::Reset => "broke off",
+        FailureKind::Silent => "silent",
+        FailureKind::Garbage => "answered nonsense",
+        FailureKind::RateLimited => "rate limited",
+        FailureKind::Overloaded => "overloaded",
+        FailureKind::Server => "failed",
+        FailureKind::SpendLimit => "its spend limit is reached",
+        FailureKind::Denied => "credential refused",
+        FailureKind::NoModel => "does not serve the model",
+        FailureKind::Unsupported => "does not serve what the call needs",
+        FailureKind::Invalid => "refused the request",
+    }
+}
+
+/// What there is to tell of a failure.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// The status of the backend's answer; `None` where there was none.
+    pub(super) status: Option<StatusCode>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) fault: Fault,
+}
+
+/// Makes one attempt.
+pub(super) async fn attempt<S: Carrier>(
+    client: PromptCache<Below<S>>,
+    call: Arc<Call>,
+    one: Try,
+) -> Result<Begun<S::Reply>, Lost> {
+    let (pick, why) = (one.pick, one.why.clone());
+    let mut backend = Box::<str>::default();
+    let outcome = match call.place(pick) {
+        Some(place) => {
+            backend = place.backend.name.clone();
+            place.attempt(client, one).await
+        }
+        None => Err(Cause::Unfit("it is not there any more")),
+    };
+    match outcome {
+        Ok((head, passed)) => Ok(Begun {
+            pick,
+            backend,
+            why,
+            head,
+            passed,
+        }),
+        Err(cause) => Err(Lost {
+            pick,
+            backend,
+            cause,
+        }),
+    }
+}
+
+/// Where one attempt goes.
+pub(super) struct Place<'a> {
+    pub(super) call: &'a Arc<Call>,
+    pub(super) offer: &'a Offer,
+    pub(super) backend: &'a Backend,
+    pub(super) site: &'a Arc<Site>,
+}
+
+type Outcome<R> = Result<(response::Parts, Passed<R>), Cause>;
+
+impl Place<'_> {
+    async fn attempt<S: Carrier>(
+        &self,
+        mut client: PromptCache<Below<S>>,
+        one: Try,
+    ) -> Outcome<S::Reply> {
+        let (door, body) = self.enclosed()?;
+        let attempted = self.reserved(&one).await?;
+        let request = self.request((door, body), attempted.clone())?;
+        let due = one.due;
+        let desk = &self.call.desk;
+        let to = (&*self.backend.name, &*self.offer.id);
+        let trial = desk.send(to, self.call.tokens(one.pick));
+        let mut trial = trial.map_err(Cause::Shut)?;
+        if !self.call.is_stream() {
+            trial = trial.unmeasured();
+        }
+        let billed = || match attempted.is_reached() {
+            true => Billed::Perhaps,
+            false => Billed::No,
+        };
+        let response = match timeout_at(due, client.call(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(missed)) => {
+                let kind = match (&missed, attempted.is_reached()) {
+                    (Missed::Unauthorized(_), _) => FailureKind::Denied,
+                    (Missed::Client(_), true) => FailureKind::Reset,
+                    (Missed::Client(_), false) => FailureKind::Unreachable,
+                };
+                return Err(silent(trial, (kind, billed()), &missed.to_string()));
+            }
+            Err(_) => {
+                let kind = (FailureKind::Silent, billed());
+                return Err(silent(trial, kind, "no answer in time"));
+            }
+        };
+        let (mut head, body) = response.into_parts();
+        self.hear(&head.headers);
+        if !head.status.is_success() {
+            return Err(self.refused(trial, head, body).await);
+        }
+        let mut passed = Passed::new(Box::pin(body));
+        passed.between = Some(self.call.patience().between);
+        if !self.fits(&mut head.headers, door, &mut passed) {
+            let kind = (FailureKind::Garbage, Billed::Perhaps);
+            return Err(silent(trial, kind, "the answer is none of this dialect"));
+        }
+        match timeout_at(due, begin(&mut passed)).await {
+            Ok(First::Begun) => {
+                trial.answered();
+                passed.trial = Some(trial);
+                Ok((head, passed))
+            }
+            Ok(First::Error(body)) => Err(self.failed(trial, (None, HeaderMap::new()), body)),
+            Ok(First::Nothing) => {
+                let kind = (FailureKind::Garbage, Billed::Perhaps);
+                Err(silent(trial, kind, "the answer is empty"))
+            }
+            Ok(First::Broken) => {
+                let kind = (FailureKind::Reset, Billed::Perhaps);
+                Err(silent(trial, kind, "the answer broke off at once"))
+            }
+            Err(_) => {
+                let kind = (FailureKind::Silent, Billed::Perhaps);
+                Err(silent(trial, kind, "no first byte in time"))
+            }
+        }
+    }
+
+    /// The body as the backend takes it.
+    fn enclosed(&self) -> Result<(&Door, Bytes), Cause> {
+        let call = self.call;
+        let door = self.site.door(call.dialect);
+        let door = door.ok_or(Cause::Unfit("it does not speak this dialect"))?;
+        if call.outer.is_none() {
+            // What is not understood goes through byte for byte, and only where nothing is put
+            // around it.
+            return match door.envelope {
+                Envelope::Plain => Ok((door, call.body.clone())),
+                _ => Err(Cause::Unfit("the body cannot be read")),
+            };
+        }
+        let address = wire::Address {
+            model: &self.offer.id,
+            betas: &call.betas,
+        };
+        let body = door.envelope.enclose(&call.body, &address);
+        let body = body.map_err(|skip| Cause::Unfit(skip.as_str()))?;
+        Ok((door, body))
+    }
+
+    /// Takes room in the caps; what comes of it is settled once the exchange is booked.
+    async fn reserved(&self, one: &Try) -> Result<Attempted, Cause> {
+        let call = self.call;
+        let who = Who {
+            route: &call.asked.route,
+            tenant: &call.asked.tenant,
+            backend: &self.backend.name,
+        };
+        let room = call.desk.reserve(&who, &call.worst(one.pick)).await;
+        let room = Mutex::new(Some(room.map_err(Cause::Full)?));
+        let attempt = Attempt {
+            backend: self.backend.name.clone(),
+            call: call.id,
+            number: one.number,
+            hop: one.pick.hop,
+            why: one.why.clone(),
+        };
+        let lesson = call.lesson(one.pick);
+        let attempted = Attempted::new(attempt);
+        let same = attempted.clone();
+        Ok(attempted.then(move |record| {
+            let room = lock(&room).take();
+            if let Some(room) = room {
+                room.settle(record, same.is_reached());
+            }
+            lesson.learn(record);
+        }))
+    }
+
+    fn request(
+        &self,
+        (door, body): (&Door, Bytes),
+        attempted: Attempted,
+    ) -> Result<Request<Whole>, Cause> {
+        let call = self.call;
+        let delivery = match call.is_stream() {
+            true => Delivery::Stream,
+            false => Delivery::Whole,
+        };
+        let uri = self.site.uri(door, &self.offer.id, delivery);
+        let uri = uri.ok_or(Cause::Unfit("its address cannot be written"))?;
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method = Method::POST;
+        parts.uri = uri;
+        // The client speaks whatever version the connection has.
+        parts.version = Version::HTTP_11;
+        parts.headers = call.headers.clone();
+        self.site.dress(&mut parts.headers);
+        self.label(&mut parts, attempted);
+        Ok(Request::from_parts(parts, Whole::from(body)))
+    }
+
+    /// Tells the layer and what stands below it what this request is.
+    fn label(&self, parts: &mut Parts, attempted: Attempted) {
+        let extensions = &mut parts.extensions;
+        *extensions = self.call.extensions.clone();
+        extensions.insert(Behind(self.site.provider().into()));
+        extensions.insert(Account(self.backend.name.clone()));
+        extensions.insert(Route(self.call.asked.route.clone()));
+        extensions.insert(Tenant(self.call.asked.tenant.clone()));
+        extensions.insert(Collect);
+        extensions.insert(Arc::clone(self.site));
+        extensions.insert(attempted);
+    }
+
+    /// Takes in what the headers say of rate limits.
+    fn hear(&self, headers: &HeaderMap) {
+        let desk = &self.call.desk;
+        let catalog = desk.cache.engine().catalog();
+        if let Some(row) = catalog.provider(self.site.provider()) {
+            desk.hear(&self.backend.name, row.access.limits, headers);
+        }
+    }
+
+    /// Whether an answer is what was asked for, as far as its head tells; prepares its passing.
+    fn fits<R>(&self, headers: &mut HeaderMap, door: &Door, passed: &mut Passed<R>) -> bool {
+        if self.call.outer.is_none() {
+            return true;
+        }
+        let framing = caller::framing(headers);
+        if !self.call.is_stream() {
+            return framing == Framing::Json || !headers.contains_key(CONTENT_TYPE);
+        }
+        let opened = Opened::of(door.envelope).filter(|_| framing != Framing::Sse);
+        let fits = framing == Framing::Sse || opened.is_some() && framing == Framing::EventStream;
+        passed.events = Some(Events::new(self.call.dialect, opened));
+        headers.remove(CONTENT_LENGTH);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        fits
+    }
+
+    /// A backend refused; its error is read as far as it comes.
+    async fn refused<R: Body<Data = Bytes>>(
+        &self,
+        trial: Trial,
+        head: response::Parts,
+        body: ResponseBody<R>,
+    ) -> Cause {
+        let read = timeout(ERROR_PATIENCE, beginning(body)).await;
+        let body = read.unwrap_or_default();
+        self.failed(trial, (Some(head.status), head.headers), body)
+    }
+
+    /// Makes out what an error means; without a status it came within a stream.
+    fn failed(
+        &self,
+        trial: Trial,
+        (status, headers): (Option<StatusCode>, HeaderMap),
+        body: Bytes,
+    ) -> Cause {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let fault = Fault::read(&body, header("x-amzn-errortype"));
+        let is_head = status.is_some();
+        let status = status.map_or_else(|| refuse::status_of(&fault), |status| status.as_u16());
+        let failure = Failure::of(&Head {
+            status,
+            kind: &fault.kind,
+            code: &fault.code,
+            message: &fault.message,
+            retry_after: retry_after(self.call.desk.now(), &mut texts(&headers)),
+        });
+        let billed = if is_head { Billed::No } else { Billed::Perhaps };
+        // Redirects and their like are no answer either.
+        let failure =
+            failure.unwrap_or_else(|| Failure::without_answer(FailureKind::Garbage, billed));
+        trial.failed(&failure);
+        let said = Said {
+            status: StatusCode::from_u16(status).ok(),
+            headers,
+            body,
+            fault,
+        };
+        Cause::Failed(failure, Box::new(said))
+    }
+}
+
+/// A failure without an answer.
+fn silent(trial: Trial, (kind, billed): (FailureKind, Billed), message: &str) -> Cause {
+    let failure = Failure::without_answer(kind, billed);
+    trial.failed(&failure);
+    let said = Said {
+        fault: refuse::fault("api_error", message),
+        ..Said::default()
+    };
+    Cause::Failed(failure, Box::new(said))
+}
+
+/// How an answer begins.
+enum First {
+    Begun,
+    /// A stream whose first event is an error.
+    Error(Bytes),
+    /// It is over before it began.
+    Nothing,
+    Broken,
+}
+
+/// Waits for the first byte of the answer itself. Of a stream, signs of life before it are kept: they
+/// are passed on together with it.
+async fn begin<R: Body<Data = Bytes>>(passed: &mut Passed<R>) -> First {
+    loop {
+        let frame = poll_fn(|cx| passed.inner.as_mut().poll_frame(cx)).await;
+        let data = match frame {
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            Some(Err(_)) => return First::Broken,
+            None => return passed.over(),
+        };
+        let Some(events) = &mut passed.events else {
+            if data.is_empty() {
+                continue;
+            }
+            passed.ahead.push_back(data);
+            return First::Begun;
+        };
+        let Some(whole) = events.feed(&data) else {
+            continue;
+        };
+        let is_begun = events.is_begun();
+        if let Some(error) = first_error(&whole).filter(|_| is_begun) {
+            return First::Error(Bytes::copy_from_slice(error));
+        }
+        passed.ahead.push_back(whole);
+        if is_begun {
+            return First::Begun;
+        }
+    }
+}
+
+impl<R> Passed<R> {
+    /// It has ended before its first byte, or together with it.
+    fn over(&mut self) -> First {
+        let rest = self.events.as_mut().and_then(Events::end);
+        let is_begun = self.events.as_ref().is_some_and(Events::is_begun);
+        let Some(rest) = rest.filter(|_| is_begun) else {
+            return First::Nothing;
+        };
+        if let Some(error) = first_error(&rest) {
+            return First::Error(Bytes::copy_from_slice(error));
+        }
+        self.ahead.push_back(rest);
+        self.ended = true;
+        First::Begun
+    }
+}
+
+/// The beginning of an error's body, as far as it comes.
+async fn beginning<R: Body<Data = Bytes>>(body: ResponseBody<R>) -> Bytes {
+    let mut body = Box::pin(body);
+    let mut taken = BytesMut::new();
+    while let Some(Ok(frame)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        if let Some(data) = frame.data_ref() {
+            let room = LONGEST_ERROR - taken.len();
+            taken.extend_from_slice(data.get(..room).unwrap_or(data));
+            if taken.len() >= LONGEST_ERROR {
+                break;
+            }
+        }
+    }
+    taken.freeze()
+}

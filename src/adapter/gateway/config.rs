@@ -1,1 +1,0 @@
-//! The gateway's part of the configuration file; errors name the file, the line and the fix.
