@@ -360,7 +360,7 @@ async fn a_second_backend_is_asked_beside_a_silent_one() {
         route.hedge = Some(Duration::from_millis(20));
     });
     world.fault(0, json!({"fault": "hang"})).await;
-    let response = ask(&world.gateway(), &message(false)).await;
+    let response = ask(&world.gateway(), &message(true)).await;
     let said = way(&response);
     assert!(said.contains("backend=second; attempts=2"), "{said}");
     text(response).await;
@@ -513,6 +513,135 @@ async fn what_is_nobodys_comes_back_byte_for_byte() {
     let request = post("/v1/messages", named.to_string());
     let served = soon(gateway.answer(request)).await.unwrap();
     assert_eq!(served.status(), 200, "{}", way(&served));
+}
+
+#[tokio::test]
+async fn tokens_are_counted_where_that_is_spoken_and_cost_nothing() {
+    let world = World::of(&["aws:bedrock", "direct:anthropic"])
+        .await
+        .capped(cap("0.00001 USD"));
+    let gateway = world.gateway();
+    let path = "/contracts/v1/messages/count_tokens";
+    let response = soon(gateway.answer(post(path, message(false).to_string())))
+        .await
+        .unwrap();
+    assert!(
+        way(&response).contains("backend=direct"),
+        "{}",
+        way(&response)
+    );
+    text(response).await;
+    assert!(world.seen(0).await.is_empty() && world.cache.records().is_empty());
+    let seen = world.seen(1).await;
+    assert_eq!(seen[0]["path"], "/v1/messages/count_tokens");
+}
+
+/// Panics when it is asked, and at no other time.
+#[derive(Clone)]
+struct Panics;
+
+impl tower::Service<Request<RequestBody<Whole>>> for Panics {
+    type Response = Response<Full<Bytes>>;
+    type Error = std::convert::Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Self::Error>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    #[expect(clippy::panic, reason = "that is what it is for")]
+    fn call(&mut self, _: Request<RequestBody<Whole>>) -> Self::Future {
+        panic!("a client of the user's own")
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_panics_keeps_no_room() {
+    // Room for one call at its worst, and not for two.
+    let world = World::of(&["first"]).await.capped(cap("0.15 USD"));
+    let mut body = message(false);
+    body["max_tokens"] = json!(6000);
+    let gateway = world.cache.gateway(Panics, world.options.clone()).unwrap();
+    for _ in 0..3 {
+        let (gateway, body) = (gateway.clone(), body.to_string());
+        let asked = tokio::spawn(async move {
+            let request = post("/contracts/v1/messages", body);
+            gateway.answer(request).await.map(drop).map_err(drop)
+        });
+        assert!(asked.await.unwrap_err().is_panic());
+    }
+    assert_eq!(world.cache.records().len(), 3);
+}
+
+/// Remembers what it was told.
+#[derive(Debug, Default)]
+struct Heard(std::sync::Mutex<Vec<String>>);
+
+impl cachewright::adapter::gateway::Watch for Heard {
+    fn crossed(&self, crossed: &cachewright::route::Crossed) {
+        self.0.lock().unwrap().push(crossed.to_string());
+    }
+
+    fn broken(
+        &self,
+        backend: &str,
+        _: cachewright::model::Timestamp,
+        last: &cachewright::route::Failure,
+    ) {
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("{backend} {:?}", last.kind));
+    }
+}
+
+#[tokio::test]
+async fn soft_caps_and_breakers_are_told_of() {
+    let mut soft = cap("0.00001 USD");
+    soft.hardness = cachewright::route::Hardness::Soft;
+    let mut world = World::of(&["first", "second"]).await.capped(soft);
+    let heard = Arc::new(Heard::default());
+    world.options.watch = Some(Arc::clone(&heard) as _);
+    world.fault(0, json!({"status": 500, "count": 50})).await;
+    let gateway = world.gateway();
+    for _ in 0..20 {
+        assert_eq!(ask(&gateway, &message(false)).await.status(), 200);
+    }
+    let told = heard.0.lock().unwrap().clone();
+    assert!(told[0].contains("routes.contracts is crossed"), "{told:?}");
+    assert_eq!(told[1..], ["first Server"], "each once");
+    assert!(world.seen(0).await.len() < 20, "it is left alone");
+}
+
+#[tokio::test]
+async fn a_gateway_stands_in_the_place_of_a_reqwest_client() {
+    use cachewright::adapter::gateway::Transport;
+    let world = World::of(&["first"]).await;
+    let transport = Transport::new(reqwest::Client::builder()).unwrap();
+    let gateway = world
+        .cache
+        .gateway(transport, world.options.clone())
+        .unwrap();
+    let client = reqwest::Client::new();
+    let request = client
+        .post("http://nowhere/contracts/v1/messages")
+        .json(&message(false));
+    let response = soon(gateway.execute(request.build().unwrap()))
+        .await
+        .unwrap();
+    assert_eq!(
+        response.url().as_str(),
+        "http://nowhere/contracts/v1/messages"
+    );
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body["type"], "message", "{body}");
+    // What is no route's goes where its own address says.
+    let other = client.get(format!("{}/healthz", world.sims[0].base_url()));
+    let other = soon(gateway.execute(other.build().unwrap())).await.unwrap();
+    assert_eq!(other.text().await.unwrap(), "ok");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::candidate::{Candidate, Home};
-use super::{Ask, Caps, Network, Route, State};
+use super::{Ask, Caps, Network, Route, State, fit};
 use crate::model::{Money, Timestamp};
 
 /// What a decision stands on.
@@ -121,7 +121,10 @@ pub fn decide(ground: &Ground<'_>, route: &Route, ask: &Ask<'_>) -> Result<Decis
 
 /// Every offer with its bar and its price.
 fn look(ground: &Ground<'_>, route: &Route, ask: &Ask<'_>) -> Vec<Candidate> {
-    let known = ground.state.warmth.known(route, ask, ground.now);
+    let known = ground
+        .state
+        .warmth
+        .known((ground.network, route), ask, ground.now);
     let mut candidates: Vec<Candidate> = Vec::with_capacity(route.offers.len());
     for (number, offer) in route.offers.iter().enumerate() {
         let mut candidate = Candidate::barred(number, Bar::Residency);
@@ -132,6 +135,7 @@ fn look(ground: &Ground<'_>, route: &Route, ask: &Ask<'_>) -> Vec<Candidate> {
         }
         candidates.push(candidate);
     }
+    fit::cap(ground, route, ask, &mut candidates);
     candidates
 }
 
@@ -139,8 +143,14 @@ fn look(ground: &Ground<'_>, route: &Route, ask: &Ask<'_>) -> Vec<Candidate> {
 fn weigh(route: &Route, candidates: &mut [Candidate]) {
     let open = candidates.iter().filter(|one| one.bar.is_none());
     let fastest = open.filter_map(Candidate::first_byte).min();
+    let mut home = None;
     for at in 0..candidates.len() {
-        let home = candidates.get(at).and_then(|one| Home::of(one, candidates));
+        let before = at.checked_sub(1).and_then(|before| candidates.get(before));
+        let before = before.map(Candidate::fallback);
+        // All offers of one model have the same.
+        if candidates.get(at).map(Candidate::fallback) != before {
+            home = candidates.get(at).and_then(|one| Home::of(one, candidates));
+        }
         if let Some(one) = candidates.get_mut(at) {
             one.weigh(route, home.as_ref(), fastest.unwrap_or_default());
         }

@@ -3,7 +3,6 @@
 //!
 //! Pure: state and time are arguments, so that every decision can be made again and explained.
 
-mod ages;
 mod ask;
 mod breaker;
 mod budget;
@@ -15,6 +14,7 @@ mod decide;
 mod failure;
 mod fit;
 mod health;
+mod hold;
 mod limits;
 mod moment;
 mod network;
@@ -22,6 +22,7 @@ mod pause;
 mod price;
 #[cfg(test)]
 mod samples;
+mod shelves;
 mod state;
 mod warmth;
 mod why;
