@@ -50,11 +50,7 @@ pub(super) struct General {
 pub(super) fn general(table: Table<'_>) -> Result<General, Error> {
     let table = table.knows(&KEYS)?;
     let mut caps = list(&table, "total", &CapScope::Total)?;
-    caps.extend(list(
-        &table,
-        "tenant",
-        &CapScope::EachTenant,
-    )?);
+    caps.extend(list(&table, "tenant", &CapScope::EachTenant)?);
     if let Some(tenants) = table.table("tenants")? {
         for (tenant, _) in tenants.keys() {
             let scope = CapScope::Tenant(tenant.into());
