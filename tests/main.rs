@@ -148,7 +148,7 @@ mod tune;
 #[cfg(feature = "state")]
 mod route;
 // Caps under concurrency, over restarts and calendars.
-#[cfg(feature = "gateway")]
+#[cfg(feature = "cli")]
 mod caps;
 // Envelopes: what is sent and what comes back, against recorded exchanges.
 mod envelope;

@@ -42,7 +42,11 @@ impl Money {
     /// This price for `tokens` tokens, saturating.
     #[must_use]
     pub const fn times(self, tokens: u64) -> Self {
-        Self(self.0.saturating_mul(tokens as i128))
+        // Two factors of 64 bits need one multiplication, and cannot overflow twice as many.
+        match self.0 {
+            0..=0x7fff_ffff_ffff_ffff => Self((self.0 as u64 as u128 * tokens as u128) as i128),
+            _ => Self(self.0.saturating_mul(tokens as i128)),
+        }
     }
 
     /// US dollars as a float, for ratios and rendering only.

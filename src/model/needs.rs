@@ -82,6 +82,12 @@ impl Needs {
         self.0 & need as u16 != 0
     }
 
+    /// Whether it shows images or documents.
+    #[must_use]
+    pub const fn shows_media(self) -> bool {
+        self.has(Need::Images) || self.has(Need::Documents)
+    }
+
     /// The first that both hold.
     #[must_use]
     pub fn first_of(self, others: Self) -> Option<Need> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::price::Quote;
-use super::warmth::{Known, spot};
+use super::warmth::Known;
 use super::{Admission, Ask, Backend, Bar, Goal, Ground, Offer, Route, Worst, fit};
 use crate::model::{Money, Timestamp};
 
@@ -131,6 +131,21 @@ impl Candidate {
         self.weighed.fallback = fallback;
     }
 
+    /// Adds a bar: the first counts, and the last to fall says when to try again. Where one of them
+    /// stays, the others do not matter.
+    pub(super) fn hinder(&mut self, bar: Bar) {
+        let opens = bar.until();
+        self.weighed.opens = match &self.bar {
+            None => opens,
+            Some(_) => self
+                .weighed
+                .opens
+                .zip(opens)
+                .map(|(one, other)| one.max(other)),
+        };
+        self.bar.get_or_insert(bar);
+    }
+
     /// Time to first byte; `None` where it is not known, or not looked for.
     pub(super) const fn first_byte(&self) -> Option<Duration> {
         self.weighed.first_byte
@@ -147,16 +162,14 @@ impl Candidate {
         ground: &Ground<'_>,
         what: (&Route, &Offer, &Backend),
         ask: &Ask<'_>,
-        known: &Known<'_>,
+        known: &Known,
     ) {
         let (route, offer, backend) = what;
-        let held = spot(ground.network, offer).map(|spot| known.at(spot));
-        let quote = Quote::of(offer, backend, ask, known, held.unwrap_or_default());
+        let held = known.at(self.offer);
+        let quote = Quote::of(offer, backend, ask, known, held);
         self.bar = fit::fixed(route, offer, backend, ask);
         if self.bar.is_none() {
-            let bars = fit::passing(ground, what, ask, &quote);
-            self.weighed.opens = bars.iter().flatten().filter_map(Bar::until).max();
-            self.bar = bars.into_iter().flatten().next();
+            fit::passing(ground, offer, &quote).for_each(|bar| self.hinder(bar));
         }
         self.prompt = quote.prompt;
         self.warm = quote.warm;

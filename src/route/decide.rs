@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::candidate::{Candidate, Home};
-use super::{Ask, Caps, Network, Route, State};
+use super::{Ask, Caps, Network, Route, State, fit};
 use crate::model::{Money, Timestamp};
 
 /// What a decision stands on.
@@ -57,10 +57,14 @@ pub enum Bar {
     Unable(&'static str),
     /// Its breaker is open until then.
     Broken(Timestamp),
+    /// The model was not served there when it was last asked for; asked again then.
+    Unserved(Timestamp),
     /// Its rate limit leaves no room until then.
     RateLimited(Timestamp),
     /// A cap is full until then.
     Capped(Timestamp),
+    /// The call may cost more than a cap allows altogether.
+    Beyond,
 }
 
 /// No offer can serve the call.
@@ -117,7 +121,10 @@ pub fn decide(ground: &Ground<'_>, route: &Route, ask: &Ask<'_>) -> Result<Decis
 
 /// Every offer with its bar and its price.
 fn look(ground: &Ground<'_>, route: &Route, ask: &Ask<'_>) -> Vec<Candidate> {
-    let known = ground.state.warmth.known(route, ask, ground.now);
+    let known = ground
+        .state
+        .warmth
+        .known((ground.network, route), ask, ground.now);
     let mut candidates: Vec<Candidate> = Vec::with_capacity(route.offers.len());
     for (number, offer) in route.offers.iter().enumerate() {
         let mut candidate = Candidate::barred(number, Bar::Residency);
@@ -128,6 +135,7 @@ fn look(ground: &Ground<'_>, route: &Route, ask: &Ask<'_>) -> Vec<Candidate> {
         }
         candidates.push(candidate);
     }
+    fit::cap(ground, route, ask, &mut candidates);
     candidates
 }
 
@@ -135,8 +143,14 @@ fn look(ground: &Ground<'_>, route: &Route, ask: &Ask<'_>) -> Vec<Candidate> {
 fn weigh(route: &Route, candidates: &mut [Candidate]) {
     let open = candidates.iter().filter(|one| one.bar.is_none());
     let fastest = open.filter_map(Candidate::first_byte).min();
+    let mut home = None;
     for at in 0..candidates.len() {
-        let home = candidates.get(at).and_then(|one| Home::of(one, candidates));
+        let before = at.checked_sub(1).and_then(|before| candidates.get(before));
+        let before = before.map(Candidate::fallback);
+        // All offers of one model have the same.
+        if candidates.get(at).map(Candidate::fallback) != before {
+            home = candidates.get(at).and_then(|one| Home::of(one, candidates));
+        }
         if let Some(one) = candidates.get_mut(at) {
             one.weigh(route, home.as_ref(), fastest.unwrap_or_default());
         }
@@ -151,18 +165,23 @@ impl fmt::Display for Bar {
             Self::Dialect => "dialect",
             Self::Unable(what) => what,
             Self::Broken(_) => "broken",
+            Self::Unserved(_) => "without the model",
             Self::RateLimited(_) => "rate limited",
             Self::Capped(_) => "capped",
+            Self::Beyond => "beyond a cap",
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use super::*;
     use crate::model::Usage;
     use crate::route::samples::{Sample, ask};
-    use crate::route::{Goal, Lesson};
+    use crate::route::{Cap, CapScope, FailureKind, Goal, Lesson, Standing, Utc, Who};
 
     fn learn(sample: &mut Sample, offer: usize, tokens: u64) {
         let usage = Usage::reported(0, 0, tokens, 0, 300);
@@ -187,6 +206,105 @@ mod tests {
         assert_eq!(refusal.until, None);
         sample.route().offers.clear();
         assert!(sample.decide(&ask(10)).unwrap_err().candidates.is_empty());
+    }
+
+    #[test]
+    fn what_is_broken_is_left_alone_and_then_tried_by_one() {
+        let mut sample = Sample::new(&["a", "b"]);
+        sample.fail(0, FailureKind::Server);
+        let decision = sample.decide(&ask(10)).unwrap();
+        let Some(Bar::Broken(until)) = decision.candidates[0].bar else {
+            panic!("{:?}", decision.candidates);
+        };
+        assert_eq!(sample.order(&ask(10)), [1]);
+        sample.fail(1, FailureKind::Server);
+        let refusal = sample.decide(&ask(10)).unwrap_err();
+        assert_eq!(refusal.until, Some(until));
+        // Then one call may find out, in its place.
+        sample.now = until;
+        assert_eq!(sample.order(&ask(10)), [0, 1]);
+        let standing = sample.decide(&ask(10)).unwrap().candidates[0].standing;
+        assert_eq!(standing, Standing::Probing);
+        let _probe = sample.state.health[0].sent(sample.now, "claude-sonnet-5.5");
+        assert_eq!(sample.order(&ask(10)), [1]);
+    }
+
+    #[test]
+    fn what_has_recovered_is_asked_last_until_it_has_cooled_down() {
+        let mut sample = Sample::new(&["a", "b"]);
+        learn(&mut sample, 1, 40_000);
+        sample.fail(0, FailureKind::Server);
+        sample.now = sample.now.plus(Duration::from_secs(10));
+        sample.answer(0);
+        sample.route().cooldown = Duration::from_secs(60);
+        // Neither a call that is warm elsewhere nor one that is warm nowhere returns to it.
+        let mut cold = ask(80_000);
+        cold.conversation = None;
+        assert_eq!(sample.order(&cold), [1, 0]);
+        sample.route().worth.rank = Money::from_pico(1_000_000_000_000);
+        assert_eq!(sample.order(&ask(80_000)), [1, 0]);
+        let decision = sample.decide(&cold).unwrap();
+        assert_eq!(sample.why(&decision), "b: first in order; a cooling down");
+        // One that is warm there does.
+        let back = sample.clone();
+        learn(&mut sample, 0, 44_000);
+        assert_eq!(sample.order(&ask(88_000)), [0, 1]);
+        sample = back;
+        sample.now = sample.now.plus(Duration::from_secs(60));
+        assert_eq!(sample.order(&cold), [0, 1]);
+        assert_eq!(sample.order(&ask(80_000)), [0, 1]);
+    }
+
+    #[test]
+    fn a_model_that_a_backend_does_not_serve_is_not_asked_for_there() {
+        let mut sample = Sample::new(&["a", "b"]);
+        sample.fail(0, FailureKind::NoModel);
+        let decision = sample.decide(&ask(10)).unwrap();
+        let bar = &decision.candidates[0].bar;
+        assert!(matches!(bar, Some(Bar::Unserved(_))), "{bar:?}");
+        sample.route().offers[0].id = "another".into();
+        assert_eq!(sample.order(&ask(10)), [0, 1]);
+    }
+
+    #[test]
+    fn the_fastest_wins_and_the_unknown_is_tried() {
+        let mut sample = Sample::new(&["a", "b", "c"]);
+        sample.route().goal = Goal::Latency;
+        assert_eq!(sample.order(&ask(10)), [0, 1, 2]);
+        sample.answer_after(0, Duration::from_millis(900));
+        // As fast as the fastest that is known, and tried before it.
+        assert_eq!(sample.order(&ask(10)), [1, 2, 0]);
+        sample.answer_after(1, Duration::from_millis(1_200));
+        assert_eq!(sample.order(&ask(10)), [2, 0, 1]);
+        sample.answer_after(2, Duration::from_millis(1_100));
+        assert_eq!(sample.order(&ask(10)), [0, 2, 1]);
+        // Leaving costs $0.012; a tenth of a second is worth $0.01, and then $0.014.
+        learn(&mut sample, 2, 5_000);
+        sample.route().worth.second = Money::from_pico(50_000_000_000);
+        assert_eq!(sample.order(&ask(10_000)), [2, 0, 1]);
+        sample.route().worth.second = Money::from_pico(70_000_000_000);
+        assert_eq!(sample.order(&ask(10_000)), [0, 2, 1]);
+    }
+
+    #[test]
+    fn what_no_cap_has_room_for_is_not_asked() {
+        let mut sample = Sample::new(&["a", "b"]);
+        let cap = |text: &str, scope| Cap::parse(text).unwrap().of(scope);
+        let scope = CapScope::Backend("a".into());
+        sample.caps = Caps::new(&[cap("0.01 USD/day", scope)], Arc::new(Utc));
+        let decision = sample.decide(&ask(80_000)).unwrap();
+        assert_eq!(decision.candidates[0].bar, Some(Bar::Beyond));
+        sample.caps = Caps::new(&[cap("100000 tokens/day", CapScope::Total)], Arc::new(Utc));
+        assert_eq!(sample.order(&ask(80_000)), [0, 1]);
+        let worst = sample.decide(&ask(80_000)).unwrap().candidates[0].worst;
+        let taken = sample
+            .caps
+            .reserve(sample.now, &Who::default(), &worst)
+            .unwrap();
+        let refusal = sample.decide(&ask(80_000)).unwrap_err();
+        assert_eq!(refusal.until, Some(Timestamp::from_micros(86_400_000_000)));
+        sample.caps.release(sample.now, taken);
+        assert_eq!(sample.order(&ask(80_000)), [0, 1]);
     }
 
     #[test]

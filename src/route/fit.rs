@@ -1,7 +1,7 @@
 //! Hard constraints: what no affinity and no goal can override.
 
 use super::price::Quote;
-use super::{Admission, Ask, Backend, Bar, Ground, Offer, Route, Who};
+use super::{Admission, Ask, Backend, Bar, Candidate, Ground, Offer, Route, Who, Worst};
 use crate::model::{Need, Needs, Timestamp};
 
 /// What never changes with time: residency, tenants, dialect, abilities.
@@ -25,30 +25,59 @@ pub(super) fn fixed(route: &Route, offer: &Offer, backend: &Backend, ask: &Ask<'
         .map(|need| Bar::Unable(need.as_str()))
 }
 
-/// What may change with time, in the order in which it is asked: breaker, rate limits, caps.
+/// What may change with time, in the order in which it is asked: breaker, model, rate limits.
 pub(super) fn passing(
     ground: &Ground<'_>,
-    who: (&Route, &Offer, &Backend),
-    ask: &Ask<'_>,
+    offer: &Offer,
     quote: &Quote<'_>,
-) -> [Option<Bar>; 3] {
-    let (route, offer, backend) = who;
+) -> impl Iterator<Item = Bar> + use<> {
     let now = ground.now;
     let health = ground.state.health.get(offer.backend);
     let broken = health.and_then(|health| match health.admission(now) {
         Admission::Broken(until) => Some(Bar::Broken(until)),
         Admission::Sound | Admission::Probe => None,
     });
+    let lacks = health.and_then(|health| health.lacks(now, &offer.id));
     let limits = ground.state.limits.get(offer.backend);
     let limited = limits.and_then(|limits| limits.full_until(now, counted(offer, quote)));
-    let who = Who {
+    let told = [
+        broken,
+        lacks.map(Bar::Unserved),
+        limited.map(Bar::RateLimited),
+    ];
+    told.into_iter().flatten()
+}
+
+/// Bars what no cap has room for.
+pub(super) fn cap(ground: &Ground<'_>, route: &Route, ask: &Ask<'_>, candidates: &mut [Candidate]) {
+    let caps = ground.caps;
+    let who = |backend| Who {
         route: &route.name,
         tenant: ask.tenant,
-        backend: &backend.name,
+        backend,
     };
-    let room = ground.caps.room(now, &who, &quote.worst);
-    let capped = room.err().map(|full| Bar::Capped(full.resets));
-    [broken, limited.map(Bar::RateLimited), capped]
+    // Most caps are of the route and the tenant: where they have room for the dearest offer, they have
+    // it for all.
+    let open = candidates.iter().filter(|one| one.bar.is_none());
+    let dearest = open.fold(Worst::default(), |most, one| Worst {
+        money: most.money.max(one.worst.money),
+        tokens: most.tokens.max(one.worst.tokens),
+    });
+    let is_roomy = caps.room(ground.now, &who(""), &dearest).is_ok();
+    for (one, offer) in candidates.iter_mut().zip(&route.offers) {
+        let backend = ground.network.backends.get(offer.backend);
+        let backend: &str = backend.map_or("", |backend| &backend.name);
+        if is_roomy && !caps.has_backend(backend) {
+            continue;
+        }
+        if let Err(full) = caps.room(ground.now, &who(backend), &one.worst) {
+            one.hinder(if full.is_hopeless() {
+                Bar::Beyond
+            } else {
+                Bar::Capped(full.resets)
+            });
+        }
+    }
 }
 
 /// Tokens of a prompt that the provider counts against its rate limits.
@@ -65,8 +94,11 @@ impl Bar {
     #[must_use]
     pub const fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::Broken(until) | Self::RateLimited(until) | Self::Capped(until) => Some(*until),
-            Self::Residency | Self::Tenant | Self::Dialect | Self::Unable(_) => None,
+            Self::Broken(until)
+            | Self::Unserved(until)
+            | Self::RateLimited(until)
+            | Self::Capped(until) => Some(*until),
+            Self::Residency | Self::Tenant | Self::Dialect | Self::Unable(_) | Self::Beyond => None,
         }
     }
 }

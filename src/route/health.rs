@@ -216,3 +216,121 @@ impl Pass {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::Billed;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::default().plus(Duration::from_millis(millis))
+    }
+
+    fn failure(kind: FailureKind) -> Failure {
+        Failure::without_answer(kind, Billed::Perhaps)
+    }
+
+    /// A call that is answered after so many milliseconds.
+    fn answer(health: &mut Health, sent: u64, took: u64) {
+        let mut pass = health.sent(at(sent), "m");
+        health.answered(at(sent + took), &mut pass);
+    }
+
+    fn millis(health: &Health, now: u64) -> Option<u128> {
+        health.first_byte(at(now)).map(|mean| mean.as_millis())
+    }
+
+    #[test]
+    fn the_mean_follows_the_times_of_late() {
+        let mut health = Health::default();
+        assert_eq!(millis(&health, 0), None);
+        answer(&mut health, 0, 1000);
+        answer(&mut health, 0, 1000);
+        assert_eq!(millis(&health, 1000), Some(1000));
+        // One half-life later two calls count as one.
+        answer(&mut health, 300_000, 4000);
+        let mean = millis(&health, 304_000).expect("a mean");
+        assert!((2480..2540).contains(&mean), "{mean}");
+        assert!(millis(&health, 304_000 + 1_200_000).is_some());
+        assert_eq!(millis(&health, 304_001 + 1_200_000), None);
+    }
+
+    #[test]
+    fn whole_answers_are_no_measure() {
+        let mut health = Health::default();
+        let mut pass = health.sent(at(0), "m").unmeasured();
+        health.answered(at(60_000), &mut pass);
+        assert_eq!(millis(&health, 60_000), None);
+    }
+
+    #[test]
+    fn who_is_overtaken_is_slow_and_who_is_hung_up_on_at_once_is_not() {
+        let mut health = Health::default();
+        answer(&mut health, 0, 1000);
+        let mut hung_up = health.sent(at(1000), "m");
+        health.dropped(at(1100), &mut hung_up);
+        let mean = millis(&health, 1100).expect("a mean");
+        assert!((999..=1000).contains(&mean), "{mean}");
+        let mut overtaken = health.sent(at(1000), "m");
+        health.dropped(at(4000), &mut overtaken);
+        let mean = millis(&health, 4000).expect("a mean");
+        assert!((1990..=2010).contains(&mean), "{mean}");
+        let mut silent = health.sent(at(4000), "m");
+        health.failed(at(64_000), &mut silent, &failure(FailureKind::Silent));
+        assert!(millis(&health, 64_000) > Some(10_000));
+    }
+
+    #[test]
+    fn what_comes_of_a_call_counts_once() {
+        let mut health = Health::default();
+        let mut pass = health.sent(at(0), "m");
+        for _ in 0..20 {
+            health.failed(at(0), &mut pass, &failure(FailureKind::Server));
+        }
+        health.answered(at(0), &mut pass);
+        health.dropped(at(0), &mut pass);
+        assert_eq!(health.admission(at(0)), Admission::Sound);
+        assert_eq!(millis(&health, 0), None);
+    }
+
+    #[test]
+    fn answers_that_break_off_open_the_breaker_too() {
+        let mut health = Health::default();
+        let opened = (1..=20_u64).find(|call| {
+            let mut pass = health.sent(at(call * 10), "m");
+            health.answered(at(call * 10 + 1), &mut pass);
+            health.failed(at(call * 10 + 5), &mut pass, &failure(FailureKind::Reset));
+            health.admission(at(call * 10 + 5)) != Admission::Sound
+        });
+        assert_eq!(opened, Some(10), "each is a failure, and no answer");
+    }
+
+    #[test]
+    fn a_missing_model_is_remembered_and_the_others_are_served() {
+        let mut health = Health::default();
+        let lost = |health: &mut Health, now, id: &str| {
+            let mut pass = health.sent(at(now), id);
+            health.failed(at(now), &mut pass, &failure(FailureKind::NoModel));
+        };
+        for _ in 0..100 {
+            lost(&mut health, 0, "a");
+        }
+        assert_eq!(health.admission(at(0)), Admission::Sound);
+        assert_eq!(health.lacks(at(0), "b"), None);
+
+        let mut health = Health::default();
+        lost(&mut health, 0, "a");
+        assert_eq!(health.lacks(at(0), "a"), Some(at(300_000)));
+        assert_eq!(health.lacks(at(300_000), "a"), None);
+        lost(&mut health, 300_000, "a");
+        assert_eq!(health.lacks(at(300_000), "a"), Some(at(900_000)));
+        let mut pass = health.sent(at(900_000), "a");
+        health.answered(at(900_001), &mut pass);
+        lost(&mut health, 900_002, "a");
+        assert_eq!(health.lacks(at(900_002), "a"), Some(at(1_200_002)));
+        for model in 0..1000 {
+            lost(&mut health, 900_003, &model.to_string());
+        }
+        assert_eq!(health.lacking.len(), MOST_LACKING);
+    }
+}

@@ -3,7 +3,6 @@
 //!
 //! Pure: state and time are arguments, so that every decision can be made again and explained.
 
-mod ages;
 mod ask;
 mod breaker;
 mod budget;
@@ -15,15 +14,19 @@ mod decide;
 mod failure;
 mod fit;
 mod health;
+mod hold;
 mod limits;
+mod moment;
 mod network;
 mod pause;
 mod price;
 #[cfg(test)]
 mod samples;
+mod shelves;
 mod state;
 mod warmth;
 mod why;
+mod words;
 
 pub use ask::Ask;
 pub use budget::RetryBudget;

@@ -64,7 +64,7 @@ impl<'a> Quote<'a> {
         offer: &'a Offer,
         backend: &Backend,
         ask: &Ask<'_>,
-        known: &Known<'_>,
+        known: &Known,
         held: Held,
     ) -> Self {
         let facts = &offer.facts;

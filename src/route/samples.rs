@@ -1,10 +1,18 @@
 //! Networks for the tests of this room.
 
-use super::{Ask, Backend, Caps, Decision, Ground, Network, Offer, Refusal, Route, State, decide};
+use std::time::Duration;
+
+use super::{
+    Ask, Backend, Billed, Caps, Decision, Failure, FailureKind, Ground, Network, Offer, Refusal,
+    Route, State, decide,
+};
 use crate::model::{Digest, Timestamp};
 use crate::provider::Catalog;
 
+const MODEL: &str = "claude-sonnet-5.5";
+
 /// One route of one model over some backends, all alike, with what is known of them.
+#[derive(Clone)]
 pub(super) struct Sample {
     pub(super) network: Network,
     pub(super) state: State,
@@ -14,7 +22,7 @@ pub(super) struct Sample {
 
 impl Sample {
     pub(super) fn new(names: &[&str]) -> Self {
-        let facts = Catalog::builtin().model("anthropic", "claude-sonnet-5.5");
+        let facts = Catalog::builtin().model("anthropic", MODEL);
         let backend = |name: &&str| Backend {
             name: (*name).into(),
             provider: "anthropic".into(),
@@ -22,7 +30,7 @@ impl Sample {
         };
         let offers = (0..names.len()).map(|backend| Offer {
             dialects: vec!["messages".into()],
-            ..Offer::new(backend, "claude-sonnet-5.5", facts.clone())
+            ..Offer::new(backend, MODEL, facts.clone())
         });
         let route = Route {
             name: "contracts".into(),
@@ -54,6 +62,28 @@ impl Sample {
             now: self.now,
         };
         decide(&ground, &self.network.routes[0], ask)
+    }
+
+    /// Lets calls to a backend fail in this way until its breaker opens.
+    pub(super) fn fail(&mut self, backend: usize, kind: FailureKind) {
+        let failure = Failure::without_answer(kind, Billed::No);
+        for _ in 0..5 {
+            let health = &mut self.state.health[backend];
+            let mut pass = health.sent(self.now, MODEL);
+            health.failed(self.now, &mut pass, &failure);
+        }
+    }
+
+    /// Lets a call to a backend be answered at once.
+    pub(super) fn answer(&mut self, backend: usize) {
+        self.answer_after(backend, Duration::ZERO);
+    }
+
+    /// Lets a call to a backend be answered after a while.
+    pub(super) fn answer_after(&mut self, backend: usize, time: Duration) {
+        let health = &mut self.state.health[backend];
+        let mut pass = health.sent(self.now, MODEL);
+        health.answered(self.now.plus(time), &mut pass);
     }
 
     pub(super) fn why(&self, decision: &Decision) -> String {

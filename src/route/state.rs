@@ -56,3 +56,37 @@ impl State {
         carried
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::route::samples::{Sample, ask};
+    use crate::route::{Bar, FailureKind};
+
+    #[test]
+    fn what_is_known_follows_names_into_a_changed_network() {
+        let mut sample = Sample::new(&["a", "b"]);
+        sample.fail(0, FailureKind::Server);
+        let old = sample.network.clone();
+        sample.network.backends.insert(0, old.backends[1].clone());
+        sample.network.backends.pop();
+        for offer in &mut sample.route().offers {
+            offer.backend = 1 - offer.backend;
+        }
+        let state = std::mem::take(&mut sample.state);
+        sample.state = state.carried(&old, &sample.network);
+        let decision = sample.decide(&ask(10)).unwrap();
+        let broken = |bar: &Option<Bar>| matches!(bar, Some(Bar::Broken(_)));
+        let broken: Vec<bool> = decision
+            .candidates
+            .iter()
+            .map(|one| broken(&one.bar))
+            .collect();
+        assert_eq!(broken, [true, false]);
+        // Near miss: another provider under the same name is another backend.
+        let old = sample.network.clone();
+        sample.network.backends[1].provider = "bedrock".into();
+        let state = std::mem::take(&mut sample.state);
+        sample.state = state.carried(&old, &sample.network);
+        assert_eq!(sample.order(&ask(10)), [0, 1]);
+    }
+}

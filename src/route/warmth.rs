@@ -6,20 +6,23 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::ages::Ages;
+use super::hold::{Hold, Left, hold};
 use super::price::foreseen;
+use super::shelves::{Kept, Shelves};
 use super::{Ask, Network, Offer, Route};
 use crate::ledger::Record;
-use crate::model::{Digest, Limits, Regime, Timestamp, Ttl, Usage};
+use crate::model::{Digest, Timestamp, Usage};
 
-/// Conversations of one generation; two are kept, at about 200 bytes each.
-const TALKS: usize = 1 << 16;
-/// Routes times tenants of one generation.
-const SERVICES: usize = 1 << 12;
+/// Conversations that are remembered, at about 120 bytes each.
+const TALKS: usize = 1 << 17;
+/// Routes times tenants that are remembered.
+const SERVICES: usize = 1 << 13;
 /// Offers where one conversation is remembered to be warm.
 const HOLDS: usize = 3;
 /// Offers where the prefix of a route is remembered to be warm.
 const SHARED: usize = 8;
+/// Names of offers, of all configurations of a process; beyond them everything is forgotten.
+const NAMES: usize = 4096;
 /// Tokens per thousand that were foreseen: none below the first nor above the last is believed.
 const DENSITY: [u64; 2] = [20, 4000];
 
@@ -54,15 +57,27 @@ pub struct Lesson<'a> {
 }
 
 /// Which conversation is warm where.
+///
+/// Where there is no room for another conversation, it takes the place of one of the tenant that has
+/// the most of those nearby, so that no tenant displaces the others.
 #[derive(Clone, Debug)]
 pub struct Warmth {
-    talks: Ages<(Digest, Digest), Talk>,
-    services: Ages<Digest, Service>,
+    talks: Shelves<Talk>,
+    services: Shelves<Service>,
+    /// Backend and model's id of each offer that was learned of; holds name them by their place here,
+    /// counted from one.
+    names: Vec<(Box<str>, Box<str>)>,
+    /// Services begun so far, of which each has its number.
+    begun: u64,
 }
 
 /// What is known of one conversation.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Talk {
+    conversation: Digest,
+    /// The number of its service.
+    service: u64,
+    touched: Timestamp,
     turns: u32,
     /// Tokens counted per thousand foreseen; zero for unknown.
     density: u32,
@@ -70,32 +85,28 @@ struct Talk {
 }
 
 /// What is known of the calls of one tenant on one route.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Service {
+    tenant: Box<str>,
+    route: Box<str>,
+    /// Zero for one that has not begun.
+    number: u64,
+    touched: Timestamp,
     density: u32,
     /// Output tokens of an answer, decayed; `None` before the first.
     output: Option<u64>,
     holds: [Hold; SHARED],
 }
 
-/// What one offer holds: a prefix of a short-lived class, and within it one of the one-hour class.
-#[derive(Clone, Copy, Debug, Default)]
-struct Hold {
-    /// The offer; zero for none.
-    spot: u64,
-    at: Timestamp,
-    tokens: u64,
-    until: Timestamp,
-    long: u64,
-    long_until: Timestamp,
-}
-
 /// What is known of one call's prompt, looked up once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known<'a> {
-    talk: Option<&'a Talk>,
-    service: Option<&'a Service>,
-    now: Timestamp,
+pub(super) struct Known {
+    turns: u32,
+    density: u32,
+    output: Option<u64>,
+    /// Place of an offer, and what it holds.
+    own: [Option<(usize, u64, Timestamp)>; HOLDS],
+    shared: [Option<(usize, u64, Timestamp)>; SHARED],
 }
 
 /// What an offer holds of one call's prompt.
@@ -109,22 +120,28 @@ pub(super) struct Held {
 
 impl Default for Warmth {
     fn default() -> Self {
-        Self {
-            talks: Ages::new(TALKS),
-            services: Ages::new(SERVICES),
-        }
+        Self::for_so_many(TALKS, SERVICES)
     }
 }
 
 impl Warmth {
+    fn for_so_many(talks: usize, services: usize) -> Self {
+        Self {
+            talks: Shelves::new(talks),
+            services: Shelves::new(services),
+            names: Vec::new(),
+            begun: 0,
+        }
+    }
+
     /// Where this call's prompt is warm: as far as its conversation went there, or the prefix that
     /// it shares with other conversations of the route and tenant.
     #[must_use]
     pub fn of(&self, network: &Network, route: &Route, ask: &Ask<'_>, now: Timestamp) -> Vec<Warm> {
-        let known = self.known(route, ask, now);
+        let known = self.known((network, route), ask, now);
         let offers = 0..route.offers.len();
         let warm = offers.filter_map(|offer| {
-            let held = known.at(spot(network, route.offers.get(offer)?)?);
+            let held = known.at(offer);
             let (tokens, until) = held.own.max(held.shared)?;
             Some(Warm {
                 offer,
@@ -141,52 +158,167 @@ impl Warmth {
         let Some(offer) = route.offers.get(lesson.offer) else {
             return;
         };
-        let Some(spot) = spot(network, offer) else {
+        let Some(place) = self.place(network, offer) else {
             return;
         };
-        let key = key(route, &lesson.ask);
+        let place = (place, u16::try_from(lesson.offer).unwrap_or(u16::MAX));
+        let Some(number) = self.begin(route, lesson) else {
+            return;
+        };
         let left = Left::of(lesson, &offer.facts.limits);
         let density = density(lesson, offer);
         let mut is_first = true;
         if let Some(conversation) = lesson.ask.conversation {
-            let talk = self.talks.touch((conversation, key));
-            is_first = talk.turns == 0;
-            talk.turns = talk.turns.saturating_add(1);
-            talk.density = density.unwrap_or(talk.density);
-            if let Some(hold) = place(&mut talk.holds, spot) {
-                hold.take(&left, spot);
+            let is_it = |talk: &Talk| talk.conversation == conversation && talk.service == number;
+            if let Some(talk) = self.talks.claim(spread(conversation, number), is_it) {
+                is_first = talk.turns == 0;
+                (talk.conversation, talk.service) = (conversation, number);
+                talk.touched = talk.touched.max(lesson.at);
+                talk.turns = talk.turns.saturating_add(1);
+                talk.density = density.unwrap_or(talk.density);
+                if let Some(hold) = hold(&mut talk.holds, place.0) {
+                    hold.take(&left, place);
+                }
             }
         }
-        let service = self.services.touch(key);
-        service.density = match (service.density, density) {
-            (was, None) => was,
-            (0, Some(now)) => now,
-            (was, Some(now)) => (was.saturating_mul(3).saturating_add(now)) / 4,
-        };
-        service.output = match (service.output, lesson.usage.output) {
-            (was, None) => was,
-            (None, now) => now,
-            (Some(was), Some(now)) => Some(was.saturating_mul(7).saturating_add(now) / 8),
-        };
-        if let Some(hold) = place(&mut service.holds, spot) {
-            let shared = left.shared(
-                lesson,
-                hold.is_live(spot, lesson.at).then_some(hold.tokens),
-                is_first,
-            );
-            hold.take(&shared, spot);
+        if let Some(service) = self.service_mut(route, &lesson.ask) {
+            service.learn(lesson.usage.output, density);
+            if let Some(hold) = hold(&mut service.holds, place.0) {
+                let was = hold.expected(place.0, lesson.at);
+                hold.take(&left.shared(lesson, was, is_first), place);
+            }
         }
     }
 
     /// What is known of this call's prompt.
-    pub(super) fn known(&self, route: &Route, ask: &Ask<'_>, now: Timestamp) -> Known<'_> {
-        let key = key(route, ask);
-        let conversation = ask.conversation;
-        Known {
-            talk: conversation.and_then(|conversation| self.talks.get(&(conversation, key))),
-            service: self.services.get(&key),
-            now,
+    pub(super) fn known(
+        &self,
+        (network, route): (&Network, &Route),
+        ask: &Ask<'_>,
+        now: Timestamp,
+    ) -> Known {
+        let mut known = Known {
+            turns: 0,
+            density: 0,
+            output: None,
+            own: [None; HOLDS],
+            shared: [None; SHARED],
+        };
+        let (hash, is_it) = service(route, ask);
+        let Some(service) = self.services.find(hash, is_it) else {
+            return known;
+        };
+        known.density = service.density;
+        known.output = service.output;
+        let live = |hold: &Hold| {
+            let (tokens, until) = hold.live(now)?;
+            Some((self.offer(network, route, hold)?, tokens, until))
+        };
+        for (held, hold) in known.shared.iter_mut().zip(&service.holds) {
+            *held = live(hold);
         }
+        let talk = ask.conversation.and_then(|conversation| {
+            let number = service.number;
+            let is_it = |talk: &Talk| talk.conversation == conversation && talk.service == number;
+            self.talks.find(spread(conversation, number), is_it)
+        });
+        if let Some(talk) = talk {
+            known.turns = talk.turns;
+            known.density = if talk.density > 0 {
+                talk.density
+            } else {
+                known.density
+            };
+            for (held, hold) in known.own.iter_mut().zip(&talk.holds) {
+                *held = live(hold);
+            }
+        }
+        known
+    }
+
+    /// The offer of this route that a hold names: most often where it stood.
+    fn offer(&self, network: &Network, route: &Route, hold: &Hold) -> Option<usize> {
+        let place = usize::from(hold.place).checked_sub(1)?;
+        let (backend, id) = self.names.get(place)?;
+        let is_it = |offer: &Offer| {
+            let found = network.backends.get(offer.backend);
+            offer.id == *id && found.is_some_and(|found| found.name == *backend)
+        };
+        let stood = usize::from(hold.offer);
+        if route.offers.get(stood).is_some_and(is_it) {
+            return Some(stood);
+        }
+        route.offers.iter().position(is_it)
+    }
+
+    /// The place among the names of an offer's, which is made where there is none.
+    fn place(&mut self, network: &Network, offer: &Offer) -> Option<u16> {
+        let backend = &network.backends.get(offer.backend)?.name;
+        let is_it = |(name, id): &(Box<str>, Box<str>)| name == backend && *id == offer.id;
+        let known = self.names.iter().position(is_it);
+        let place = known.unwrap_or_else(|| {
+            if self.names.len() >= NAMES {
+                *self = Self::default();
+            }
+            self.names.push((backend.clone(), offer.id.clone()));
+            self.names.len().saturating_sub(1)
+        });
+        u16::try_from(place.saturating_add(1)).ok()
+    }
+
+    fn service_mut(&mut self, route: &Route, ask: &Ask<'_>) -> Option<&mut Service> {
+        let (hash, is_it) = service(route, ask);
+        self.services.claim(hash, is_it)
+    }
+
+    /// The number of the service of this call.
+    fn begin(&mut self, route: &Route, lesson: &Lesson<'_>) -> Option<u64> {
+        let next = self.begun.saturating_add(1);
+        let service = self.service_mut(route, &lesson.ask)?;
+        service.touched = service.touched.max(lesson.at);
+        if service.number == 0 {
+            service.number = next;
+            service.tenant = lesson.ask.tenant.into();
+            service.route = route.name.clone();
+            self.begun = next;
+            return Some(next);
+        }
+        Some(service.number)
+    }
+}
+
+impl Service {
+    fn learn(&mut self, output: Option<u64>, density: Option<u32>) {
+        self.density = match (self.density, density) {
+            (was, None) => was,
+            (0, Some(now)) => now,
+            (was, Some(now)) => (was.saturating_mul(3).saturating_add(now)) / 4,
+        };
+        self.output = match (self.output, output) {
+            (was, None) => was,
+            (None, now) => now,
+            (Some(was), Some(now)) => Some(was.saturating_mul(7).saturating_add(now) / 8),
+        };
+    }
+}
+
+impl Kept for Talk {
+    fn owner(&self) -> u64 {
+        self.service
+    }
+
+    fn touched(&self) -> Timestamp {
+        self.touched
+    }
+}
+
+impl Kept for Service {
+    fn owner(&self) -> u64 {
+        0
+    }
+
+    fn touched(&self) -> Timestamp {
+        self.touched
     }
 }
 
@@ -221,145 +353,35 @@ impl<'a> Lesson<'a> {
     }
 }
 
-impl Known<'_> {
-    /// What the offer at this spot holds.
-    pub(super) fn at(&self, spot: u64) -> Held {
-        let live = |holds: &[Hold]| {
-            let mut holds = holds.iter();
-            holds.find(|hold| hold.spot == spot)?.live(self.now)
+impl Known {
+    /// What the offer at this place of the route holds.
+    pub(super) fn at(&self, offer: usize) -> Held {
+        let held = |all: &[Option<(usize, u64, Timestamp)>]| {
+            let mut all = all.iter().flatten();
+            let found = all.find(|(place, ..)| *place == offer);
+            found.map(|(_, tokens, until)| (*tokens, *until))
         };
         Held {
-            own: self.talk.and_then(|talk| live(&talk.holds)),
-            shared: self.service.and_then(|service| live(&service.holds)),
+            own: held(&self.own),
+            shared: held(&self.shared),
         }
     }
 
     /// Turns of the conversation so far.
-    pub(super) fn turns(&self) -> u32 {
-        self.talk.map_or(0, |talk| talk.turns)
+    pub(super) const fn turns(&self) -> u32 {
+        self.turns
     }
 
     /// Tokens that were counted per thousand foreseen: of the conversation's last prompt, otherwise
     /// of the route's.
     pub(super) fn density(&self) -> Option<u64> {
-        let talk = self.talk.map_or(0, |talk| talk.density);
-        let service = self.service.map_or(0, |service| service.density);
-        let density = if talk > 0 { talk } else { service };
-        (density > 0).then_some(u64::from(density))
+        (self.density > 0).then_some(u64::from(self.density))
     }
 
     /// Output tokens of the route's answers, decayed.
-    pub(super) fn output(&self) -> Option<u64> {
-        self.service.and_then(|service| service.output)
+    pub(super) const fn output(&self) -> Option<u64> {
+        self.output
     }
-}
-
-/// What a request left in a provider's cache.
-#[derive(Clone, Copy, Debug)]
-struct Left {
-    at: Timestamp,
-    tokens: u64,
-    until: Timestamp,
-    /// Tokens of a prefix that was written with the one-hour class.
-    long: u64,
-    read: u64,
-}
-
-impl Left {
-    fn of(lesson: &Lesson<'_>, limits: &Limits) -> Self {
-        let usage = &lesson.usage;
-        let read = usage.read.unwrap_or(0);
-        let automatic = usage.input().filter(|_| limits.regime == Regime::Automatic);
-        let cached = |input: &u64| *input >= limits.min_tokens && !limits.is_beyond(*input);
-        let told = read.saturating_add(usage.written().unwrap_or(0));
-        let class = match usage.write_30m {
-            Some(1..) => Ttl::HalfHour,
-            _ => limits.ttl,
-        };
-        let hours = usage.write_1h.filter(|tokens| *tokens > 0);
-        Self {
-            at: lesson.at,
-            tokens: automatic.filter(cached).unwrap_or(0).max(told),
-            until: lesson.at.plus(class.duration()),
-            long: hours.map_or(0, |written| read.saturating_add(written)),
-            read,
-        }
-    }
-
-    /// The part that other conversations can read: `was` is what was expected of it before.
-    fn shared(&self, lesson: &Lesson<'_>, was: Option<u64>, is_first: bool) -> Self {
-        let most = lesson.shared.min(self.tokens);
-        let tokens = match was {
-            // What first turns do read is better than what they should: conversations of one route
-            // need not have the same tools and system prompt.
-            Some(was) if is_first => {
-                let seen = match lesson.ask.conversation {
-                    Some(_) => self.read.min(lesson.shared),
-                    None => self.read,
-                };
-                was.saturating_mul(3).saturating_add(seen) / 4
-            }
-            Some(was) => was,
-            None => most,
-        };
-        Self {
-            tokens,
-            long: self.long.min(tokens),
-            read: self.read.min(tokens),
-            ..*self
-        }
-    }
-}
-
-impl Hold {
-    fn is_live(&self, spot: u64, now: Timestamp) -> bool {
-        self.spot == spot && now < self.until.max(self.long_until)
-    }
-
-    /// Tokens that can be read, and until when.
-    fn live(&self, now: Timestamp) -> Option<(u64, Timestamp)> {
-        let whole = if self.long < self.tokens {
-            self.until
-        } else {
-            self.until.max(self.long_until)
-        };
-        let whole = Some((self.tokens, whole)).filter(|(_, until)| now < *until);
-        let held =
-            whole.or_else(|| Some((self.long, self.long_until)).filter(|(_, until)| now < *until));
-        held.filter(|(tokens, _)| *tokens > 0)
-    }
-
-    fn take(&mut self, left: &Left, spot: u64) {
-        // A request that was sent before another may end after it.
-        if left.at < self.at && self.is_live(spot, left.at) {
-            return;
-        }
-        let before = if left.at < self.long_until && self.spot == spot {
-            self.long
-        } else {
-            0
-        };
-        // Reading an entry of the one-hour class keeps it for an hour more.
-        let long = left.long.max(before.min(left.read)).min(left.tokens);
-        *self = Self {
-            spot,
-            at: left.at,
-            tokens: left.tokens,
-            until: left.until,
-            long,
-            long_until: if long > 0 {
-                left.at.plus(Ttl::OneHour.duration())
-            } else {
-                Timestamp::default()
-            },
-        };
-    }
-}
-
-/// The hold of this spot; otherwise the one that ends first, to be written over.
-fn place(holds: &mut [Hold], spot: u64) -> Option<&mut Hold> {
-    let holds = holds.iter_mut();
-    holds.min_by_key(|hold| (hold.spot != spot, hold.until.max(hold.long_until)))
 }
 
 /// Tokens counted per thousand foreseen.
@@ -371,22 +393,24 @@ fn density(lesson: &Lesson<'_>, offer: &Offer) -> Option<u32> {
     u32::try_from(density).ok()
 }
 
-/// What names an offer beyond one configuration: its backend and the model's id there.
-pub(super) fn spot(network: &Network, offer: &Offer) -> Option<u64> {
-    let backend = network.backends.get(offer.backend)?;
-    let name = xxh3_64(backend.name.as_bytes());
-    Some(xxh3_64_with_seed(offer.id.as_bytes(), name).max(1))
+/// The calls of one tenant on one route: their hash, and how they are told from others with it.
+fn service(route: &Route, ask: &Ask<'_>) -> (u64, impl Fn(&Service) -> bool) {
+    let (tenant, name) = (ask.tenant, &route.name);
+    let hash = xxh3_64_with_seed(tenant.as_bytes(), xxh3_64(name.as_bytes()));
+    (hash, move |service: &Service| {
+        service.number > 0 && *service.tenant == *tenant && service.route == *name
+    })
 }
 
-/// The calls of one tenant on one route.
-fn key(route: &Route, ask: &Ask<'_>) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    for part in [ask.tenant, &*route.name] {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    let hash = hasher.finalize();
-    Digest::from_bytes(hash.as_bytes().first_chunk().copied().unwrap_or_default())
+/// A hash of a conversation's digest, which is evenly spread already.
+fn spread(conversation: Digest, service: u64) -> u64 {
+    let (head, _) = conversation
+        .as_bytes()
+        .split_first_chunk::<8>()
+        .unwrap_or((&[0; 8], &[]));
+    let mixed = u64::from_le_bytes(*head) ^ service.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    mixed ^ (mixed >> 32)
 }
 
 #[cfg(test)]
@@ -394,6 +418,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::Regime;
     use crate::route::samples::{Sample, ask};
 
     fn at(seconds: u64) -> Timestamp {
@@ -526,10 +551,7 @@ mod tests {
     #[test]
     fn memory_stays_bounded_and_a_talk_that_goes_on_is_kept() {
         let mut sample = Sample::new(&["a"]);
-        sample.state.warmth = Warmth {
-            talks: Ages::new(64),
-            services: Ages::new(8),
-        };
+        sample.state.warmth = Warmth::for_so_many(64, 8);
         for number in 0_u32..2_000 {
             let mut flood = lesson(0, 0, [5, 0, 40_000, 0]);
             let mut digest = [0; 16];
@@ -537,14 +559,18 @@ mod tests {
             flood.ask.conversation = Some(Digest::from_bytes(digest));
             let tenant = format!("tenant {number}");
             flood.ask.tenant = &tenant;
+            flood.at = at(u64::from(number) / 100);
             learn(&mut sample, &flood);
-            if number % 16 == 0 {
-                learn(&mut sample, &lesson(0, 0, [5, 0, 40_000, 0]));
+            if number % 4 == 0 {
+                let seconds = u64::from(number) / 100;
+                learn(&mut sample, &lesson(0, seconds, [5, 0, 40_000, 0]));
             }
         }
-        assert_eq!(warm(&sample, &ask(80_000), 10), [(0, 40_000)]);
-        let Warmth { talks, services } = &sample.state.warmth;
-        assert!(talks.len() <= 192 && services.len() <= 24);
+        assert_eq!(warm(&sample, &ask(80_000), 20), [(0, 40_000)]);
+        let Warmth {
+            talks, services, ..
+        } = &sample.state.warmth;
+        assert!(talks.len() <= 64 && services.len() <= 8);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! A frame is its length, the length of its headers, a checksum of these two, the headers, the
 //! payload and a checksum of it all (smithy.io, event stream specification, 2026-11). The first
-//! checksum tells a stream of frames from anything else; the last is the client's business.
+//! checksum tells a stream of frames from anything else; the last is for those who take frames apart.
 
 use crc32fast::hash as crc32;
 
@@ -23,7 +23,19 @@ pub(super) struct Frame<'a> {
     pub(super) message: &'a str,
     /// `:event-type`, `:exception-type` or `:error-code`.
     pub(super) name: &'a str,
+    /// `:error-message`.
+    pub(super) text: &'a str,
     pub(super) payload: &'a [u8],
+    /// All of its bytes.
+    whole: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// Whether the checksum of it all is right.
+    pub(super) fn is_sound(&self) -> bool {
+        let rest = self.whole.split_last_chunk::<TRAILER>();
+        rest.is_some_and(|(bytes, sum)| crc32(bytes) == u32::from_be_bytes(*sum))
+    }
 }
 
 /// Splits a stream into its frames.
@@ -32,6 +44,17 @@ pub(super) struct Frames {
     /// The beginning of a frame whose end has not arrived.
     partial: Vec<u8>,
     state: State,
+    too_long: TooLong,
+}
+
+/// What becomes of a frame that is too long to be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum TooLong {
+    /// It is passed over.
+    #[default]
+    Missed,
+    /// The stream ends before it.
+    Fatal,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +68,14 @@ enum State {
 }
 
 impl Frames {
+    /// For those who must see every frame: the stream is broken where one is too long.
+    pub(super) fn every() -> Self {
+        Self {
+            too_long: TooLong::Fatal,
+            ..Self::default()
+        }
+    }
+
     /// Takes in a chunk; `on_frame` sees each frame that it completes.
     pub(super) fn feed(&mut self, chunk: &[u8], on_frame: &mut dyn FnMut(Frame<'_>)) {
         let mut rest = chunk;
@@ -63,6 +94,16 @@ impl Frames {
                 State::Framed => self.complete(rest, on_frame),
             };
         }
+    }
+
+    /// Whether what came is no stream of frames.
+    pub(super) fn is_broken(&self) -> bool {
+        self.state == State::Broken
+    }
+
+    /// Whether a frame began whose end has not come.
+    pub(super) const fn is_within(&self) -> bool {
+        !self.partial.is_empty()
     }
 
     /// Reads a frame at the start of `rest`, or begins to keep it; returns what follows.
@@ -129,7 +170,10 @@ impl Frames {
             return None;
         }
         if total > MAX_FRAME {
-            self.state = State::Skipping(total);
+            self.state = match self.too_long {
+                TooLong::Missed => State::Skipping(total),
+                TooLong::Fatal => State::Broken,
+            };
             return None;
         }
         Some(total)
@@ -148,13 +192,14 @@ fn words(prelude: &[u8; PRELUDE]) -> [u32; 3] {
     [[a, b, c, d], [e, f, g, h], [i, j, k, l]].map(u32::from_be_bytes)
 }
 
-fn parse(frame: &[u8]) -> Option<Frame<'_>> {
-    let (prelude, rest) = frame.split_first_chunk::<PRELUDE>()?;
+fn parse(whole: &[u8]) -> Option<Frame<'_>> {
+    let (prelude, rest) = whole.split_first_chunk::<PRELUDE>()?;
     let [_, headers, _] = words(prelude);
     let (mut headers, rest) = rest.split_at_checked(headers as usize)?;
     let payload = rest.get(..rest.len().checked_sub(TRAILER)?)?;
     let mut frame = Frame {
         payload,
+        whole,
         ..Frame::default()
     };
     while !headers.is_empty() {
@@ -163,6 +208,7 @@ fn parse(frame: &[u8]) -> Option<Frame<'_>> {
         match name {
             b":message-type" => frame.message = value,
             b":event-type" | b":exception-type" | b":error-code" => frame.name = value,
+            b":error-message" => frame.text = value,
             _ => {}
         }
     }
@@ -238,6 +284,10 @@ mod tests {
     fn checksums_are_those_of_the_specification() {
         let known = parse(KNOWN).unwrap();
         assert_eq!(known.payload, b"{'foo':'bar'}");
+        assert!(known.is_sound());
+        let mut damaged = KNOWN.to_vec();
+        damaged[50] ^= 1;
+        assert!(!parse(&damaged).unwrap().is_sound());
         let header = b"\x0ccontent-type\x07\x00\x10application/json";
         assert_eq!(frame(header, b"{'foo':'bar'}"), KNOWN);
     }

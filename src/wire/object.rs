@@ -89,7 +89,7 @@ impl Object {
     }
 }
 
-/// A scanner at the one object that a body must be.
+/// A scanner at the one object that a body must be, all of which is known to be text.
 pub(super) fn begin(body: &[u8]) -> Result<Scanner<'_>, Skip> {
     if u32::try_from(body.len()).is_err() {
         return Err(Skip::TooLarge);

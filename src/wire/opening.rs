@@ -27,7 +27,12 @@ impl Opening {
             .map(|found| found + G::QUOTED.len())
             .filter(|after_key| is_array(source.body, *after_key))
             .take(8)
-            .find_map(|after_key| Self::read(grammar, source, after_key))
+            .find_map(|after_key| {
+                let mut scan = Scanner::after(source.body, after_key, 1);
+                scan.peek();
+                scan.jump(scan.position() + 1);
+                Self::read(grammar, source, scan)
+            })
     }
 
     /// The blocks of all its messages.
@@ -44,10 +49,12 @@ impl Opening {
         (message.span.start == start).then_some((*message, blocks))
     }
 
-    fn read<G: Grammar>(grammar: G, source: Source<'_>, after_key: usize) -> Option<Self> {
-        let mut scan = Scanner::after(source.body, after_key, 1);
-        scan.peek();
-        scan.jump(scan.position() + 1);
+    /// Reads the array at the scanner.
+    pub(super) fn read<G: Grammar>(
+        grammar: G,
+        source: Source<'_>,
+        mut scan: Scanner<'_>,
+    ) -> Option<Self> {
         scan.open(b'[').ok()?;
         let mut found = Self::default();
         while in_system(found.blocks.last()) && scan.next_element().ok()? {

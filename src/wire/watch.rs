@@ -173,9 +173,17 @@ impl Watcher {
 
 /// The event of an InvokeModel stream: what the model said, in base64.
 #[derive(Deserialize)]
-struct Chunk<'a> {
+pub(super) struct Chunk<'a> {
     #[serde(borrow)]
     bytes: Cow<'a, str>,
+}
+
+impl Chunk<'_> {
+    /// What the model said, taken out of the payload of a frame.
+    pub(super) fn open(payload: &[u8]) -> Option<Vec<u8>> {
+        let chunk: Chunk<'_> = serde_json::from_slice(payload).ok()?;
+        BASE64.decode(chunk.bytes.as_bytes()).ok()
+    }
 }
 
 /// Standard base64, whose padding may be left out: the head of a text has none.

@@ -49,6 +49,13 @@ impl Serving {
         }
     }
 
+    /// Asks it to read its configuration again.
+    pub(crate) fn hang_up(&self) {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-HUP", &id]).status().unwrap();
+        assert!(asked.success());
+    }
+
     /// Asks it to end, and returns what it says then.
     pub(crate) fn end(mut self) -> String {
         let id = self.child.id().to_string();

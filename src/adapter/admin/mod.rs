@@ -5,6 +5,7 @@
 //! | `GET /` | the report as a page, which reloads itself |
 //! | `GET /report.json` | the same figures, where somebody [spells](Admin::json) them |
 //! | `GET /metrics` | everything of [`TABLE`](super::metrics::TABLE), in Prometheus' text format |
+//! | `GET /routes.json` | how backends and caps stand, where there are [routes](Admin::routes) |
 //! | `GET /healthz` | `ok` |
 //!
 //! It listens on the loopback, and elsewhere only where the proxy's `client_token` guards it. With a
@@ -34,6 +35,7 @@ pub use self::scrape::Scrape;
 
 use self::guard::Guard;
 use self::pages::Pages;
+use super::gateway::Gauge;
 use super::handle::Cachewright;
 use crate::error::Error;
 use crate::ledger::Story;
@@ -72,6 +74,7 @@ impl Admin {
             own: Arc::new(move || Ok(Some(tally.story(&cache)))),
             story: None,
             json: None,
+            routes: None,
             telling: tokio::sync::Mutex::new(()),
         };
         Ok(Some(Self {
@@ -102,6 +105,13 @@ impl Admin {
     #[must_use]
     pub fn json(mut self, json: impl Fn(&Story) -> String + Send + Sync + 'static) -> Self {
         self.pages.json = Some(Arc::new(json));
+        self
+    }
+
+    /// Serves `/routes.json`: how backends and caps stand.
+    #[must_use]
+    pub fn routes(mut self, gauge: Gauge) -> Self {
+        self.pages.routes = Some(gauge);
         self
     }
 

@@ -20,6 +20,7 @@ use tokio::task::spawn_blocking;
 use super::guard::{Guard, Refused};
 use super::scrape::Scrape;
 use super::{Speller, Teller};
+use crate::adapter::gateway::Gauge;
 use crate::adapter::page;
 use crate::error::Error;
 use crate::ledger::Story;
@@ -37,6 +38,7 @@ pub(super) struct Pages {
     pub(super) own: Arc<Teller>,
     pub(super) story: Option<Arc<Teller>>,
     pub(super) json: Option<Arc<Speller>>,
+    pub(super) routes: Option<Gauge>,
     /// One story at a time: each may read a whole ledger.
     pub(super) telling: Mutex<()>,
 }
@@ -66,6 +68,9 @@ impl Pages {
             "/report.json" if let Some(json) = self.json.clone() => {
                 self.told("application/json", move |story| json(story))
                     .await
+            }
+            "/routes.json" if let Some(gauge) = &self.routes => {
+                reply(StatusCode::OK, "application/json", gauge.read().json())
             }
             "/metrics" => {
                 let scrape = self.scrape.clone();

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, StatusCode, Version, response};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request, StatusCode, Uri, Version, response};
 use http_body::Body;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_service::Service as _;
@@ -19,6 +20,7 @@ use super::body::{Passed, Whole};
 use super::call::Call;
 use super::desk::{Shut, Trial, lock, texts};
 use super::events::{Events, first_error};
+use super::head::{COUNTING, Purpose};
 use super::refuse;
 use super::site::Delivery;
 use crate::adapter::caller;
@@ -175,6 +177,7 @@ impl Place<'_> {
         let request = self.request((door, body), attempted.clone())?;
         let due = one.due;
         let desk = &self.call.desk;
+        let sent = desk.now();
         let to = (&*self.backend.name, &*self.offer.id);
         let trial = desk.send(to, self.call.tokens(one.pick));
         let mut trial = trial.map_err(Cause::Shut)?;
@@ -202,6 +205,9 @@ impl Place<'_> {
         };
         let (mut head, body) = response.into_parts();
         self.hear(&head.headers);
+        if head.status == StatusCode::UNAUTHORIZED {
+            self.site.refused(sent).await;
+        }
         if !head.status.is_success() {
             return Err(self.refused(trial, head, body).await);
         }
@@ -238,6 +244,9 @@ impl Place<'_> {
         let call = self.call;
         let door = self.site.door(call.dialect);
         let door = door.ok_or(Cause::Unfit("it does not speak this dialect"))?;
+        if call.asked.purpose == Purpose::Count && door.envelope != Envelope::Plain {
+            return Err(Cause::Unfit("it counts no tokens in this dialect"));
+        }
         if call.outer.is_none() {
             // What is not understood goes through byte for byte, and only where nothing is put
             // around it.
@@ -295,6 +304,10 @@ impl Place<'_> {
             false => Delivery::Whole,
         };
         let uri = self.site.uri(door, &self.offer.id, delivery);
+        let uri = match call.asked.purpose {
+            Purpose::Answer => uri,
+            Purpose::Count => uri.and_then(counting),
+        };
         let uri = uri.ok_or(Cause::Unfit("its address cannot be written"))?;
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = Method::POST;
@@ -370,7 +383,8 @@ impl Place<'_> {
         let is_head = status.is_some();
         let status = status.map_or_else(|| refuse::status_of(&fault), |status| status.as_u16());
         let failure = Failure::of(&Head {
-            status,
+            // Within a stream the type and the code alone tell.
+            status: if is_head { status } else { 200 },
             kind: &fault.kind,
             code: &fault.code,
             message: &fault.message,
@@ -389,6 +403,16 @@ impl Place<'_> {
         };
         Cause::Failed(failure, Box::new(said))
     }
+}
+
+/// The address where tokens are counted, by that where they are used.
+fn counting(uri: Uri) -> Option<Uri> {
+    let mut parts = uri.into_parts();
+    let path = parts.path_and_query?;
+    let query = path.query().map(|query| format!("?{query}"));
+    let path = format!("{}{COUNTING}{}", path.path(), query.unwrap_or_default());
+    parts.path_and_query = Some(PathAndQuery::try_from(path).ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 /// A failure without an answer.

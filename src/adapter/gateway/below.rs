@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tower_service::Service;
 
 use super::Site;
 use super::body::Whole;
 use super::site::Unauthorized;
+use crate::adapter::clock::{Clock as _, SystemClock};
 use crate::adapter::handle::Attempted;
 use crate::adapter::tower::RequestBody;
 
@@ -92,8 +93,12 @@ impl<S: Carrier> Service<Request<RequestBody<Whole>>> for Below<S> {
             let shown = site.authorize(&mut parts, &data).await;
             shown.map_err(Missed::Unauthorized)?;
             let body = RequestBody::untouched(Whole::telling(data, attempted));
-            let carried = carrier.carry(Request::from_parts(parts, body));
-            carried.await.map_err(Missed::Client)
+            let sent = SystemClock.now();
+            let carried = carrier.carry(Request::from_parts(parts, body)).await;
+            if matches!(&carried, Ok(response) if response.status() == StatusCode::UNAUTHORIZED) {
+                site.refused(sent).await;
+            }
+            carried.map_err(Missed::Client)
         })
     }
 }

@@ -222,7 +222,14 @@ impl<R: Body<Data = Bytes>> Passed<R> {
                 return Poll::Ready(Some(Ok(frame)));
             };
             match frame.into_data() {
-                Ok(data) => self.ahead.extend(events.feed(&data)),
+                Ok(data) => {
+                    let whole = events.feed(&data);
+                    let is_failed = events.is_failed();
+                    self.ahead.extend(whole);
+                    if is_failed {
+                        self.tell();
+                    }
+                }
                 // Trailers end the message: nothing is held back before them.
                 Err(trailers) => {
                     self.ahead.extend(events.end());

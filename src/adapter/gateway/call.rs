@@ -8,7 +8,8 @@ use http::{Extensions, HeaderMap};
 
 use super::attempt::Place;
 use super::desk::{Desk, Lesson, Plan};
-use crate::model::{Digest, Needs};
+use super::head::Purpose;
+use crate::model::{Digest, Money, Needs};
 use crate::route::{Ask, Candidate, Patience, Pick, Route, Worst};
 use crate::wire::Outer;
 
@@ -47,8 +48,11 @@ pub(super) struct Asked {
     pub(super) dialect: &'static str,
     pub(super) needs: Needs,
     pub(super) bytes: u64,
+    /// How many of them are images and documents in base64.
+    pub(super) media: u64,
     pub(super) max_output: Option<u64>,
     pub(super) conversation: Option<Digest>,
+    pub(super) purpose: Purpose,
 }
 
 impl Asked {
@@ -58,7 +62,7 @@ impl Asked {
             dialect: self.dialect,
             needs: self.needs,
             bytes: self.bytes,
-            media: 0,
+            media: self.media,
             max_output: self.max_output,
             conversation: self.conversation,
         }
@@ -75,7 +79,8 @@ impl Call {
     }
 
     pub(super) fn is_stream(&self) -> bool {
-        self.outer.as_ref().is_some_and(|outer| outer.stream)
+        let is_answer = self.asked.purpose == Purpose::Answer;
+        is_answer && self.outer.as_ref().is_some_and(|outer| outer.stream)
     }
 
     /// Where a pick goes.
@@ -91,6 +96,9 @@ impl Call {
 
     /// What an attempt can cost at most.
     pub(super) fn worst(&self, pick: Pick) -> Worst {
+        if self.asked.purpose == Purpose::Count {
+            return Worst::new(Some(Money::ZERO), 0);
+        }
         self.candidate(pick)
             .map(|one| one.worst)
             .unwrap_or_default()

@@ -6,13 +6,11 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use http::HeaderMap;
 
 use super::call::Asked;
 use super::{GatewayOptions, Purse, Site, Watch};
-use crate::adapter::clock::Clock;
 use crate::adapter::handle::Cachewright;
 use crate::adapter::running::shielded;
 use crate::error::Error;
@@ -20,8 +18,9 @@ use crate::ledger::{Record, may_be_billed};
 use crate::model::{Timestamp, Usage};
 use crate::provider::LimitHeaders;
 use crate::route::{
-    self, Admission, Allowance, Ask, Caps, Decision, Failure, FailureKind, Full, Ground, Health,
-    Network, Pass, Refusal, Reservation, RetryBudget, Route, Spent, State, Who, Worst, decide,
+    self, Admission, Allowance, Ask, Caps, Crossed, Decision, Failure, FailureKind, Full, Ground,
+    Health, Network, Pass, Refusal, Reservation, RetryBudget, Route, Spent, State, Who, Worst,
+    decide,
 };
 
 /// What one configuration says.
@@ -59,10 +58,9 @@ impl Desk {
     pub(super) fn new(cache: Cachewright, options: GatewayOptions) -> Result<Self, Error> {
         let state = State::new(&options.network);
         let caps = Caps::new(&options.caps, Arc::new(options.zone.clone()));
-        let clock = Arc::new(Handle(cache.clone()));
         let purse = match &options.caps_file {
-            Some(path) => Purse::open(path, caps, clock)?,
-            None => Purse::new(caps, clock),
+            Some(path) => Purse::open(path, caps, cache.now())?,
+            None => Purse::new(caps),
         };
         Ok(Self {
             cache,
@@ -80,7 +78,7 @@ impl Desk {
     pub(super) fn reload(&self, options: GatewayOptions) {
         *lock(&self.watch) = options.watch.clone();
         let zone = Arc::new(options.zone.clone());
-        self.purse.caps().renew(&options.caps, zone);
+        self.purse.renew(self.now(), &options.caps, zone);
         let plan = Arc::new(Plan::of(options));
         let mut book = lock(&self.book);
         let state = std::mem::take(&mut book.state);
@@ -94,6 +92,12 @@ impl Desk {
 
     pub(super) fn plan(&self) -> Arc<Plan> {
         Arc::clone(&lock(&self.book).plan)
+    }
+
+    /// Looks at what is known of the backends and spent of caps.
+    pub(super) fn look<T>(&self, look: impl FnOnce((&Network, &State), &Caps) -> T) -> T {
+        let book = lock(&self.book);
+        look((&book.plan.network, &book.state), &self.purse.caps())
     }
 
     /// A number for one more call.
@@ -125,17 +129,22 @@ impl Desk {
         who: &Who<'_>,
         worst: &Worst,
     ) -> Result<Room, Box<Full>> {
-        let reservation = self.purse.reserve(who, worst).await.map_err(Box::new)?;
-        if let (false, Some(watch)) = (reservation.crossed().is_empty(), self.watch()) {
-            for crossed in reservation.crossed() {
-                shielded(|| watch.crossed(crossed));
-            }
-        }
-        Ok(Room {
+        let reserved = self.purse.reserve(self.now(), who, worst);
+        let (reservation, written) = reserved.map_err(Box::new)?;
+        let crossed: Vec<Crossed> = reservation.crossed().into();
+        // From here on it is given back, also where the wait is cut short.
+        let room = Room {
             desk: Arc::clone(self),
             reservation: Some(reservation),
             worst: *worst,
-        })
+        };
+        if let Some(watch) = self.watch().filter(|_| !crossed.is_empty()) {
+            for crossed in &crossed {
+                shielded(|| watch.crossed(crossed));
+            }
+        }
+        written.done().await;
+        Ok(room)
     }
 
     /// One attempt begins at a backend, unless that is left alone by now or has no room.
@@ -275,38 +284,29 @@ impl Room {
         };
         let is_billed = reached && may_be_billed(record.status);
         if record.usage.is_none() && !is_billed {
-            self.desk.purse.release(reservation);
+            self.desk.purse.release(self.desk.now(), reservation);
             return;
         }
-        // The answer may have been written without being seen: it counts as it was reserved.
+        // As the ledger presumes it; without a figure there, as it was reserved.
+        let money = record.presumed.or(self.worst.money);
+        let tokens = match record.estimated_input {
+            0 => self.worst.tokens,
+            tokens => tokens.min(self.worst.tokens),
+        };
         let spent = Spent {
             usage: record.usage,
             money: record.cost,
-            presumed: is_billed.then_some(self.worst),
+            presumed: is_billed.then(|| Worst::new(money, tokens)),
         };
-        self.desk.purse.settle(reservation, &spent);
+        self.desk.purse.settle(self.desk.now(), reservation, &spent);
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
         if let Some(reservation) = self.reservation.take() {
-            self.desk.purse.release(reservation);
+            self.desk.purse.release(self.desk.now(), reservation);
         }
-    }
-}
-
-/// The handle's clock.
-#[derive(Debug)]
-struct Handle(Cachewright);
-
-impl Clock for Handle {
-    fn now(&self) -> Timestamp {
-        self.0.now()
-    }
-
-    fn stopwatch(&self) -> Duration {
-        self.0.stopwatch()
     }
 }
 

@@ -139,7 +139,8 @@ impl<S: Carrier> Drive<S> {
 
     /// Waits for what happens next.
     async fn event(&mut self) -> Event<S::Reply> {
-        let hedge = self.course.hedge_at().map(|at| self.instant(at));
+        let hedge = self.course.hedge_at();
+        let hedge = hedge.map(|at| self.instant(at) + self.call.writing());
         let hedge_or_late = hedge.map_or(self.deadline, |at| at.min(self.deadline));
         let mut clock = Box::pin(sleep_until(hedge_or_late));
         poll_fn(|cx| {
@@ -219,7 +220,8 @@ impl<S: Carrier> Drive<S> {
         response
     }
 
-    fn give_up(self) -> Response<Answer<S::Reply>> {
+    fn give_up(mut self) -> Response<Answer<S::Reply>> {
+        self.ashore.late |= Instant::now() >= self.deadline;
         let now = self.call.desk.now();
         let mut response = refuse::lost(&self.call, &self.ashore, now);
         let backend = self.ashore.telling.as_ref().map(|(backend, ..)| &**backend);

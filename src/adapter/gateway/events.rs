@@ -31,8 +31,10 @@ enum Stage {
     Ahead,
     /// The answer has begun.
     Begun,
-    /// Nothing is missing: it has said its last word, or its error.
+    /// Nothing is missing: it has said its last word.
     Over,
+    /// It has said its error.
+    Failed,
 }
 
 /// What one event is.
@@ -69,7 +71,12 @@ impl Events {
 
     /// Whether nothing is missing.
     pub(super) fn is_over(&self) -> bool {
-        self.stage == Stage::Over
+        self.stage >= Stage::Over
+    }
+
+    /// Whether it has ended by an error of the backend's own.
+    pub(super) fn is_failed(&self) -> bool {
+        self.stage == Stage::Failed
     }
 
     /// Takes in a chunk; returns the events that it completes, as they came.
@@ -97,6 +104,9 @@ impl Events {
     /// Takes in the end of the stream; returns what stood behind the last complete event. Some
     /// servers leave out the blank line behind their last one.
     pub(super) fn end(&mut self) -> Option<Bytes> {
+        if let Some(opened) = &mut self.opened {
+            opened.finish(&mut self.tail);
+        }
         let rest = std::mem::take(&mut self.tail);
         self.see(&rest);
         Some(rest.into()).filter(|rest: &Bytes| !rest.is_empty())
@@ -106,7 +116,8 @@ impl Events {
         let stage = match sort(event) {
             Sort::Life => return,
             Sort::Part => Stage::Begun,
-            Sort::Last | Sort::Error => Stage::Over,
+            Sort::Last => Stage::Over,
+            Sort::Error => Stage::Failed,
         };
         self.stage = self.stage.max(stage);
     }
@@ -115,7 +126,7 @@ impl Events {
     pub(super) fn cut(&mut self, what: &str) -> Option<Bytes> {
         self.stage = Stage::Over;
         let message = format!("the answer {what} before its end");
-        let error = refuse::told(&self.dialect, 502, &refuse::fault("api_error", &message));
+        let error = refuse::told(&self.dialect, 0, &refuse::fault("api_error", &message));
         let error = String::from_utf8_lossy(&error);
         // Chat has no names of events: its clients look into the data.
         let name = match &*self.dialect {

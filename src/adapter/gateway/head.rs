@@ -67,14 +67,31 @@ pub(super) struct Address {
     pub(super) route: Option<Box<str>>,
     /// The dialect of its path.
     pub(super) dialect: Option<&'static str>,
+    /// Whether tokens are to be counted, and nothing is to be said.
+    pub(super) purpose: Purpose,
 }
+
+/// What is asked of a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Purpose {
+    #[default]
+    Answer,
+    /// How many tokens a prompt has; costs nothing.
+    Count,
+}
+
+/// Stands behind the path of a dialect where tokens are to be counted.
+pub(super) const COUNTING: &str = "/count_tokens";
 
 impl Address {
     /// Reads a head: the route by its extension, its header, or the first segment of its path.
     pub(super) fn read(network: &Network, parts: &Parts) -> Self {
         let known = |name: &str| network.route(name).is_some().then(|| name.into());
         let path = parts.uri.path();
-        let dialect = dialect(path);
+        let (bare, purpose) = match path.strip_suffix(COUNTING) {
+            Some(bare) => (bare, Purpose::Count),
+            None => (path, Purpose::Answer),
+        };
         let said = match parts.extensions.get::<Route>() {
             Some(Route(name)) => Some(&**name),
             None => parts.headers.get(ROUTE).and_then(|name| name.to_str().ok()),
@@ -82,7 +99,8 @@ impl Address {
         let segment = || path.strip_prefix('/')?.split_once('/');
         Self {
             route: said.and_then(known).or_else(|| known(segment()?.0)),
-            dialect,
+            dialect: dialect(bare),
+            purpose,
         }
     }
 
@@ -90,6 +108,7 @@ impl Address {
     /// which the model tells.
     pub(super) fn claim(&self, parts: &Parts) -> Claim {
         let path = parts.uri.path();
+        let path = path.strip_suffix(COUNTING).unwrap_or(path);
         let bare = path.strip_prefix("/v1").unwrap_or(path);
         let is_plain = DIALECTS.iter().any(|(end, _)| *end == bare);
         match self.route {
@@ -158,6 +177,17 @@ mod tests {
             network.routes.push(route);
         }
         network
+    }
+
+    #[test]
+    fn tokens_are_counted_behind_the_path_of_a_dialect() {
+        let request = Request::post("/voice/v1/messages/count_tokens");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let address = Address::read(&network(), &parts);
+        assert_eq!(
+            (address.dialect, address.purpose),
+            (Some("messages"), Purpose::Count)
+        );
     }
 
     fn read(uri: &str, header: Option<&str>) -> (Option<String>, Option<&'static str>, Claim) {

@@ -13,12 +13,15 @@ mod config;
 mod desk;
 mod drive;
 mod events;
+mod gauge;
 mod head;
 mod purse;
 mod refuse;
 mod reload;
 mod service;
 mod site;
+#[cfg(feature = "reqwest")]
+mod transport;
 mod watch;
 mod zone;
 
@@ -27,11 +30,14 @@ use std::sync::Arc;
 
 pub use self::below::{BoxError, Carried, Carrier};
 pub use self::body::{Answer, Cut, Whole};
+pub use self::gauge::{Gauge, Reached, Reading};
 pub use self::head::Claim;
-pub use self::purse::Purse;
+pub use self::purse::{Purse, Written};
 pub use self::reload::{Change, Edition, How, Part, Reload};
 pub use self::service::Gateway;
 pub use self::site::{Site, Unauthorized};
+#[cfg(feature = "reqwest")]
+pub use self::transport::Transport;
 pub use self::watch::Watch;
 pub use self::zone::Zone;
 use crate::route::{Cap, Network};

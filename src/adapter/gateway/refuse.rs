@@ -39,8 +39,19 @@ pub(super) struct Refused {
 
 /// An error of this type.
 pub(super) fn fault(kind: &str, message: &str) -> Fault {
-    Fault::own(kind, kind, message)
+    Fault::own(kind, "", message)
 }
+
+/// Types and codes of the gateway's own errors.
+type Kind = (&'static str, &'static str);
+const INVALID: Kind = ("invalid_request_error", "not_served");
+const CAPPED: Kind = ("rate_limit_error", "cap_reached");
+const TOO_MUCH: Kind = ("rate_limit_error", "beyond_cap");
+const LIMITED: Kind = ("rate_limit_error", "rate_limited");
+const BROKEN: Kind = ("overloaded_error", "backends_failing");
+const LATE: Kind = ("timeout_error", "no_answer_in_time");
+const SILENT: Kind = ("api_error", "no_answer");
+const NO_ROUTE: Kind = ("not_found_error", "no_route");
 
 /// The error's body, as callers of the dialect expect it.
 pub(super) fn told(dialect: &str, status: u16, fault: &Fault) -> Bytes {
@@ -61,10 +72,10 @@ fn response<R>(status: StatusCode, body: Bytes) -> Response<Answer<R>> {
 }
 
 impl Refused {
-    pub(super) fn new(status: StatusCode, kind: &str, message: &str) -> Self {
+    pub(super) fn new(status: StatusCode, (kind, code): Kind, message: &str) -> Self {
         Self {
             status,
-            fault: fault(kind, &format!("cachewright: {message}")),
+            fault: Fault::own(kind, code, &format!("cachewright: {message}")),
             retry_after: None,
             resets: None,
         }
@@ -77,8 +88,9 @@ impl Refused {
     }
 
     /// The same, of a cap that is empty again at this time.
-    const fn resetting(mut self, at: Timestamp) -> Self {
+    fn resetting(mut self, at: Timestamp) -> Self {
         self.resets = Some(at);
+        self.fault = self.fault.with("resets_at", &moment(at));
         self
     }
 
@@ -117,7 +129,7 @@ pub(super) fn refused(
 ) -> Refused {
     let what = speaks_against((network, route), &refusal.candidates);
     let bars = || refusal.candidates.iter().filter_map(|one| one.bar.as_ref());
-    let soonest = bars().filter_map(|bar| Some((until(bar)?, bar)));
+    let soonest = bars().filter_map(|bar| Some((bar.until()?, bar)));
     let soonest = soonest.min_by_key(|(at, _)| *at);
     let message = |why: &str| format!("route {:?}: {why} ({what})", route.name);
     if let Some((at, bar)) = soonest {
@@ -127,11 +139,10 @@ pub(super) fn refused(
                 let why = format!("a cap is reached; it resets at {from}");
                 capped(&message(&why), at, now)
             }
-            Bar::RateLimited(_) => limited(
-                &message(&format!("no backend has room before {from}")),
-                at,
-                now,
-            ),
+            Bar::RateLimited(_) => {
+                let why = format!("no backend has room before {from}");
+                limited(&message(&why), at, now)
+            }
             _ => {
                 let why = format!("every backend fails; they are tried again at {from}");
                 broken(&message(&why), at, now)
@@ -139,18 +150,36 @@ pub(super) fn refused(
         };
     }
     // Whatever got furthest says what is missing.
-    let unable = bars().any(|bar| matches!(bar, Bar::Unable(_) | Bar::Dialect));
-    let (status, kind) = match unable {
-        true => (StatusCode::BAD_REQUEST, "invalid_request_error"),
-        false => (StatusCode::FORBIDDEN, "permission_error"),
-    };
-    Refused::new(status, kind, &message("no backend may serve this call"))
+    let has = |wanted: fn(&Bar) -> bool| bars().any(wanted);
+    if has(|bar| matches!(bar, Bar::Beyond)) {
+        let why = message("the call may cost more than a cap allows altogether");
+        return Refused::new(StatusCode::TOO_MANY_REQUESTS, TOO_MUCH, &why);
+    }
+    let why = message("no backend may serve this call");
+    if has(|bar| matches!(bar, Bar::Unable(_) | Bar::Dialect)) {
+        return Refused::new(StatusCode::BAD_REQUEST, INVALID, &why);
+    }
+    Refused::new(
+        StatusCode::FORBIDDEN,
+        ("permission_error", "not_permitted"),
+        &why,
+    )
+}
+
+/// What no route takes.
+pub(super) fn elsewhere(message: &str) -> Refused {
+    Refused::new(StatusCode::NOT_FOUND, NO_ROUTE, message)
+}
+
+/// The request itself cannot be sent on.
+pub(super) fn unsendable(status: StatusCode, message: &str) -> Refused {
+    Refused::new(status, ("invalid_request_error", "request_failed"), message)
 }
 
 /// There is no route of this name.
 pub(super) fn unknown(route: &str) -> Refused {
     let message = format!("there is no route {route:?}");
-    Refused::new(StatusCode::NOT_FOUND, "not_found_error", &message)
+    Refused::new(StatusCode::NOT_FOUND, NO_ROUTE, &message)
 }
 
 /// What the caller is told once no attempt has served: the most telling answer of a provider in its
@@ -164,11 +193,11 @@ pub(super) fn lost<R>(call: &Call, ashore: &Ashore, now: Timestamp) -> Response<
     let what = ashore.tried.join("; ");
     let message = |why: &str| format!("route {:?}: {why} ({what})", call.asked.route);
     let refused = match (&ashore.telling, &ashore.full, ashore.shut) {
+        _ if ashore.late => unanswered(true, &message("no backend answered in time")),
         (Some((_, failure, _)), ..) => {
-            let is_late = ashore.late || failure.kind == FailureKind::Silent;
-            unanswered(is_late, &message("no backend answered"))
+            let is_silent = failure.kind == FailureKind::Silent;
+            unanswered(is_silent, &message("no backend answered"))
         }
-        (None, ..) if ashore.late => unanswered(true, &message("no backend answered in time")),
         (None, Some(full), _) => {
             let at = full.resets;
             let why = message(&format!("{full}; it resets at {}", moment(at)));
@@ -187,7 +216,7 @@ pub(super) fn lost<R>(call: &Call, ashore: &Ashore, now: Timestamp) -> Response<
         }
         (None, None, None) => {
             let why = message("no backend may serve this call");
-            Refused::new(StatusCode::BAD_REQUEST, "invalid_request_error", &why)
+            Refused::new(StatusCode::BAD_REQUEST, INVALID, &why)
         }
     };
     refused.response(call.dialect)
@@ -204,7 +233,8 @@ fn retold<R>(
         let (code, message) = (status.as_u16(), &said.fault.message);
         let message =
             format!("backend {backend:?} refuses the gateway's credential ({code}: {message})");
-        return Refused::new(StatusCode::BAD_GATEWAY, "api_error", &message).response(dialect);
+        let kind = ("api_error", "backend_denied");
+        return Refused::new(StatusCode::BAD_GATEWAY, kind, &message).response(dialect);
     }
     let body = said.fault.told(dialect, status.as_u16(), &said.body);
     let mut response = response(status, body.unwrap_or_else(|| said.body.clone()));
@@ -226,31 +256,24 @@ fn retold<R>(
 
 fn unanswered(is_late: bool, message: &str) -> Refused {
     match is_late {
-        true => Refused::new(StatusCode::GATEWAY_TIMEOUT, "timeout_error", message),
-        false => Refused::new(StatusCode::BAD_GATEWAY, "api_error", message),
+        true => Refused::new(StatusCode::GATEWAY_TIMEOUT, LATE, message),
+        false => Refused::new(StatusCode::BAD_GATEWAY, SILENT, message),
     }
 }
 
 fn capped(message: &str, at: Timestamp, now: Timestamp) -> Refused {
-    let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
+    let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, CAPPED, message);
     refused.after(at.since(now)).resetting(at)
 }
 
 fn limited(message: &str, at: Timestamp, now: Timestamp) -> Refused {
-    let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
+    let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, LIMITED, message);
     refused.after(at.since(now))
 }
 
 fn broken(message: &str, at: Timestamp, now: Timestamp) -> Refused {
-    let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", message);
+    let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, BROKEN, message);
     refused.after(at.since(now))
-}
-
-fn until(bar: &Bar) -> Option<Timestamp> {
-    match bar {
-        Bar::Broken(at) | Bar::RateLimited(at) | Bar::Capped(at) => Some(*at),
-        _ => None,
-    }
 }
 
 /// What speaks against each offer, by the names of the configuration.

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::GatewayOptions;
 use super::config::Prints;
 pub use super::config::{Change, How, Part};
+use super::{Carrier, Gateway, GatewayOptions};
 use crate::error::Error;
 use crate::provider::Catalog;
 
@@ -119,10 +119,40 @@ impl Reload {
         Ok(options)
     }
 
-    /// These texts and options are in force now.
+    /// These texts and options are in force now, except for what needs a restart once something is
+    /// ([`Part::needs_restart`]).
     pub fn keep(&mut self, edition: Edition, options: &GatewayOptions) {
-        self.prints = edition.prints;
+        self.prints.adopt(edition.prints);
         self.force = options.clone();
+    }
+
+    /// Puts into a gateway what has changed, and says what that was; `None` where nothing has, or a
+    /// file is still being written. To be called every second or two.
+    ///
+    /// ```no_run
+    /// # use cachewright::adapter::gateway::{Carrier, Gateway, Reload};
+    /// # use cachewright::provider::Catalog;
+    /// # fn tick<S: Carrier>(reload: &mut Reload, gateway: &Gateway<S>, rows: &Catalog) {
+    /// match reload.refresh(gateway, rows) {
+    ///     Some(Ok(changes)) => println!("{} parts changed", changes.len()),
+    ///     Some(Err(error)) => eprintln!("the routes in force stay: {error}"),
+    ///     None => {}
+    /// }
+    /// # }
+    /// ```
+    pub fn refresh<S: Carrier>(
+        &mut self,
+        gateway: &Gateway<S>,
+        catalog: &Catalog,
+    ) -> Option<Result<Vec<Change>, Error>> {
+        self.is_due().then(|| {
+            let edition = self.read()?;
+            let options = self.options(&edition, catalog)?;
+            gateway.reload(options.clone())?;
+            let changes = edition.changes.clone();
+            self.keep(edition, &options);
+            Ok(changes)
+        })
     }
 }
 
@@ -140,7 +170,7 @@ impl GatewayOptions {
         let mut found: Option<(&str, Self)> = None;
         for (file, text) in texts {
             let options = Self::config((file, text), catalog, env)?;
-            if options.sites.is_empty() && options.caps.is_empty() {
+            if options.is_empty() {
                 continue;
             }
             if let Some((other, _)) = found {

@@ -18,7 +18,8 @@ use super::body::{Answer, Passed, Whole};
 use super::call::{Asked, Call};
 use super::desk::{Decided, Desk};
 use super::drive::drive;
-use super::head::{self, Address, Claim};
+use super::gauge::Gauge;
+use super::head::{self, Address, Claim, Purpose};
 use super::refuse::{self, Refused};
 use crate::adapter::caller::Head;
 use crate::adapter::handle::Cachewright;
@@ -87,6 +88,12 @@ impl<S> Gateway<S> {
         Address::read(&self.desk.plan().network, parts).claim(parts)
     }
 
+    /// Reads how its backends and caps stand.
+    #[must_use]
+    pub fn gauge(&self) -> Gauge {
+        Gauge::of(Arc::clone(&self.desk))
+    }
+
     /// The handle it reports to.
     #[must_use]
     pub fn cache(&self) -> &Cachewright {
@@ -135,23 +142,34 @@ impl<S: Carrier> Gateway<S> {
         let Some(route) = address.route.or_else(by_model) else {
             return Err(Request::from_parts(parts, RequestBody::from(body)));
         };
-        Ok(self.decided(parts, body, (route, dialect), outer).await)
+        let to = (route, dialect, address.purpose);
+        Ok(self.decided(parts, body, to, outer).await)
     }
 
     async fn decided(
         &self,
         parts: Parts,
         body: Bytes,
-        (route, dialect): (Box<str>, &'static str),
+        (route, dialect, purpose): (Box<str>, &'static str, Purpose),
         outer: Option<Outer>,
     ) -> Response<Answer<S::Reply>> {
         let said = outer.as_ref();
+        // Counting tokens costs none.
+        let is_answer = purpose == Purpose::Answer;
         let asked = Asked {
             tenant: head::tenant(&parts, self.desk.cache.default_tenant()),
             dialect,
             needs: said.map(|outer| outer.needs).unwrap_or_default(),
-            bytes: body.len() as u64,
-            max_output: said.and_then(|outer| outer.max_output),
+            bytes: if is_answer { body.len() as u64 } else { 0 },
+            max_output: match is_answer {
+                true => said.and_then(|outer| outer.max_output),
+                false => Some(0),
+            },
+            media: match said.is_some_and(|outer| outer.needs.shows_media()) && is_answer {
+                true => media(&body),
+                false => 0,
+            },
+            purpose,
             conversation: said.and_then(|outer| outer.conversation),
             route,
         };
@@ -244,7 +262,7 @@ async fn collected<B: Body<Data = Bytes>>(cache: &Cachewright, body: B) -> Colle
         if taken.len() > limit {
             let message = format!("routes take requests of up to {limit} bytes; raise max_body");
             let status = StatusCode::PAYLOAD_TOO_LARGE;
-            let why = Refused::new(status, "request_too_large", &message);
+            let why = refuse::unsendable(status, &message);
             return Collected::Other(again(taken, None, body), why);
         }
     }
@@ -261,7 +279,24 @@ fn again<B: Body<Data = Bytes>>(
 
 fn broken_off() -> Refused {
     let message = "the request broke off before its end";
-    Refused::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+    refuse::unsendable(StatusCode::BAD_REQUEST, message)
+}
+
+/// A string of this length that is nothing but base64 is no text.
+const LONG: usize = 1 << 10;
+
+/// Bytes of images and documents in base64, which cost far fewer tokens than text.
+fn media(body: &[u8]) -> u64 {
+    let strings = body.split(|byte| *byte == b'"');
+    let long = strings.filter(|text| text.len() >= LONG).map(|text| {
+        // `data:image/png;base64,` may stand before them.
+        let begin = memchr::memchr(b',', text.get(..64).unwrap_or(text));
+        text.get(begin.map_or(0, |at| at + 1)..).unwrap_or(text)
+    });
+    let is_coded =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\\');
+    let coded = long.filter(|text| text.iter().all(is_coded));
+    coded.map(|text| text.len() as u64).sum()
 }
 
 /// A request that names no route, or asks a route for what none has.
@@ -273,7 +308,7 @@ fn elsewhere<R>(route: &str) -> Response<Answer<R>> {
              /{name}/v1/responses, and nothing else"
         ),
     };
-    Refused::new(StatusCode::NOT_FOUND, "not_found_error", &message).response("messages")
+    refuse::elsewhere(&message).response("messages")
 }
 
 /// The caller's beta headers.

@@ -97,3 +97,39 @@ impl fmt::Debug for Zone {
         f.debug_tuple("Zone").field(&self.name).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_database_it_is_said_what_to_do() {
+        let none = TimeZoneDatabase::none();
+        let error = Zone::among(&none, "Europe/Berlin").unwrap_err();
+        assert!(error.is_config());
+        let error = error.to_string();
+        assert!(
+            error.starts_with("no time zone `Europe/Berlin`: "),
+            "{error}"
+        );
+        assert!(error.contains("tzdata"), "{error}");
+        assert_eq!(Zone::among(&none, "UTC").unwrap(), Zone::default());
+    }
+
+    #[test]
+    fn utc_is_the_calendar_of_the_core() {
+        let at = Timestamp::from_micros(1_795_600_000_000_000);
+        for per in Period::ALL {
+            assert_eq!(Zone::default().around(per, at), Utc.around(per, at));
+        }
+    }
+
+    #[test]
+    fn the_ends_of_time_have_periods() {
+        for micros in [i64::MIN, i64::MIN / 2, i64::MAX / 2, i64::MAX - 1] {
+            let at = Timestamp::from_micros(micros);
+            let (from, until) = Zone::default().around(Period::Month, at);
+            assert!(from <= at && at < until);
+        }
+    }
+}

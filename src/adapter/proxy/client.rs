@@ -11,17 +11,25 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::ring;
 
+use crate::adapter::gateway::Whole;
 use crate::adapter::tower::RequestBody;
 use crate::error::Error;
 
 /// Below what load balancers in front of providers allow, so that they never close first.
 const IDLE: Duration = Duration::from_secs(50);
 
-/// What sends requests.
-pub(super) type Upward = Client<HttpsConnector<HttpConnector>, RequestBody<Incoming>>;
+/// The body of a request to an upstream: as it came, or put together again after the gateway had a
+/// look at it.
+pub(super) type Inward = RequestBody<Incoming>;
 
-/// A client that gives up connecting after `patience`.
-pub(super) fn build(patience: Duration) -> Result<Upward, Error> {
+/// What sends requests to upstreams.
+pub(super) type Upward = Client<HttpsConnector<HttpConnector>, RequestBody<Inward>>;
+
+/// What sends the attempts of routes.
+pub(super) type Outward = Client<HttpsConnector<HttpConnector>, RequestBody<Whole>>;
+
+/// Both, which give up connecting after `patience`.
+pub(super) fn build(patience: Duration) -> Result<(Upward, Outward), Error> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
@@ -39,8 +47,7 @@ pub(super) fn build(patience: Duration) -> Result<Upward, Error> {
         .https_or_http()
         .enable_all_versions()
         .wrap_connector(tcp);
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(IDLE)
-        .pool_timer(TokioTimer::new())
-        .build(connector))
+    let mut client = Client::builder(TokioExecutor::new());
+    client.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
+    Ok((client.build(connector.clone()), client.build(connector)))
 }

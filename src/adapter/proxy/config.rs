@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use super::{ProxyOptions, Upstream};
+use crate::adapter::gateway::GatewayOptions;
 use crate::adapter::sign::{Sign, chain};
 use crate::adapter::{mistake, variables};
 use crate::error::Error;
@@ -78,6 +79,22 @@ pub(super) fn read(
     if let Some(entries) = &found.upstreams {
         options.upstreams = reader.upstreams(entries)?;
     }
+    let gateway = GatewayOptions::config((file, text), catalog, env)?;
+    if gateway.is_empty() {
+        return Ok(options);
+    }
+    if !options.gateway.is_empty() {
+        return Err(Error::config(format!(
+            "{file}: backends and routes are described in another file as well; put them into one"
+        )));
+    }
+    if found.upstreams.is_none() {
+        // What is served without a word about it makes way for what somebody named.
+        let network = &gateway.network;
+        let free = |upstream: &Upstream| network.route(&upstream.name).is_none();
+        options.upstreams.retain(free);
+    }
+    options.gateway = gateway;
     Ok(options)
 }
 

@@ -1,7 +1,8 @@
-//! One request through the proxy: admitted, routed, made the upstream's, answered.
+//! One request through the proxy: admitted, handed to its route over backends or made the upstream's,
+//! answered.
 
 use std::error::Error as StdError;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::header::{ACCEPT_ENCODING, EXPECT, HOST};
 use http::request::Parts;
@@ -10,12 +11,14 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Error as ClientError;
 use tower_service::Service as _;
 
+use super::client::{Inward, Outward};
 use super::reply::{self, Outgoing};
 use super::routes::Routes;
 use super::signing::{Failed, SignedBy, Signing};
 use super::token::{self, Token};
 use super::upstream::Upstream;
 use crate::adapter::caller::{Head, ROUTE, TENANT};
+use crate::adapter::gateway::Gateway;
 use crate::adapter::handle::{Account, Behind, Cachewright, Collect, Route, Tenant};
 use crate::adapter::hops;
 use crate::adapter::sign;
@@ -23,12 +26,26 @@ use crate::adapter::tower::PromptCache;
 
 /// Everything that connections share.
 pub(super) struct Gate {
-    pub(super) routes: Routes,
-    pub(super) token: Option<Token>,
+    routes: RwLock<Arc<Routes>>,
+    token: Option<Token>,
     pub(super) client: PromptCache<Signing>,
+    pub(super) gateway: Gateway<Outward>,
 }
 
 impl Gate {
+    pub(super) fn new(
+        (routes, token): (Routes, Option<Token>),
+        client: PromptCache<Signing>,
+        gateway: Gateway<Outward>,
+    ) -> Self {
+        Self {
+            routes: RwLock::new(Arc::new(routes)),
+            token,
+            client,
+            gateway,
+        }
+    }
+
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Outgoing> {
         let (mut parts, body) = request.into_parts();
         if parts.uri.path() == "/healthz" && parts.method == Method::GET {
@@ -42,10 +59,35 @@ impl Gate {
             let message = "websockets and tunnels are not proxied; connect to the provider itself";
             return reply::error(StatusCode::NOT_IMPLEMENTED, "not_proxied", (message, None));
         }
+        let routes = self.routes();
+        match self
+            .over_backends(&routes, Request::from_parts(parts, body))
+            .await
+        {
+            Ok(response) => response,
+            Err(request) => self.upstream(&routes, request).await,
+        }
+    }
+
+    /// Answers a request of a route over backends; gives back any other as it came.
+    async fn over_backends(
+        &self,
+        routes: &Routes,
+        request: Request<Incoming>,
+    ) -> Result<Response<Outgoing>, Request<Inward>> {
+        if !routes.are_over_backends() {
+            return Err(request.map(Inward::untouched));
+        }
+        let answered = self.gateway.answer(request).await;
+        answered.map(|response| passed_on(response.map(|body| Outgoing::Route { body })))
+    }
+
+    async fn upstream(&self, routes: &Routes, request: Request<Inward>) -> Response<Outgoing> {
+        let (mut parts, body) = request.into_parts();
         let asked = parts.uri.path_and_query();
         let asked = asked.map_or_else(|| "/".into(), |asked| asked.as_str().to_owned());
-        let Some((upstream, rest)) = self.routes.choose(&asked, &parts.headers) else {
-            let help = self.routes.help(&asked);
+        let Some((upstream, rest)) = routes.choose(&asked, &parts.headers) else {
+            let help = routes.help(&asked);
             return reply::error(StatusCode::NOT_FOUND, "no_upstream", (&help, None));
         };
         if readdress(self.client.cache(), upstream, (&mut parts, rest)).is_none() {
@@ -58,6 +100,17 @@ impl Gate {
             Ok(response) => passed_on(response.map(|body| Outgoing::Upstream { body })),
             Err(error) => failed(upstream, &error),
         }
+    }
+
+    pub(super) fn routes(&self) -> Arc<Routes> {
+        let routes = self.routes.read();
+        Arc::clone(&routes.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other routes in force; requests under way end where they went.
+    pub(super) fn reroute(&self, routes: Routes) {
+        let mut held = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(routes);
     }
 }
 

@@ -7,6 +7,7 @@
 //! | with a configured `header` | that upstream |
 //! | to or below one of its `paths` | the upstream with the longest of them |
 //! | anything else | the only upstream, if there is but one; 404 otherwise |
+//! | `/ROUTE/v1/…`, with `x-cachewright-route`, or a prompt whose `model` is a route | that route over backends ([`gateway`](super::gateway)), before all of the above |
 //! | `GET /healthz` | the proxy itself: `ok` |
 //!
 //! Prompts are treated by the same layer as in process ([`tower`](super::tower)). Everything else
@@ -47,6 +48,7 @@ use self::gate::Gate;
 use self::routes::Routes;
 use self::signing::Signing;
 use self::token::Token;
+use super::gateway::{GatewayOptions, Gauge};
 use super::handle::Cachewright;
 use crate::error::Error;
 use crate::provider::Catalog;
@@ -61,8 +63,10 @@ pub struct ProxyOptions {
     pub client_token: Option<Box<str>>,
     /// Where requests go.
     pub upstreams: Vec<Upstream>,
-    /// How long connecting to an upstream may take.
+    /// How long connecting to an upstream or a backend may take.
     pub connect_timeout: Duration,
+    /// Routes over backends; those go before upstreams.
+    pub gateway: GatewayOptions,
 }
 
 impl Default for ProxyOptions {
@@ -72,6 +76,7 @@ impl Default for ProxyOptions {
             client_token: None,
             upstreams: Vec::new(),
             connect_timeout: Duration::from_secs(10),
+            gateway: GatewayOptions::default(),
         }
     }
 }
@@ -89,9 +94,10 @@ impl ProxyOptions {
         })
     }
 
-    /// These options with what the TOML `text` sets: `listen`, `client_token` and `[upstreams]`,
-    /// which replace those there were. `file` is the name that errors carry, and `env` looks up
-    /// the variables that the text names as `${NAME}`.
+    /// These options with what the TOML `text` sets: `listen`, `client_token`, `[upstreams]`, which
+    /// replace those there were, and the backends, routes and caps of
+    /// [`GatewayOptions::config`]. `file` is the name that errors carry, and `env` looks up the
+    /// variables that the text names as `${NAME}`.
     ///
     /// # Errors
     /// Names the file, the line and the fix.
@@ -111,6 +117,7 @@ impl fmt::Debug for ProxyOptions {
             .field("listen", &self.listen)
             .field("guarded", &self.client_token.is_some())
             .field("upstreams", &self.upstreams)
+            .field("gateway", &self.gateway)
             .finish_non_exhaustive()
     }
 }
@@ -119,6 +126,9 @@ impl fmt::Debug for ProxyOptions {
 pub struct Proxy {
     listen: SocketAddr,
     gate: Arc<Gate>,
+    /// As they are at first.
+    routes: Arc<Routes>,
+    lines: Vec<String>,
 }
 
 impl Proxy {
@@ -135,22 +145,37 @@ impl Proxy {
                  client_token (or CACHEWRIGHT_CLIENT_TOKEN), or listen on 127.0.0.1"
             )));
         }
-        let client = client::build(options.connect_timeout)?;
-        let client = Signing::new(client, cache.engine().clone());
-        let gate = Gate {
-            routes: Routes::new(options.upstreams)?,
-            token: token.as_deref().map(Token::new),
-            client: cache.wrap(client),
-        };
+        let routes = Routes::new(options.upstreams, &options.gateway.network)?;
+        let lines = routes.iter().map(ToString::to_string);
+        let lines = lines.chain(options.gateway.lines()).collect();
+        let (upward, outward) = client::build(options.connect_timeout)?;
+        let client = cache.wrap(Signing::new(upward, cache.engine().clone()));
+        let gateway = cache.gateway(outward, options.gateway)?;
+        let token = token.as_deref().map(Token::new);
+        let gate = Gate::new((routes, token), client, gateway);
         Ok(Self {
             listen,
+            routes: gate.routes(),
             gate: Arc::new(gate),
+            lines,
         })
     }
 
-    /// Where requests go.
+    /// Where requests go that are no route's over backends.
     pub fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
-        self.gate.routes.iter()
+        self.routes.iter()
+    }
+
+    /// A line for people for each upstream, route and backend; no secrets.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    /// How its routes over backends do.
+    #[must_use]
+    pub fn gauge(&self) -> Gauge {
+        self.gate.gateway.gauge()
     }
 
     /// Listens, and serves until the handle is stopped or dropped.
@@ -173,7 +198,8 @@ impl Proxy {
         Ok(ProxyHandle {
             address,
             stop,
-            task: tokio::spawn(serve::serve(listener, self.gate, stopped)),
+            task: tokio::spawn(serve::serve(listener, Arc::clone(&self.gate), stopped)),
+            gate: self.gate,
             errands,
         })
     }
@@ -188,13 +214,21 @@ impl fmt::Debug for Proxy {
 }
 
 /// A proxy that is being served; dropping it cuts open responses, [`ProxyHandle::stop`] does not.
-#[derive(Debug)]
 pub struct ProxyHandle {
     address: SocketAddr,
     stop: oneshot::Sender<Duration>,
     task: JoinHandle<()>,
+    gate: Arc<Gate>,
     /// Ends when the gate is gone, after it has deleted what is kept for rent.
     errands: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for ProxyHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyHandle")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How long deleting what is kept may hold up the end; its rent ends by itself.
@@ -213,12 +247,26 @@ impl ProxyHandle {
         format!("http://{}", self.address)
     }
 
+    /// Puts other upstreams, routes and caps in force. Requests under way end where they went; what is
+    /// known of backends and spent of caps goes over by their names. Where it listens and for whom
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// When they contradict each other; those in force stay so.
+    pub fn reload(&self, options: ProxyOptions) -> Result<(), Error> {
+        let routes = Routes::new(options.upstreams, &options.gateway.network)?;
+        self.gate.gateway.reload(options.gateway)?;
+        self.gate.reroute(routes);
+        Ok(())
+    }
+
     /// Takes no more connections and requests, gives open responses up to `grace` to end, and cuts
     /// the others. What is kept for rent is deleted.
     pub async fn stop(self, grace: Duration) {
         // The receiver is gone only when the server is.
         let _ = self.stop.send(grace);
         let _ = self.task.await;
+        drop(self.gate);
         if let Some(errands) = self.errands {
             let unfinished = errands.abort_handle();
             let _ = tokio::time::timeout(FAREWELL, errands).await;

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use serde_json::json;
 
+use crate::adapter::gateway::{Answer, BoxError};
 use crate::adapter::tower::ResponseBody;
 
 pin_project! {
@@ -19,6 +20,8 @@ pin_project! {
     pub(super) enum Outgoing {
         /// The upstream's.
         Upstream { #[pin] body: ResponseBody<Incoming> },
+        /// A route's.
+        Route { #[pin] body: Answer<Incoming> },
         /// The proxy's own.
         Own { text: Option<Bytes> },
     }
@@ -26,14 +29,19 @@ pin_project! {
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project() {
-            OutgoingProj::Upstream { body } => body.poll_frame(cx),
+            OutgoingProj::Upstream { body } => body
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
+            OutgoingProj::Route { body } => body
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
             OutgoingProj::Own { text } => {
                 Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
             }
@@ -43,6 +51,7 @@ impl Body for Outgoing {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Upstream { body } => body.is_end_stream(),
+            Self::Route { body } => body.is_end_stream(),
             Self::Own { text } => text.is_none(),
         }
     }
@@ -50,6 +59,7 @@ impl Body for Outgoing {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Upstream { body } => body.size_hint(),
+            Self::Route { body } => body.size_hint(),
             Self::Own { text } => {
                 SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
             }

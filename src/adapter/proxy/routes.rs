@@ -7,21 +7,33 @@ use http::HeaderMap;
 use super::Upstream;
 use crate::adapter::base::is_below;
 use crate::error::Error;
+use crate::route::Network;
 
 /// The upstreams, and the rule that chooses among them.
 #[derive(Debug)]
 pub(super) struct Routes {
     upstreams: Vec<Arc<Upstream>>,
+    /// The routes over backends, by name.
+    over: Vec<Box<str>>,
 }
 
 impl Routes {
     /// # Errors
-    /// When two upstreams lay claim to one name or path.
-    pub(super) fn new(upstreams: Vec<Upstream>) -> Result<Self, Error> {
-        if upstreams.is_empty() {
+    /// When two upstreams lay claim to one name or path, or one of them and a route over backends.
+    pub(super) fn new(upstreams: Vec<Upstream>, routes: &Network) -> Result<Self, Error> {
+        if upstreams.is_empty() && routes.routes.is_empty() {
             return Err(Error::config(
                 "no upstream: add one, such as [upstreams.anthropic]",
             ));
+        }
+        if let Some(both) = upstreams
+            .iter()
+            .find(|one| routes.route(&one.name).is_some())
+        {
+            return Err(Error::config(format!(
+                "an upstream and a route are both named {:?}; give one of them another name",
+                both.name
+            )));
         }
         for (at, one) in upstreams.iter().enumerate() {
             for other in upstreams.iter().skip(at + 1) {
@@ -38,6 +50,11 @@ impl Routes {
         }
         Ok(Self {
             upstreams: upstreams.into_iter().map(Arc::new).collect(),
+            over: routes
+                .routes
+                .iter()
+                .map(|route| route.name.clone())
+                .collect(),
         })
     }
 
@@ -88,10 +105,23 @@ impl Routes {
         self.upstreams.iter().map(AsRef::as_ref)
     }
 
-    /// What to do about a request that no upstream takes.
+    /// Whether there are routes over backends.
+    pub(super) const fn are_over_backends(&self) -> bool {
+        !self.over.is_empty()
+    }
+
+    /// What to do about a request that no upstream and no route takes.
     pub(super) fn help(&self, path: &str) -> String {
         let names: Vec<&str> = self.iter().map(|upstream| &*upstream.name).collect();
         let path = path.split('?').next().unwrap_or_default();
+        if let Some(route) = self.over.first() {
+            let all: Vec<&str> = self.over.iter().map(AsRef::as_ref).chain(names).collect();
+            return format!(
+                "no route and no upstream takes {path}; put a name before it, as in \
+                 /{route}/v1/messages (known: {}), or name the route as the body's model",
+                all.join(", ")
+            );
+        }
         format!(
             "no upstream takes {path}; put an upstream's name before it, as in /{}{path} (known: \
              {}), or list the path under [upstreams.NAME] paths",
@@ -131,7 +161,11 @@ mod tests {
         claude.header = Some(http::header::HeaderName::from_static("anthropic-version"));
         let mut team = at("team");
         team.prefix = Some("/t".into());
-        Routes::new(vec![claude, at("gpt").path("/v1/"), team]).unwrap()
+        Routes::new(
+            vec![claude, at("gpt").path("/v1/"), team],
+            &Network::default(),
+        )
+        .unwrap()
     }
 
     fn chosen(path: &str) -> Option<(String, String)> {
@@ -172,10 +206,18 @@ mod tests {
     #[test]
     fn one_path_for_two_is_refused() {
         let at = |name: &str| Upstream::new(name, "http://h").unwrap().path("/v1/x");
-        assert!(Routes::new(vec![at("a"), at("b")]).is_err());
-        assert!(Routes::new(vec![at("a"), at("a")]).is_err());
-        assert!(Routes::new(vec![]).is_err());
+        let refused = |upstreams| Routes::new(upstreams, &Network::default()).is_err();
+        assert!(refused(vec![at("a"), at("b")]));
+        assert!(refused(vec![at("a"), at("a")]));
+        assert!(refused(vec![]));
         let hidden = Upstream::new("v1", "http://h").unwrap();
-        assert!(Routes::new(vec![at("a"), hidden]).is_err());
+        assert!(refused(vec![at("a"), hidden]));
+        let mut over = Network::default();
+        let mut route = crate::route::Route::default();
+        route.name = "a".into();
+        over.routes.push(route);
+        assert!(Routes::new(vec![at("a")], &over).is_err());
+        assert!(Routes::new(vec![at("b")], &over).is_ok());
+        assert!(Routes::new(vec![], &over).is_ok());
     }
 }

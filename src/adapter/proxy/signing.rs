@@ -15,7 +15,7 @@ use hyper_util::client::legacy::{Error as ClientError, ResponseFuture};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::client::Upward;
+use super::client::{Inward, Upward};
 use crate::adapter::sign::Sign;
 use crate::adapter::taken::Taken;
 use crate::adapter::tower::RequestBody;
@@ -54,7 +54,7 @@ pub(super) enum Failed {
     Unsigned(String),
 }
 
-impl Service<Request<RequestBody<Incoming>>> for Signing {
+impl Service<Request<RequestBody<Inward>>> for Signing {
     type Response = Response<Incoming>;
     type Error = Failed;
     type Future = Sent;
@@ -63,7 +63,7 @@ impl Service<Request<RequestBody<Incoming>>> for Signing {
         self.client.poll_ready(cx).map_err(Failed::Client)
     }
 
-    fn call(&mut self, mut request: Request<RequestBody<Incoming>>) -> Sent {
+    fn call(&mut self, mut request: Request<RequestBody<Inward>>) -> Sent {
         let Some(SignedBy(signer)) = request.extensions_mut().remove() else {
             let sent = self.client.call(request);
             return Sent::Plain { sent };
@@ -79,7 +79,7 @@ impl Signing {
     async fn send(
         mut self,
         signer: &dyn Sign,
-        request: Request<RequestBody<Incoming>>,
+        request: Request<RequestBody<Inward>>,
     ) -> Result<Response<Incoming>, Failed> {
         let (mut parts, body) = request.into_parts();
         let kind = parts.headers.get(CONTENT_TYPE);
@@ -95,7 +95,7 @@ impl Signing {
 }
 
 /// The whole body: a signature covers its digest, and Bedrock takes none without it.
-async fn collected(mut body: RequestBody<Incoming>, engine: &Engine) -> Result<Bytes, Failed> {
+async fn collected(mut body: RequestBody<Inward>, engine: &Engine) -> Result<Bytes, Failed> {
     let limit = engine.settings().max_body;
     let mut taken = Taken::new(engine);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {

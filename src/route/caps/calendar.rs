@@ -51,7 +51,7 @@ pub trait Calendar: fmt::Debug + Send + Sync {
 
 /// The calendar of UTC.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing to configure")]
 pub struct Utc;
 
 impl Calendar for Utc {

@@ -28,6 +28,11 @@ impl Index {
         }
     }
 
+    /// Whether a line counts the calls of this backend alone.
+    pub(super) fn has_backend(&self, name: &str) -> bool {
+        self.backends.contains_key(name)
+    }
+
     /// The places of the lines that count this caller's calls.
     pub(super) fn counting(&self, who: &Who<'_>) -> impl Iterator<Item = usize> {
         let route = self.routes.get(who.route).map_or(&[][..], Vec::as_slice);

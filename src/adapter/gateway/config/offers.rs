@@ -52,8 +52,8 @@ fn offer(said: &Said, backend: &Described, catalog: &Catalog) -> Result<Offer, S
     let (model, name) = (&said.written, &backend.backend.name);
     if dialects.is_empty() {
         return Err(format!(
-            "backend {name} speaks none of messages, chat and responses for `{model}`; take it out \
-             of `order`"
+            "backend {name} speaks none of messages, chat and responses for `{model}` (there {id:?}); \
+             take it out of `order`, or give another id with models under [providers.{name}]"
         ));
     }
     Ok(Offer {

@@ -70,7 +70,16 @@ impl Prints {
                         self.table(name, (own.get_ref(), value.get_ref()), env);
                     }
                 }
-                ("caps", value) => self.add(Part::Caps, value, env),
+                ("caps", DeValue::Table(members)) => {
+                    for (key, value) in members {
+                        let key = key.get_ref().as_ref();
+                        let part = match key {
+                            "file" => Part::Other("caps.file".into()),
+                            _ => Part::Caps,
+                        };
+                        self.fold(part, (key, value.get_ref()), env);
+                    }
+                }
                 (name, value) => self.add(Part::Other(name.into()), value, env),
             }
         }
@@ -120,6 +129,16 @@ impl Prints {
         field(&mut hasher, key);
         feed(&mut hasher, value, env);
         self.0.insert(part, hasher.finalize());
+    }
+
+    /// Takes over what `other` says of parts that can change while calls are served; of all parts
+    /// where nothing is in force yet.
+    pub(in crate::adapter::gateway) fn adopt(&mut self, other: Self) {
+        let first = self.0.is_empty();
+        self.0.retain(|part, _| part.needs_restart());
+        let adopted = other.0.into_iter();
+        self.0
+            .extend(adopted.filter(|(part, _)| first || !part.needs_restart()));
     }
 
     /// What differs in `other`.
@@ -176,6 +195,14 @@ fn feed(hasher: &mut blake3::Hasher, value: &DeValue<'_>, env: &dyn Fn(&str) -> 
 fn field(hasher: &mut blake3::Hasher, text: &str) {
     hasher.update(&(text.len() as u64).to_le_bytes());
     hasher.update(text.as_bytes());
+}
+
+impl Part {
+    /// Whether it stays as it is until the next start.
+    #[must_use]
+    pub const fn needs_restart(&self) -> bool {
+        matches!(self, Self::Overlay(_) | Self::Other(_))
+    }
 }
 
 impl fmt::Display for Part {

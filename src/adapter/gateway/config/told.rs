@@ -4,10 +4,10 @@ use crate::adapter::gateway::{GatewayOptions, Site};
 use crate::route::{Backend, CapScope, Goal, Route};
 
 impl GatewayOptions {
-    /// Whether there is anything to do.
+    /// Whether nothing is described: no backend, no route, no cap.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.network.routes.is_empty()
+        self.sites.is_empty() && self.network.routes.is_empty() && self.caps.is_empty()
     }
 
     /// A line for people for each route and each backend: models, order, goal, zones, hosts, caps.

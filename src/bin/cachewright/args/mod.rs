@@ -184,13 +184,14 @@ Examples:
   cachewright proxy
   cachewright proxy --port 8080 --grace 5s
   cachewright proxy --config cachewright.toml --rows models.toml
-  cachewright proxy --admin 127.0.0.1:9090
+  cachewright proxy --config routes.toml --admin 127.0.0.1:9090
   cachewright proxy --ledger postgres://writer@db/cachewright
   ANTHROPIC_BASE_URL=http://127.0.0.1:4040 your-client
   OPENAI_BASE_URL=http://127.0.0.1:4040/v1 your-client
 
 The report is at http://127.0.0.1:4041/, and /metrics beside it is for Prometheus.
-A request to /NAME/… goes to the upstream of that name, any other one by its path.
+A request to /NAME/… goes to the route or upstream of that name, any other one by the route that
+its model names, or by its path. The configuration is read again when the file changes, and on SIGHUP.
 CACHEWRIGHT_CLIENT_TOKEN, if set, is what clients must show: x-cachewright-token, or as API key.";
 
 /// Serve providers over HTTP, with breakpoints placed and usage accounted for.

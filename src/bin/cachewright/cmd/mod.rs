@@ -5,6 +5,7 @@ mod audit;
 mod demo;
 mod explain;
 mod export;
+mod follow;
 mod ledger;
 mod lint;
 mod models;

@@ -5,12 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use cachewright::adapter::admin::{Admin, AdminOptions};
-use cachewright::adapter::handle::Cachewright;
+use cachewright::adapter::gateway::{Edition, Reload};
+use cachewright::adapter::handle::{Builder, Cachewright};
 use cachewright::adapter::memory::Bounds;
 use cachewright::adapter::proxy::{Proxy as Server, ProxyOptions};
 use cachewright::adapter::store::{Store, StoreOptions};
 use cachewright::error::Error;
+use cachewright::provider::Catalog;
 
+use super::follow::Follower;
 use super::variable;
 use crate::args::Proxy;
 use crate::exit::{Failure, complain};
@@ -21,12 +24,16 @@ const REMEMBERED: u64 = 8 << 20;
 
 /// Serves until a signal, then prints what was saved.
 pub(crate) fn run(args: &Proxy, settings: &[PathBuf]) -> Result<(), Failure> {
+    let catalog = super::catalog(&args.rows)?;
+    let mut files = Reload::new(settings.to_vec(), variable);
+    let edition = files.read()?;
     let store = ledger(args, settings)?;
     let Configured {
         cache,
         options,
         admin,
-    } = configured(args, settings, store.as_ref())?;
+    } = configured(args, (&edition, &catalog), store.as_ref())?;
+    files.keep(edition, &options.gateway);
     if let Some(journal) = cache.journal() {
         let path = journal.options().path.display();
         complain(&format!(
@@ -34,10 +41,17 @@ pub(crate) fn run(args: &Proxy, settings: &[PathBuf]) -> Result<(), Failure> {
         ));
     }
     let server = Server::new(&cache, options)?;
+    let admin = admin.map(|admin| admin.routes(server.gauge()));
+    let follower = Follower {
+        args,
+        settings,
+        catalog,
+        files,
+    };
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Error::io(format!("cannot start serving: {error}")))?;
     let place = store.as_ref().map(|(_, store)| store.place());
-    runtime.block_on(serve(args, server, (admin, place.as_deref())))?;
+    runtime.block_on(serve(follower, server, (admin, place.as_deref())))?;
     if let Some((_, store)) = &store
         && let Err(error) = store.flush()
     {
@@ -70,10 +84,9 @@ fn ledger(args: &Proxy, settings: &[PathBuf]) -> Result<Option<(StoreOptions, St
 
 fn configured(
     args: &Proxy,
-    settings: &[PathBuf],
+    (edition, catalog): (&Edition, &Catalog),
     ledger: Option<&(StoreOptions, Store)>,
 ) -> Result<Configured, Failure> {
-    let catalog = super::catalog(&args.rows)?;
     let mut bounds = Bounds::default();
     bounds.body_bytes = REMEMBERED;
     let mut builder = Cachewright::builder().bounds(bounds).by_length();
@@ -89,21 +102,7 @@ fn configured(
             Err(error) => complain(&error),
         }
     }
-    let mut options = ProxyOptions::builtin(&catalog, &variable)?;
-    let mut admin = AdminOptions::default();
-    for path in settings {
-        let (name, text) = super::text(path)?;
-        builder = builder.config(&name, &text)?;
-        options = options.config((&name, &text), &catalog, &variable)?;
-        admin = admin.config(&name, &text)?;
-    }
-    if let Some(token) = variable("CACHEWRIGHT_CLIENT_TOKEN") {
-        options.client_token = Some(token.into());
-    }
-    if let Some(port) = args.port {
-        options.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    }
-    options.listen = args.listen.unwrap_or(options.listen);
+    let (builder, options, admin) = settings(args, builder, (edition, catalog))?;
     let mut admin = super::admin::options(args, admin)?;
     admin.client_token.clone_from(&options.client_token);
     let store = ledger.map(|(_, store)| store);
@@ -118,19 +117,42 @@ fn configured(
     })
 }
 
-async fn serve(
+/// What the files say, read as a whole.
+pub(super) fn settings(
     args: &Proxy,
+    mut builder: Builder,
+    (edition, catalog): (&Edition, &Catalog),
+) -> Result<(Builder, ProxyOptions, AdminOptions), Error> {
+    let mut options = ProxyOptions::builtin(catalog, &variable)?;
+    let mut admin = AdminOptions::default();
+    for (name, text) in &edition.texts {
+        builder = builder.config(name, text)?;
+        options = options.config((name, text), catalog, &variable)?;
+        admin = admin.config(name, text)?;
+    }
+    if let Some(token) = variable("CACHEWRIGHT_CLIENT_TOKEN") {
+        options.client_token = Some(token.into());
+    }
+    if let Some(port) = args.port {
+        options.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    }
+    options.listen = args.listen.unwrap_or(options.listen);
+    Ok((builder, options, admin))
+}
+
+async fn serve(
+    mut follower: Follower<'_>,
     server: Server,
     (admin, ledger): (Option<Admin>, Option<&str>),
 ) -> Result<(), Failure> {
-    let upstreams: Vec<String> = server.upstreams().map(ToString::to_string).collect();
+    let lines = server.lines().to_vec();
     let stopped = stopped()?;
     let handle = server.bind().await?;
     let admin = super::admin::open(admin).await?;
     // The first line tells scripts where to go, which matters when the port was free to choose.
     let mut out = io::stdout();
     writeln!(out, "{}", handle.base_url())?;
-    for line in upstreams {
+    for line in lines {
         writeln!(out, "  {line}")?;
     }
     match ledger {
@@ -141,8 +163,12 @@ async fn serve(
         writeln!(out, "report and metrics: {}", admin.url())?;
     }
     out.flush()?;
-    stopped.await?;
-    handle.stop(args.grace).await;
+    let grace = follower.args.grace;
+    tokio::select! {
+        ended = stopped => ended?,
+        ended = follower.follow(&handle) => ended?,
+    }
+    handle.stop(grace).await;
     Ok(())
 }
 
