@@ -1,5 +1,6 @@
 //! The README's configuration is one that the crate accepts.
 
+use cachewright::adapter::gateway::GatewayOptions;
 use cachewright::adapter::handle::Cachewright;
 use cachewright::adapter::proxy::{Proxy, ProxyOptions};
 use cachewright::adapter::store::StoreOptions;
@@ -10,8 +11,8 @@ fn its_examples_are_accepted() {
     let readme = include_str!("../README.md");
     let blocks = readme.split("```toml\n").skip(1);
     let examples: Vec<&str> = blocks.filter_map(|text| text.split("```").next()).collect();
-    let [settings, rows, proxy, seen] = examples[..] else {
-        panic!("the README shows settings, rows, a proxy and what is kept, in this order");
+    let [settings, rows, proxy, routes, seen] = examples[..] else {
+        panic!("the README shows settings, rows, a proxy, routes and what is kept, in this order");
     };
     let handle = Cachewright::builder()
         .config("settings", settings)
@@ -22,6 +23,16 @@ fn its_examples_are_accepted() {
     assert!(own.is_ok(), "{own:?}");
     let kept = Cachewright::builder().config("kept", seen);
     assert!(kept.is_ok(), "{kept:?}");
+    let token = |name: &str| name.ends_with("KEY").then(|| "k".to_owned());
+    let token = |name: &str| {
+        (name == "BEDROCK_TOKEN")
+            .then(|| "t".to_owned())
+            .or_else(|| token(name))
+    };
+    let gateway = GatewayOptions::config(("routes", routes), &Catalog::builtin(), &token).unwrap();
+    let served = gateway.network.routes.iter().map(|route| &*route.name);
+    assert_eq!(served.collect::<Vec<_>>(), ["contracts", "voice"]);
+    assert!(Cachewright::builder().config("routes", routes).is_ok());
     let password = |name: &str| (name == "PASSWORD").then(|| "p".to_owned());
     let ledger = StoreOptions::at("other.db").and_then(|one| one.config(("kept", seen), &password));
     assert_eq!(ledger.unwrap().place(), "ledger.db");
