@@ -163,6 +163,18 @@ fn tables_are_the_storys() {
             assert!(rows.iter().any(|row| row.starts_with(&wanted)), "{wanted}");
         }
     }
+    for (backend, totals) in &story.by[&Group::Backend] {
+        let wanted = format!(
+            "{backend}|{}|{}|{}|{}|{}",
+            grouped(totals.attempts),
+            grouped(totals.exchanges - totals.unreported),
+            grouped(totals.hops),
+            totals.hops_cost,
+            totals.presumed_cost
+        );
+        let is_there = rows.iter().any(|row| *row == wanted);
+        assert_eq!(is_there, !backend.is_empty(), "{wanted}");
+    }
     for sum in &story.causes {
         let wanted = format!(
             "{}|{}|{}|{}",

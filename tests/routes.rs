@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use cachewright::adapter::gateway::GatewayOptions;
+use cachewright::adapter::gateway::{GatewayOptions, Reload};
 use cachewright::adapter::handle::Cachewright;
 use cachewright::adapter::proxy::{Proxy, ProxyHandle, ProxyOptions};
 use cachewright::adapter::server::{SimHandle, SimOptions, SimServer};
 use cachewright::error::Error;
 use cachewright::provider::Catalog;
 use cachewright::route::{CapScope, Goal};
+use hyper_util::rt::TokioExecutor;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
@@ -372,7 +373,7 @@ cap = "500 USD/day"
 [providers.anywhere]
 kind = "bedrock"
 region = "eu-central-1"
-residency = "global"
+residency = ["eu", "global"]
 key_command = ["sh", "-c", "echo sk-hidden"]
 [providers.vertex]
 kind = "vertex"
@@ -393,6 +394,7 @@ tenants = ["acme", "umbrella"]
 model = "claude-sonnet-5.5"
 order = ["direct", "vercel", "foundry", "anywhere"]
 goal = "latency"
+residency = "global"
 mode = "observe"
 ttl = "1h"
 [routes.contracts]
@@ -721,6 +723,45 @@ async fn other_routes_and_upstreams_are_put_in_force_as_a_whole_or_not_at_all() 
     assert_eq!(status("/voice/v1/messages").await, 404);
     assert_eq!(status("/sound/v1/messages").await, 200);
     proxy.stop(FAULT).await;
+}
+
+#[tokio::test]
+async fn a_gateway_in_process_follows_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("routes.toml");
+    std::fs::write(&file, small("http://h", "voice")).unwrap();
+    let catalog = Catalog::builtin();
+    let mut reload = Reload::new(vec![file.clone()], env);
+    let edition = reload.read().unwrap();
+    let options = reload.options(&edition, &catalog).unwrap();
+    reload.keep(edition, &options);
+    let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
+    let gateway = Cachewright::new().gateway(client.build_http(), options);
+    let gateway = gateway.unwrap();
+    assert!(reload.refresh(&gateway, &catalog).is_none());
+    let names = || {
+        let backends = gateway.gauge().read().backends;
+        backends
+            .iter()
+            .map(|one| one.name.to_string())
+            .collect::<Vec<_>>()
+    };
+
+    let more = "[providers.second]\nkind = \"anthropic\"\nkey = \"k\"\n";
+    let whole = format!("{}{more}", small("http://h", "voice"));
+    std::fs::write(&file, &whole).unwrap();
+    assert!(reload.refresh(&gateway, &catalog).is_none());
+    let changes = reload.refresh(&gateway, &catalog).unwrap().unwrap();
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].to_string(), "added backend second");
+    assert_eq!(names(), ["direct", "second"]);
+
+    std::fs::write(&file, whole.replace("\"k\"", "7")).unwrap();
+    assert!(reload.refresh(&gateway, &catalog).is_none());
+    let error = reload.refresh(&gateway, &catalog).unwrap().unwrap_err();
+    assert!(error.to_string().contains("routes.toml:11: "), "{error}");
+    assert!(reload.refresh(&gateway, &catalog).is_none());
+    assert_eq!(names(), ["direct", "second"]);
 }
 
 /// A proxy of the real command with what it says on stderr.

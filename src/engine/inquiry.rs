@@ -2,13 +2,12 @@
 
 use super::steer::OPTIONS;
 use super::trail::{Outline, Turn};
-use super::{Conversation, Memory, Settings};
+use super::{Conversation, Memory};
 use crate::model::{Digest, Member, Plan, Regime, Timestamp};
 use crate::provider::{Endpoint, Model};
 
 /// One request as far as asking goes.
 pub(super) struct Question<'a> {
-    pub(super) settings: &'a Settings,
     pub(super) memory: &'a dyn Memory,
     pub(super) endpoint: &'a Endpoint,
     pub(super) model: &'a Model,
@@ -31,7 +30,7 @@ impl Question<'_> {
             return false;
         };
         let takes = !inquiry.exact_only || self.model.limits.regime == Regime::Exact;
-        if !self.settings.provider_diagnostics || !takes || self.is_refused() {
+        if !takes || self.is_refused() {
             return false;
         }
         let id = match self.previous() {

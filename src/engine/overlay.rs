@@ -43,6 +43,10 @@ pub struct Overlay {
     pub day_retention: Option<bool>,
     /// See [`Settings::explicit_caches`].
     pub explicit_caches: Option<bool>,
+    /// See [`Settings::provider_diagnostics`].
+    pub provider_diagnostics: Option<bool>,
+    /// See [`Settings::excerpts`].
+    pub excerpts: Option<bool>,
 }
 
 impl Overlay {
@@ -60,6 +64,10 @@ impl Overlay {
         settings.stream_usage = self.stream_usage.unwrap_or(settings.stream_usage);
         settings.day_retention = self.day_retention.unwrap_or(settings.day_retention);
         settings.explicit_caches = self.explicit_caches.unwrap_or(settings.explicit_caches);
+        settings.provider_diagnostics = self
+            .provider_diagnostics
+            .unwrap_or(settings.provider_diagnostics);
+        settings.excerpts = self.excerpts.unwrap_or(settings.excerpts);
     }
 }
 
@@ -83,6 +91,8 @@ pub struct Wishes<'a> {
     pub stream_usage: bool,
     pub day_retention: bool,
     pub explicit_caches: bool,
+    pub provider_diagnostics: bool,
+    pub excerpts: bool,
 }
 
 impl Settings {
@@ -100,6 +110,8 @@ impl Settings {
             stream_usage: self.stream_usage,
             day_retention: self.day_retention,
             explicit_caches: self.explicit_caches,
+            provider_diagnostics: self.provider_diagnostics,
+            excerpts: self.excerpts,
         };
         match self.routes.get(route) {
             Some(overlay) => general.under(overlay),
@@ -128,6 +140,10 @@ impl<'a> Wishes<'a> {
             stream_usage: overlay.stream_usage.unwrap_or(self.stream_usage),
             day_retention: overlay.day_retention.unwrap_or(self.day_retention),
             explicit_caches: overlay.explicit_caches.unwrap_or(self.explicit_caches),
+            provider_diagnostics: overlay
+                .provider_diagnostics
+                .unwrap_or(self.provider_diagnostics),
+            excerpts: overlay.excerpts.unwrap_or(self.excerpts),
         }
     }
 }
@@ -144,11 +160,14 @@ mod tests {
             rules: Some(Rules::NONE.with(Rule::SplitVolatile)),
             stream_usage: Some(false),
             explicit_caches: Some(true),
+            provider_diagnostics: Some(true),
+            excerpts: Some(false),
             nonces: Some(vec!["x-one".into()]),
             ..Overlay::default()
         };
         let mut settings = Settings {
             stream_usage: true,
+            excerpts: true,
             markers: Markers::Replace,
             ..Settings::default()
         };
@@ -157,6 +176,8 @@ mod tests {
         assert_eq!(there.mode, Mode::Reshape);
         assert_eq!(there.rules, Rules::NONE.with(Rule::SplitVolatile));
         assert!(!there.stream_usage && there.explicit_caches);
+        assert!(there.provider_diagnostics && !there.excerpts);
+        assert!(!elsewhere.provider_diagnostics && elsewhere.excerpts);
         assert_eq!(there.nonces, [Box::from("x-one")]);
         assert_eq!(there.markers, Markers::Replace);
         assert_eq!(elsewhere.mode, Mode::Place);

@@ -154,7 +154,7 @@ impl<'a> Draft<'a> {
             changed: body.is_some(),
             asked: asked && self.is_asked(&plan),
             rented,
-            excerpts: self.engine.settings.excerpts,
+            excerpts: self.wishes.excerpts,
             reshaped: self.spelled.rules.names(),
         };
         Prepared {
@@ -297,13 +297,12 @@ impl<'a> Draft<'a> {
 
     /// Asks for the provider's own diagnostics; whether it did.
     fn ask(&self, keys: [Digest; 2], plan: &mut Plan) -> bool {
-        if !self.engine.settings.provider_diagnostics || self.is_observed(keys) {
+        if !self.wishes.provider_diagnostics || self.is_observed(keys) {
             return false;
         }
         let keyring = &self.engine.settings.keyring;
         let [scope, _] = keys;
         let question = Question {
-            settings: &self.engine.settings,
             memory: &*self.engine.memory,
             endpoint: self.endpoint,
             model: &self.model,

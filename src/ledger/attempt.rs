@@ -84,8 +84,8 @@ impl Outcome {
     pub const fn of(record: &Record) -> Self {
         match record.status {
             0 => Self::Silent,
-            ..400 if record.complete => Self::Answered,
-            ..400 => Self::Cut,
+            1..400 if record.complete => Self::Answered,
+            1..400 => Self::Cut,
             429 => Self::Limited,
             503 | 529 => Self::Overloaded,
             408 | 500.. => Self::Failed,

@@ -74,6 +74,7 @@ enum Phase {
     Open {
         until: Timestamp,
         probe: Option<(u32, Timestamp)>,
+        why: FailureKind,
     },
 }
 
@@ -199,6 +200,19 @@ impl Breaker {
         }
     }
 
+    /// Somebody may have done something about it: closes where it was opened for that.
+    pub(super) fn mended(&mut self) {
+        if let Phase::Open { why, .. } = self.phase
+            && matches!(Says::of(why), Says::Shut)
+        {
+            let era = self.era.wrapping_add(1);
+            *self = Self {
+                era,
+                ..Self::default()
+            };
+        }
+    }
+
     fn is_probe(&self, ticket: Ticket) -> bool {
         let Phase::Open { probe, .. } = self.phase else {
             return false;
@@ -230,6 +244,7 @@ impl Breaker {
         self.phase = Phase::Open {
             until: now.plus(pause),
             probe: None,
+            why: failure.kind,
         };
     }
 }
@@ -332,15 +347,14 @@ mod tests {
     fn half_of_many_calls_open_it_and_few_or_fewer_do_not() {
         let mixed = |calls: u64, every: u64| {
             let mut breaker = Breaker::default();
-            let opened = (1..=calls).any(|call| {
+            (1..=calls).any(|call| {
                 if call % every == 0 {
                     fail(&mut breaker, at(call), FailureKind::Overloaded);
                 } else {
                     answer(&mut breaker, at(call));
                 }
                 breaker.admission(at(call)) != Admission::Sound
-            });
-            opened
+            })
         };
         assert!(mixed(12, 2));
         assert!(!mixed(8, 2), "too few to say");
@@ -421,6 +435,24 @@ mod tests {
         assert_eq!(opened(1), Admission::Broken(secs(300)));
         assert_eq!(opened(1000), Admission::Broken(secs(1000)));
         assert_eq!(opened(1_000_000), Admission::Broken(secs(3600)));
+    }
+
+    #[test]
+    fn a_changed_configuration_closes_what_waits_for_it() {
+        let mut shut = Breaker::default();
+        let slow = shut.sent(at(0));
+        fail(&mut shut, at(0), FailureKind::Denied);
+        shut.mended();
+        assert_eq!(shut.admission(at(1)), Admission::Sound);
+        shut.failed(at(1), (at(0), slow), &failure(FailureKind::Denied));
+        assert_eq!(
+            shut.admission(at(1)),
+            Admission::Sound,
+            "it was sent before"
+        );
+        let mut down = broken();
+        down.mended();
+        assert_eq!(down.admission(at(1)), Admission::Broken(secs(5)));
     }
 
     #[test]

@@ -440,9 +440,10 @@ impl Course {
         let pause = self.spread.pause(place.failures, failure.retry_after);
         place.failures = place.failures.saturating_add(1);
         let ready = now.plus(pause);
-        place.manner = match failure.kind {
-            FailureKind::RateLimited => Manner::Throttled(ready),
-            _ => Manner::Failed(ready),
+        place.manner = if failure.kind == FailureKind::RateLimited {
+            Manner::Throttled(ready)
+        } else {
+            Manner::Failed(ready)
         };
     }
 
@@ -552,7 +553,7 @@ mod tests {
         fn sends(&mut self) -> Pick {
             match self.next() {
                 Move::Send(pick) => pick,
-                other => panic!("{other:?}"),
+                other @ (Move::Wait(..) | Move::Listen | Move::GiveUp) => panic!("{other:?}"),
             }
         }
 
@@ -565,7 +566,7 @@ mod tests {
                     self.now += wait;
                     (pick, wait)
                 }
-                other => panic!("{other:?}"),
+                other @ (Move::Send(_) | Move::Listen | Move::GiveUp) => panic!("{other:?}"),
             }
         }
 
@@ -1006,7 +1007,7 @@ mod tests {
                 }
                 prop_assert!(seen.sent <= attempts);
                 prop_assert!(hedges <= 1);
-                let earned = saved + (percent + 99) / 100;
+                let earned = saved + percent.div_ceil(100);
                 prop_assert!(percent > 0 || seen.repeated + hedges == 0);
                 prop_assert!(seen.repeated + hedges <= earned, "{} of {}", seen.repeated, earned);
                 now += took;

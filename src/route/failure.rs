@@ -167,11 +167,30 @@ mod tests {
         Some((failure.kind, failure.billed))
     }
 
-    /// Status, type, code and message as the providers send them.
+    /// Status, type, code and message as a provider sends them, and what they mean.
+    type Case = (
+        u16,
+        &'static str,
+        &'static str,
+        &'static str,
+        FailureKind,
+        Billed,
+    );
+
+    fn check(cases: &[Case]) {
+        for (status, kind, code, message, meant, billed) in cases {
+            let found = failure(*status, kind, code, message);
+            assert_eq!(
+                found,
+                Some((*meant, *billed)),
+                "{status} {kind} {code} {message}"
+            );
+        }
+    }
+
     #[test]
-    fn errors_of_each_provider_are_told_apart() {
-        let cases = [
-            // Anthropic
+    fn errors_of_anthropic() {
+        check(&[
             (
                 429,
                 "rate_limit_error",
@@ -181,7 +200,14 @@ mod tests {
                 No,
             ),
             (529, "overloaded_error", "", "Overloaded", Overloaded, No),
-            (500, "api_error", "", "Internal server error", Server, No),
+            (
+                500,
+                "api_error",
+                "",
+                "Internal server error",
+                Server,
+                Perhaps,
+            ),
             (504, "timeout_error", "", "", Server, Perhaps),
             (
                 400,
@@ -234,7 +260,12 @@ mod tests {
                 SpendLimit,
                 No,
             ),
-            // Bedrock
+        ]);
+    }
+
+    #[test]
+    fn errors_of_bedrock() {
+        check(&[
             (
                 429,
                 "ThrottlingException",
@@ -247,7 +278,7 @@ mod tests {
             (429, "ModelNotReadyException", "", "", Overloaded, No),
             (408, "ModelTimeoutException", "", "", Server, Perhaps),
             (424, "ModelErrorException", "", "", Server, Perhaps),
-            (500, "InternalServerException", "", "", Server, No),
+            (500, "InternalServerException", "", "", Server, Perhaps),
             (
                 400,
                 "ValidationException",
@@ -313,7 +344,12 @@ mod tests {
                 Unsupported,
                 No,
             ),
-            // OpenAI and Azure
+        ]);
+    }
+
+    #[test]
+    fn errors_of_openai_and_azure() {
+        check(&[
             (
                 429,
                 "tokens",
@@ -354,7 +390,7 @@ mod tests {
                 Denied,
                 No,
             ),
-            (500, "server_error", "", "", Server, No),
+            (500, "server_error", "", "", Server, Perhaps),
             (503, "", "slow_down", "", Overloaded, No),
             (
                 400,
@@ -396,7 +432,12 @@ mod tests {
                 Denied,
                 No,
             ),
-            // Google
+        ]);
+    }
+
+    #[test]
+    fn errors_of_google() {
+        check(&[
             (429, "RESOURCE_EXHAUSTED", "", "", RateLimited, No),
             (
                 402,
@@ -433,8 +474,13 @@ mod tests {
                 NoModel,
                 No,
             ),
-            (500, "INTERNAL", "", "", Server, No),
-            // Vercel
+            (500, "INTERNAL", "", "", Server, Perhaps),
+        ]);
+    }
+
+    #[test]
+    fn errors_of_vercel() {
+        check(&[
             (429, "rate_limit_exceeded", "", "", RateLimited, No),
             (424, "failed_dependency", "", "", Server, Perhaps),
             (
@@ -455,7 +501,12 @@ mod tests {
             ),
             (403, "forbidden", "", "", Unsupported, No),
             (404, "model_not_found", "", "", NoModel, No),
-            // OpenRouter
+        ]);
+    }
+
+    #[test]
+    fn errors_of_openrouter() {
+        check(&[
             (402, "", "402", "Insufficient credits", SpendLimit, No),
             (429, "", "429", "", RateLimited, No),
             (502, "", "502", "", Server, Perhaps),
@@ -469,15 +520,7 @@ mod tests {
                 Invalid,
                 No,
             ),
-        ];
-        for (status, kind, code, message, meant, billed) in cases {
-            let found = failure(status, kind, code, message);
-            assert_eq!(
-                found,
-                Some((meant, billed)),
-                "{status} {kind} {code} {message}"
-            );
-        }
+        ]);
     }
 
     #[test]
@@ -492,11 +535,12 @@ mod tests {
             (422, Invalid, No),
             (429, RateLimited, No),
             (302, Unsupported, No),
-            (500, Server, No),
+            (500, Server, Perhaps),
             (502, Server, Perhaps),
             (503, Overloaded, No),
             (504, Server, Perhaps),
             (529, Overloaded, No),
+            (522, Server, No),
             (524, Server, Perhaps),
         ];
         for (status, meant, billed) in cases {

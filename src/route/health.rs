@@ -181,6 +181,15 @@ impl Health {
         pass.phase = Phase::Over;
     }
 
+    /// Its configuration was read again: refused credentials, spend limits and missing models may
+    /// have been set right, and are forgotten.
+    #[must_use]
+    pub fn mended(mut self) -> Self {
+        self.breaker.mended();
+        self.lacking.clear();
+        self
+    }
+
     fn time(&mut self, now: Timestamp, pass: &Pass) {
         if pass.measured == Measured::No {
             return;
@@ -324,6 +333,8 @@ mod tests {
         assert_eq!(health.lacks(at(300_000), "a"), None);
         lost(&mut health, 300_000, "a");
         assert_eq!(health.lacks(at(300_000), "a"), Some(at(900_000)));
+        let mended = health.clone().mended();
+        assert_eq!(mended.lacks(at(300_000), "a"), None);
         let mut pass = health.sent(at(900_000), "a");
         health.answered(at(900_001), &mut pass);
         lost(&mut health, 900_002, "a");

@@ -224,7 +224,7 @@ impl Bucket {
             limit,
             left: u128::from(left) * MILLION,
             at: now,
-            fill: told.or(same.map(|before| before.fill)).unwrap_or(usual),
+            fill: told.or_else(|| Some(same?.fill)).unwrap_or(usual),
         })
     }
 

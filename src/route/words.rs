@@ -39,8 +39,8 @@ const WORDS: &[Words] = &[
     words(Denied, No, &["authentication_error", "permission_error"]),
     words(RateLimited, No, &["rate_limit_error"]),
     words(Overloaded, No, &["overloaded_error"]),
-    words(Server, No, &["api_error", "conflict_error"]),
-    words(Server, Perhaps, &["timeout_error"]),
+    words(Server, No, &["conflict_error"]),
+    words(Server, Perhaps, &["api_error", "timeout_error"]),
     words(Invalid, No, &["request_too_large"]),
     // Bedrock: docs.aws.amazon.com/bedrock troubleshooting-api-error-codes and the API reference of
     // InvokeModel, read 2026-11-25. A quota may be resubmitted later, says AWS, and a model that is
@@ -63,19 +63,13 @@ const WORDS: &[Words] = &[
             "ModelNotReadyException",
         ],
     ),
-    words(
-        Server,
-        No,
-        &[
-            "InternalServerException",
-            "InternalFailure",
-            "ConflictException",
-        ],
-    ),
+    words(Server, No, &["ConflictException"]),
     words(
         Server,
         Perhaps,
         &[
+            "InternalServerException",
+            "InternalFailure",
             "ModelTimeoutException",
             "ModelErrorException",
             "ModelStreamErrorException",
@@ -132,7 +126,7 @@ const WORDS: &[Words] = &[
             "PermissionDenied",
         ],
     ),
-    words(Server, No, &["server_error"]),
+    words(Server, Perhaps, &["server_error"]),
     words(
         Overloaded,
         No,
@@ -168,8 +162,12 @@ const WORDS: &[Words] = &[
     // project (its country, its billing, its policies).
     words(RateLimited, No, &["RESOURCE_EXHAUSTED"]),
     words(Overloaded, No, &["UNAVAILABLE"]),
-    words(Server, No, &["INTERNAL", "UNKNOWN", "ABORTED"]),
-    words(Server, Perhaps, &["DEADLINE_EXCEEDED", "CANCELLED"]),
+    words(Server, No, &["ABORTED"]),
+    words(
+        Server,
+        Perhaps,
+        &["INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "CANCELLED"],
+    ),
     words(Invalid, No, &["INVALID_ARGUMENT", "OUT_OF_RANGE"]),
     words(Denied, No, &["PERMISSION_DENIED", "UNAUTHENTICATED"]),
     words(Unsupported, No, &["FAILED_PRECONDITION", "UNIMPLEMENTED"]),
@@ -185,8 +183,11 @@ const WORDS: &[Words] = &[
             "customer_verification_required",
         ],
     ),
-    words(Server, No, &["internal_server_error"]),
-    words(Server, Perhaps, &["failed_dependency"]),
+    words(
+        Server,
+        Perhaps,
+        &["internal_server_error", "failed_dependency"],
+    ),
     words(Unsupported, No, &["forbidden"]),
     // OpenRouter has numbers for codes, which are statuses: openrouter.ai/docs/api/reference/errors,
     // read 2026-11-25; and these names in newer answers.
@@ -331,7 +332,7 @@ fn not_found(response: &Response<'_>) -> FailureKind {
 }
 
 /// By status alone. What was refused at the door was not billed; where work may have begun behind it
-/// (timeouts, answers that a gateway could not read) it may have been.
+/// (a server's own error, timeouts, answers that a gateway could not read) it may have been.
 fn of_status(status: u16, message: &str) -> Meaning {
     match status {
         // OpenRouter's moderation: who was flagged is not sent on to somebody else.
@@ -342,11 +343,10 @@ fn of_status(status: u16, message: &str) -> Meaning {
         409 | 425 => (Server, No),
         429 => (RateLimited, No),
         300..400 | 404 | 405 | 406 | 410 | 451 => (Unsupported, No),
-        400..500 => (Invalid, No),
+        400..=499 => (Invalid, No),
         503 | 529 => (Overloaded, No),
-        // 520 and 524 are Cloudflare's for an origin that was reached.
-        502 | 504 | 520 | 524 => (Server, Perhaps),
-        500..600 => (Server, No),
+        // The last three are Cloudflare's for an origin that was not reached.
+        501 | 505 | 521 | 522 | 523 => (Server, No),
         _ => (Server, Perhaps),
     }
 }

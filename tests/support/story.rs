@@ -13,7 +13,7 @@ const START: i64 = 1_793_145_600_000_000;
 /// One kind of traffic: labels, exchanges per six hours, mean input and output, and per mille of
 /// the input that is read, written and could be read.
 struct Traffic {
-    labels: [&'static str; 4],
+    labels: [&'static str; 5],
     exchanges: u64,
     input: u64,
     output: u64,
@@ -23,7 +23,7 @@ struct Traffic {
 }
 
 const fn traffic(
-    labels: [&'static str; 4],
+    labels: [&'static str; 5],
     counts: [u64; 3],
     per_mille: [u64; 3],
     prices: [u64; 2],
@@ -39,40 +39,52 @@ const fn traffic(
     }
 }
 
-/// Provider, model, route, tenant.
+/// Provider, model, route, tenant and backend.
 const TRAFFIC: [Traffic; 6] = [
     traffic(
-        ["anthropic", "claude-sonnet-4-5", "coding-agent", "platform"],
+        [
+            "anthropic",
+            "claude-sonnet-4-5",
+            "coding-agent",
+            "platform",
+            "direct",
+        ],
         [420, 64_000, 900],
         [873, 61, 948],
         [3, 15],
     ),
     traffic(
-        ["anthropic", "claude-opus-4-8", "review", "platform"],
+        [
+            "anthropic",
+            "claude-opus-4-8",
+            "review",
+            "platform",
+            "direct",
+        ],
         [60, 41_000, 2_100],
         [512, 260, 846],
         [5, 25],
     ),
     traffic(
-        ["openai", "gpt-5.6", "support-chat", "acme"],
+        ["openai", "gpt-5.6", "support-chat", "acme", "azure-eu"],
         [900, 7_400, 350],
         [634, 0, 781],
         [2, 8],
     ),
     traffic(
-        ["anthropic", "claude-haiku-4-5", "classify", "acme"],
+        ["anthropic", "claude-haiku-4-5", "classify", "acme", ""],
         [2_300, 1_900, 20],
         [118, 402, 655],
         [1, 5],
     ),
     traffic(
-        ["google", "gemini-3-pro", "summaries", "globex"],
+        ["google", "gemini-3-pro", "summaries", "globex", ""],
         [110, 23_000, 1_400],
         [441, 0, 520],
         [2, 12],
     ),
     traffic(
-        ["bedrock", "claude-sonnet-4-5", "", "globex"],
+        ["bedrock", "claude-sonnet-4-5", "", "globex", "bedrock"],
         [35, 12_000, 600],
         [0, 0, 310],
         [3, 15],
@@ -166,6 +178,14 @@ impl Traffic {
         totals.misses = totals.missed / self.input.max(1);
         totals.missed_cost = Money::from_pico(pico(totals.missed, price * 9 / 10));
         totals.overhead_micros = exchanges * 183;
+        let [.., backend] = self.labels;
+        if !backend.is_empty() {
+            totals.attempts = exchanges;
+            totals.hops = exchanges / 180;
+            totals.hops_cost = Money::from_pico(pico(totals.hops * self.input, price));
+            totals.presumed = exchanges / 700;
+            totals.presumed_cost = Money::from_pico(pico(totals.presumed * self.input, price));
+        }
         totals
     }
 }
@@ -279,7 +299,7 @@ fn places(story: &mut Story) {
 fn flames(story: &Story) -> Vec<Flame> {
     let mut flames = Vec::new();
     for one in &TRAFFIC {
-        let [_, model, route, _] = one.labels;
+        let [_, model, route, ..] = one.labels;
         let routes = story.by.get(&Group::Route);
         let Some((_, totals)) = routes
             .into_iter()
@@ -441,6 +461,11 @@ fn add(sum: &mut Totals, more: &Totals) {
     sum.readable += more.readable;
     sum.readable_read += more.readable_read;
     sum.misses += more.misses;
+    sum.attempts += more.attempts;
+    sum.hops += more.hops;
+    sum.hops_cost += more.hops_cost;
+    sum.presumed += more.presumed;
+    sum.presumed_cost += more.presumed_cost;
     sum.missed += more.missed;
     sum.missed_cost += more.missed_cost;
     sum.overhead_micros += more.overhead_micros;

@@ -107,10 +107,9 @@ impl Reload {
     pub fn options(&self, edition: &Edition, catalog: &Catalog) -> Result<GatewayOptions, Error> {
         let mut options = GatewayOptions::configs(&edition.texts, catalog, &*self.env)?;
         for site in &mut options.sites {
-            let changed = edition.changes.iter().any(|change| match &change.part {
-                Part::Backend(name) => **name == *site.name(),
-                _ => false,
-            });
+            let is_its =
+                |part: &Part| matches!(part, Part::Backend(name) if **name == *site.name());
+            let changed = edition.changes.iter().any(|change| is_its(&change.part));
             let mut before = self.force.sites.iter();
             if !changed && let Some(kept) = before.find(|kept| kept.name() == site.name()) {
                 *site = Arc::clone(kept);
@@ -206,5 +205,61 @@ impl fmt::Debug for Edition {
         f.debug_struct("Edition")
             .field("changes", &self.changes)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(key: &str, route: &str) -> String {
+        format!(
+            "[providers.a]\nkind = \"anthropic\"\nkey = \"k\"\n[providers.b]\nkind = \"anthropic\"\n\
+             key = \"{key}\"\n[routes.{route}]\nmodel = \"claude-sonnet-5.5\"\norder = [\"a\", \"b\"]"
+        )
+    }
+
+    #[test]
+    fn a_backend_that_did_not_change_keeps_its_credential() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("r.toml");
+        std::fs::write(&file, text("k", "r")).unwrap();
+        let catalog = Catalog::builtin();
+        let mut reload = Reload::new(vec![file.clone()], |_| None);
+        let edition = reload.read().unwrap();
+        let before = reload.options(&edition, &catalog).unwrap();
+        reload.keep(edition, &before);
+        assert!(!reload.is_due());
+
+        std::fs::write(&file, text("sk-longer", "s")).unwrap();
+        // It might still be being written.
+        assert!(!reload.is_due());
+        assert!(reload.is_due());
+        let edition = reload.read().unwrap();
+        let changes: Vec<String> = edition.changes.iter().map(ToString::to_string).collect();
+        let expected = "changed backend b, added route s, removed route r";
+        assert_eq!(changes.join(", "), expected);
+        assert!(!format!("{edition:?}{reload:?}").contains("sk-longer"));
+        let after = reload.options(&edition, &catalog).unwrap();
+        assert!(Arc::ptr_eq(&before.sites[0], &after.sites[0]));
+        assert!(!Arc::ptr_eq(&before.sites[1], &after.sites[1]));
+        reload.keep(edition, &after);
+        assert!(!reload.is_due());
+        assert!(reload.read().unwrap().changes.is_empty());
+    }
+
+    #[test]
+    fn routes_stand_in_one_file() {
+        let named = |name: &str| (name.to_owned(), text("k", "r"));
+        let plain = ("p.toml".to_owned(), "mode = \"place\"".to_owned());
+        let read = |texts: &[(String, String)]| {
+            GatewayOptions::configs(texts, &Catalog::builtin(), &|_| None)
+        };
+        let found = read(&[plain.clone(), named("a.toml"), plain]).unwrap();
+        assert_eq!(found.network.routes.len(), 1);
+        let said = read(&[named("a.toml"), named("b.toml")]).unwrap_err();
+        for part in ["b.toml", "a.toml", "one file"] {
+            assert!(said.to_string().contains(part), "{said}");
+        }
     }
 }

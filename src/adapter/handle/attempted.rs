@@ -15,8 +15,11 @@ pub struct Attempted {
     pub attempt: Attempt,
     /// Set by whoever sends the request once its first byte may have left.
     reached: Left,
-    booked: Option<Arc<dyn Fn(&Record) + Send + Sync>>,
+    booked: Option<Booked>,
 }
+
+/// Whoever is shown the exchange once it is over.
+type Booked = Arc<dyn Fn(&Record) + Send + Sync>;
 
 impl Attempted {
     /// An attempt of which nothing is told.
@@ -64,7 +67,7 @@ impl fmt::Debug for Attempted {
     }
 }
 
-struct Told(Arc<dyn Fn(&Record) + Send + Sync>);
+struct Told(Booked);
 
 impl Pending for Told {
     fn booked(&mut self, record: &Record) {

@@ -223,8 +223,8 @@ impl Builder {
     /// `clock_step`, `nonces`, `max_body`, `stream_usage`, `day_retention`, `explicit_caches`,
     /// `provider_diagnostics`, `excerpts`, `tenant`, `route`, `assume`; a table `[journal]` with
     /// `path`, `max_megabytes` and `files`; and tables `[routes.NAME]`
-    /// with what may differ per route: those up to `nonces`, `stream_usage`, `day_retention` and
-    /// `explicit_caches`. `file` is the name that errors carry.
+    /// with what may differ per route: those up to `nonces`, and from `stream_usage` to `excerpts`.
+    /// `file` is the name that errors carry.
     ///
     /// ```
     /// use cachewright::adapter::handle::Cachewright;

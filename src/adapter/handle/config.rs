@@ -90,6 +90,8 @@ struct Entry {
     stream_usage: Option<bool>,
     day_retention: Option<bool>,
     explicit_caches: Option<bool>,
+    provider_diagnostics: Option<bool>,
+    excerpts: Option<bool>,
     model: Option<IgnoredAny>,
     fallback_models: Option<IgnoredAny>,
     order: Option<IgnoredAny>,
@@ -132,6 +134,8 @@ impl From<Entry> for Overlay {
             stream_usage: entry.stream_usage,
             day_retention: entry.day_retention,
             explicit_caches: entry.explicit_caches,
+            provider_diagnostics: entry.provider_diagnostics,
+            excerpts: entry.excerpts,
         }
     }
 }
@@ -155,14 +159,12 @@ impl Config {
             stream_usage: self.stream_usage,
             day_retention: self.day_retention,
             explicit_caches: self.explicit_caches,
+            provider_diagnostics: self.provider_diagnostics,
+            excerpts: self.excerpts,
             ..Entry::default()
         };
         Overlay::from(general).apply(settings);
         settings.max_body = self.max_body.unwrap_or(settings.max_body);
-        settings.provider_diagnostics = self
-            .provider_diagnostics
-            .unwrap_or(settings.provider_diagnostics);
-        settings.excerpts = self.excerpts.unwrap_or(settings.excerpts);
         let routes = self.routes.into_iter();
         settings
             .routes

@@ -36,6 +36,7 @@ impl Kind {
 /// One metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Row {
     /// Its name.
     pub name: &'static str,

@@ -213,9 +213,10 @@ mod tests {
         let hidden = Upstream::new("v1", "http://h").unwrap();
         assert!(refused(vec![at("a"), hidden]));
         let mut over = Network::default();
-        let mut route = crate::route::Route::default();
-        route.name = "a".into();
-        over.routes.push(route);
+        over.routes.push(crate::route::Route {
+            name: "a".into(),
+            ..crate::route::Route::default()
+        });
         assert!(Routes::new(vec![at("a")], &over).is_err());
         assert!(Routes::new(vec![at("b")], &over).is_ok());
         assert!(Routes::new(vec![], &over).is_ok());

@@ -216,8 +216,7 @@ fn zones(table: &Table<'_>, row: &Provider, region: &str) -> Result<Vec<Box<str>
     if !table.has("residency") {
         return Ok(derived.into_iter().map(Into::into).collect());
     }
-    let mut zones = table.names("residency")?;
-    zones.retain(|zone| **zone != *ANYWHERE);
+    let zones = residency(table)?;
     let Some(derived) = derived.filter(|_| !zones.is_empty()) else {
         return Ok(zones);
     };
@@ -242,8 +241,17 @@ fn zones(table: &Table<'_>, row: &Provider, region: &str) -> Result<Vec<Box<str>
     Err(table.error_at("residency", &message))
 }
 
-/// What is said of a backend that may process anywhere.
+/// What is said of a backend that may process anywhere, and of a route whose calls may be.
 const ANYWHERE: &str = "global";
+
+/// The zones that a table names; none where one of them is everywhere.
+pub(super) fn residency(table: &Table<'_>) -> Result<Vec<Box<str>>, Error> {
+    let zones = table.names("residency")?;
+    match zones.iter().any(|zone| **zone == *ANYWHERE) {
+        true => Ok(Vec::new()),
+        false => Ok(zones),
+    }
+}
 
 /// The prefix of ids that keeps calls within the zones, that of the region before others.
 fn profile<'r>(row: &'r Provider, region: &str, zones: &[Box<str>]) -> Option<&'r str> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::backend::Described;
 use super::table::{Said, Table};
-use super::{caps, offers};
+use super::{backend, caps, offers};
 use crate::error::Error;
 use crate::provider::{Catalog, suggestion};
 use crate::route::{Cap, CapScope, Goal, Patience, Retries, Route, Worth};
@@ -79,7 +79,7 @@ pub(super) fn read(
     let order = order(&table, backends)?;
     let model = table.required("model", "\"claude-sonnet-5.5\"")?;
     let fallbacks = table.strings("fallback_models")?.unwrap_or_default();
-    let residency = table.names("residency")?;
+    let residency = backend::residency(&table)?;
     meets(&table, &residency, (&order, backends))?;
     let offers = offers::resolve(&table, (&model, &fallbacks), (&order, backends), catalog)?;
     let scope = CapScope::Route(name.into());

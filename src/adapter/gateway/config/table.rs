@@ -102,12 +102,11 @@ impl<'a> Table<'a> {
         let Some(value) = self.find(key) else {
             return Ok(None);
         };
-        let said = match value.get_ref() {
-            DeValue::Array(items) => {
-                let items = items.iter();
-                items.map(|item| self.said(key, item)).collect()
-            }
-            _ => self.said(key, value).map(|one| vec![one]),
+        let said = if let DeValue::Array(items) = value.get_ref() {
+            let items = items.iter();
+            items.map(|item| self.said(key, item)).collect()
+        } else {
+            self.said(key, value).map(|one| vec![one])
         };
         said.map(Some)
     }
