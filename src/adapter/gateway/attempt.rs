@@ -176,10 +176,9 @@ impl Place<'_> {
         if call.outer.is_none() {
             // What is not understood goes through byte for byte, and only where nothing is put
             // around it.
-            return match door.envelope {
-                Envelope::Plain => Ok((door, call.body.clone())),
-                _ => Err(Cause::Unfit("the body cannot be read")),
-            };
+            let is_plain = door.envelope == Envelope::Plain;
+            let body = is_plain.then(|| (door, call.body.clone()));
+            return body.ok_or(Cause::Unfit("the body cannot be read"));
         }
         let address = wire::Address {
             model: &self.offer.id,

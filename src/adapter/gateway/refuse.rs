@@ -143,20 +143,16 @@ pub(super) fn refused(
     let message = |why: &str| format!("route {:?}: {why} ({what})", route.name);
     if let Some((at, bar)) = soonest {
         let from = moment(at);
-        return match bar {
-            Bar::Capped(_) => {
-                let why = format!("a cap is reached; it resets at {from}");
-                capped(&message(&why), at, now)
-            }
-            Bar::RateLimited(_) => {
-                let why = format!("no backend has room before {from}");
-                limited(&message(&why), at, now)
-            }
-            _ => {
-                let why = format!("every backend fails; they are tried again at {from}");
-                broken(&message(&why), at, now)
-            }
-        };
+        if matches!(bar, Bar::Capped(_)) {
+            let why = format!("a cap is reached; it resets at {from}");
+            return capped(&message(&why), at, now);
+        }
+        if matches!(bar, Bar::RateLimited(_)) {
+            let why = format!("no backend has room before {from}");
+            return limited(&message(&why), at, now);
+        }
+        let why = format!("every backend fails; they are tried again at {from}");
+        return broken(&message(&why), at, now);
     }
     // Whatever got furthest says what is missing.
     let has = |wanted: fn(&Bar) -> bool| bars().any(wanted);
