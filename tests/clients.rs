@@ -66,6 +66,20 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
+/// A Python that has this package; `None`, with a word about it, where there is none.
+pub(crate) fn python(package: &str) -> Option<OsString> {
+    let runner = env::var_os("CACHEWRIGHT_PYTHON").unwrap_or_else(|| "python3".into());
+    let tried = Command::new(&runner)
+        .args(["-c", &format!("import {package}")])
+        .output();
+    if !tried.is_ok_and(|tried| tried.status.success()) {
+        let install = "pip install -r tests/clients/requirements.txt, in the environment of \
+                       python3 or of CACHEWRIGHT_PYTHON";
+        return skip(&format!("the Python package {package}"), install);
+    }
+    Some(runner)
+}
+
 /// A client that can be run here: its script, and what runs it.
 struct Client {
     runner: OsString,
@@ -75,15 +89,7 @@ struct Client {
 impl Client {
     /// `None`, with a word about it, where the client is not installed.
     fn python(package: &str, script: &'static str) -> Option<Self> {
-        let runner = env::var_os("CACHEWRIGHT_PYTHON").unwrap_or_else(|| "python3".into());
-        let tried = Command::new(&runner)
-            .args(["-c", &format!("import {package}")])
-            .output();
-        if !tried.is_ok_and(|tried| tried.status.success()) {
-            let install = "pip install -r tests/clients/requirements.txt, in the environment of \
-                           python3 or of CACHEWRIGHT_PYTHON";
-            return skip(&format!("the Python package {package}"), install);
-        }
+        let runner = python(package)?;
         Some(Self { runner, script })
     }
 

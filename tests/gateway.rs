@@ -255,6 +255,7 @@ async fn the_next_backend_serves_what_the_first_does_not() {
         ),
         (json!({"fault": "reset"}), "broke off"),
         (json!({"fault": "garbage"}), "answered nonsense"),
+        (json!({"cut_after_bytes": 20}), "broke off"),
         (json!({"status": 401}), "credential refused (401)"),
     ] {
         for stream in [false, true] {
@@ -430,21 +431,13 @@ fn cap(dollars: &str) -> Cap {
 }
 
 #[tokio::test]
-async fn a_full_cap_refuses_before_anything_is_sent() {
+async fn a_call_that_no_cap_can_hold_is_refused_before_anything_is_sent() {
     let world = World::of(&["first"]).await.capped(cap("0.00001 USD"));
     let response = ask(&world.gateway(), &message(false)).await;
     assert_eq!(response.status(), 429);
-    let resets = response.headers()["x-cachewright-resets"]
-        .to_str()
-        .unwrap()
-        .to_owned();
-    assert!(response.headers().contains_key("retry-after"));
+    assert_eq!(response.headers()["x-should-retry"], "false");
     let body = value(response).await;
     assert_eq!(body["error"]["type"], "rate_limit_error", "{body}");
-    assert!(
-        body["error"]["message"].as_str().unwrap().contains(&resets),
-        "{body}"
-    );
     assert!(world.seen(0).await.is_empty() && world.cache.records().is_empty());
 }
 
@@ -468,6 +461,16 @@ async fn a_dropped_call_gives_its_room_back() {
     .await;
     let refused = ask(&gateway, &body).await;
     assert_eq!(refused.status(), 429);
+    let headers = refused.headers();
+    let resets = headers["x-cachewright-resets"].to_str().unwrap().to_owned();
+    assert!(headers.contains_key("retry-after"));
+    let told = value(refused).await;
+    assert_eq!(told["error"]["type"], "rate_limit_error", "{told}");
+    assert!(
+        told["error"]["message"].as_str().unwrap().contains(&resets),
+        "{told}"
+    );
+    assert_eq!(world.seen(0).await.len(), 1);
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
     world.records(1).await;

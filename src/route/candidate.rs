@@ -67,6 +67,18 @@ pub enum Standing {
     Cooling,
 }
 
+impl Standing {
+    /// Its name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sound => "sound",
+            Self::Probing => "probing",
+            Self::Cooling => "cooling",
+        }
+    }
+}
+
 /// Where a call is warm and costs least.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Home {

@@ -1,28 +1,31 @@
 //! One attempt of a call: its request is made for one backend, sent, and waited for until the first
 //! byte that the caller will see, or until it is clear that there will be none.
 
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version, response};
 use http_body::Body;
+use serde::de::IgnoredAny;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_service::Service as _;
 
 use super::Site;
+use super::begin::{First, begin, beginning};
 use super::below::{Below, Carrier, Missed};
 use super::body::{Passed, Whole};
 use super::call::Call;
-use super::desk::{Shut, Trial, lock, texts};
-use super::events::{Events, first_error};
+use super::desk::{lock, texts};
+use super::events::Events;
 use super::head::{COUNTING, Purpose};
+use super::lost::{Cause, Lost, Said};
 use super::refuse;
 use super::site::Delivery;
+use super::trial::Trial;
 use crate::adapter::caller;
 use crate::adapter::handle::{Account, Attempted, Behind, Collect, Route, Tenant};
 use crate::adapter::tower::{PromptCache, ResponseBody};
@@ -30,12 +33,9 @@ use crate::engine::Framing;
 use crate::ledger::Attempt;
 use crate::provider::Door;
 use crate::route::{
-    Backend, Billed, Failure, FailureKind, Full, Offer, Pick, Response as Head, Who, retry_after,
+    Backend, Billed, Failure, FailureKind, Offer, Pick, Response as Head, Who, retry_after,
 };
 use crate::wire::{self, Envelope, Fault, Opened};
-
-/// The longest error that is read, in bytes.
-const LONGEST_ERROR: usize = 64 << 10;
 
 /// How long the rest of an error may take; its status says the most already.
 const ERROR_PATIENCE: Duration = Duration::from_secs(5);
@@ -58,71 +58,6 @@ pub(super) struct Begun<R> {
     pub(super) why: Box<str>,
     pub(super) head: response::Parts,
     pub(super) passed: Passed<R>,
-}
-
-/// An attempt that came to nothing.
-#[derive(Debug)]
-pub(super) struct Lost {
-    pub(super) pick: Pick,
-    pub(super) backend: Box<str>,
-    pub(super) cause: Cause,
-}
-
-/// Why it came to nothing.
-#[derive(Debug)]
-pub(super) enum Cause {
-    /// It was not sent: a cap has no room.
-    Full(Box<Full>),
-    /// It was not sent: the backend is left alone, or has no room.
-    Shut(Shut),
-    /// It was not sent: no request could be made for the backend; says why.
-    Unfit(&'static str),
-    /// It failed.
-    Failed(Failure, Box<Said>),
-}
-
-impl Cause {
-    /// In a few words.
-    pub(super) fn what(&self) -> String {
-        match self {
-            Self::Full(full) => format!("the cap {} has no room", full.cap),
-            Self::Shut(Shut::Broken(_)) => "left alone after failures".into(),
-            Self::Shut(Shut::Limited(_)) => "no room under its rate limit".into(),
-            Self::Unfit(why) => (*why).into(),
-            Self::Failed(failure, said) => match said.status {
-                Some(status) => format!("{} ({})", kind(failure.kind), status.as_u16()),
-                None => kind(failure.kind).into(),
-            },
-        }
-    }
-}
-
-/// A kind of failure in a few words.
-const fn kind(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Unreachable => "cannot be reached",
-        FailureKind::Reset => "broke off",
-        FailureKind::Silent => "silent",
-        FailureKind::Garbage => "answered nonsense",
-        FailureKind::RateLimited => "rate limited",
-        FailureKind::Overloaded => "overloaded",
-        FailureKind::Server => "failed",
-        FailureKind::SpendLimit => "its spend limit is reached",
-        FailureKind::Denied => "credential refused",
-        FailureKind::NoModel => "does not serve the model",
-        FailureKind::Unsupported => "does not serve what the call needs",
-        FailureKind::Invalid => "refused the request",
-    }
-}
-
-/// What there is to tell of a failure.
-#[derive(Debug, Default)]
-pub(super) struct Said {
-    /// The status of the backend's answer; `None` where there was none.
-    pub(super) status: Option<StatusCode>,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) fault: Fault,
 }
 
 /// Makes one attempt.
@@ -175,35 +110,19 @@ impl Place<'_> {
         let (door, body) = self.enclosed()?;
         let attempted = self.reserved(&one).await?;
         let request = self.request((door, body), attempted.clone())?;
-        let due = one.due;
-        let desk = &self.call.desk;
-        let sent = desk.now();
+        let sent = self.call.desk.now();
         let to = (&*self.backend.name, &*self.offer.id);
-        let trial = desk.send(to, self.call.tokens(one.pick));
+        let trial = self.call.desk.send(to, self.call.tokens(one.pick));
         let mut trial = trial.map_err(Cause::Shut)?;
         if !self.call.is_stream() {
             trial = trial.unmeasured();
         }
-        let billed = || match attempted.is_reached() {
-            true => Billed::Perhaps,
-            false => Billed::No,
-        };
-        let response = match timeout_at(due, client.call(request)).await {
+        let response = match timeout_at(one.due, client.call(request)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(missed)) => {
-                let kind = match (&missed, attempted.is_reached()) {
-                    (Missed::Unauthorized(_), _) => FailureKind::Denied,
-                    (Missed::Client(_), true) => FailureKind::Reset,
-                    (Missed::Client(_), false) => FailureKind::Unreachable,
-                };
-                return Err(silent(trial, (kind, billed()), &missed.to_string()));
-            }
-            Err(_) => {
-                let kind = (FailureKind::Silent, billed());
-                return Err(silent(trial, kind, "no answer in time"));
-            }
+            Ok(Err(missed)) => return Err(unanswered(trial, &attempted, Some(&missed))),
+            Err(_) => return Err(unanswered(trial, &attempted, None)),
         };
-        let (mut head, body) = response.into_parts();
+        let (head, body) = response.into_parts();
         self.hear(&head.headers);
         if head.status == StatusCode::UNAUTHORIZED {
             self.site.refused(sent).await;
@@ -211,32 +130,39 @@ impl Place<'_> {
         if !head.status.is_success() {
             return Err(self.refused(trial, head, body).await);
         }
-        let mut passed = Passed::new(Box::pin(body));
+        let passed = Passed::new(Box::pin(body));
+        self.begun(trial, (head, passed), (door, one.due)).await
+    }
+
+    /// An answer whose head is here; waits for its first byte.
+    async fn begun<R: Body<Data = Bytes>>(
+        &self,
+        mut trial: Trial,
+        (mut head, mut passed): (response::Parts, Passed<R>),
+        (door, due): (&Door, Instant),
+    ) -> Outcome<R> {
         passed.between = Some(self.call.patience().between);
-        if !self.fits(&mut head.headers, door, &mut passed) {
-            let kind = (FailureKind::Garbage, Billed::Perhaps);
-            return Err(silent(trial, kind, "the answer is none of this dialect"));
-        }
-        match timeout_at(due, begin(&mut passed)).await {
-            Ok(First::Begun) => {
-                trial.answered();
-                passed.trial = Some(trial);
-                Ok((head, passed))
+        let lost = |kind, what| (kind, Billed::Perhaps, what);
+        let fits = self.fits(&mut head.headers, door, &mut passed);
+        let (kind, billed, what) = if fits {
+            match timeout_at(due, begin(&mut passed)).await {
+                Ok(First::Begun) if self.is_sound(&passed) => {
+                    trial.answered();
+                    passed.trial = Some(trial);
+                    return Ok((head, passed));
+                }
+                Ok(First::Error(body)) => {
+                    return Err(self.failed(trial, (None, HeaderMap::new()), body));
+                }
+                Ok(First::Begun) => lost(FailureKind::Garbage, "the answer is no JSON"),
+                Ok(First::Nothing) => lost(FailureKind::Garbage, "the answer is empty"),
+                Ok(First::Broken) => lost(FailureKind::Reset, "the answer broke off at once"),
+                Err(_) => lost(FailureKind::Silent, "no first byte in time"),
             }
-            Ok(First::Error(body)) => Err(self.failed(trial, (None, HeaderMap::new()), body)),
-            Ok(First::Nothing) => {
-                let kind = (FailureKind::Garbage, Billed::Perhaps);
-                Err(silent(trial, kind, "the answer is empty"))
-            }
-            Ok(First::Broken) => {
-                let kind = (FailureKind::Reset, Billed::Perhaps);
-                Err(silent(trial, kind, "the answer broke off at once"))
-            }
-            Err(_) => {
-                let kind = (FailureKind::Silent, Billed::Perhaps);
-                Err(silent(trial, kind, "no first byte in time"))
-            }
-        }
+        } else {
+            lost(FailureKind::Garbage, "the answer is none of this dialect")
+        };
+        Err(silent(trial, (kind, billed), what))
     }
 
     /// The body as the backend takes it.
@@ -323,7 +249,6 @@ impl Place<'_> {
     /// Tells the layer and what stands below it what this request is.
     fn label(&self, parts: &mut Parts, attempted: Attempted) {
         let extensions = &mut parts.extensions;
-        *extensions = self.call.extensions.clone();
         extensions.insert(Behind(self.site.provider().into()));
         extensions.insert(Account(self.backend.name.clone()));
         extensions.insert(Route(self.call.asked.route.clone()));
@@ -357,6 +282,20 @@ impl Place<'_> {
         headers.remove(CONTENT_LENGTH);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         fits
+    }
+
+    /// Whether a document is whole, as far as its form tells: one that ended with its connection may
+    /// have lost its end.
+    fn is_sound<R>(&self, passed: &Passed<R>) -> bool {
+        if self.call.outer.is_none() || passed.events.is_some() || !passed.ended {
+            return true;
+        }
+        let mut whole = Vec::new();
+        passed
+            .ahead
+            .iter()
+            .for_each(|data| whole.extend_from_slice(data));
+        serde_json::from_slice::<IgnoredAny>(&whole).is_ok()
     }
 
     /// A backend refused; its error is read as far as it comes.
@@ -415,6 +354,23 @@ fn counting(uri: Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// There is no head of an answer: the client failed, or time ran out.
+fn unanswered(trial: Trial, attempted: &Attempted, missed: Option<&Missed>) -> Cause {
+    let is_reached = attempted.is_reached();
+    let kind = match missed {
+        None => FailureKind::Silent,
+        Some(Missed::Unauthorized(_)) => FailureKind::Denied,
+        Some(Missed::Client(_)) if is_reached => FailureKind::Reset,
+        Some(Missed::Client(_)) => FailureKind::Unreachable,
+    };
+    let billed = match is_reached {
+        true => Billed::Perhaps,
+        false => Billed::No,
+    };
+    let what = missed.map_or_else(|| "no answer in time".to_owned(), ToString::to_string);
+    silent(trial, (kind, billed), &what)
+}
+
 /// A failure without an answer.
 fn silent(trial: Trial, (kind, billed): (FailureKind, Billed), message: &str) -> Cause {
     let failure = Failure::without_answer(kind, billed);
@@ -424,78 +380,4 @@ fn silent(trial: Trial, (kind, billed): (FailureKind, Billed), message: &str) ->
         ..Said::default()
     };
     Cause::Failed(failure, Box::new(said))
-}
-
-/// How an answer begins.
-enum First {
-    Begun,
-    /// A stream whose first event is an error.
-    Error(Bytes),
-    /// It is over before it began.
-    Nothing,
-    Broken,
-}
-
-/// Waits for the first byte of the answer itself. Of a stream, signs of life before it are kept: they
-/// are passed on together with it.
-async fn begin<R: Body<Data = Bytes>>(passed: &mut Passed<R>) -> First {
-    loop {
-        let frame = poll_fn(|cx| passed.inner.as_mut().poll_frame(cx)).await;
-        let data = match frame {
-            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-            Some(Err(_)) => return First::Broken,
-            None => return passed.over(),
-        };
-        let Some(events) = &mut passed.events else {
-            if data.is_empty() {
-                continue;
-            }
-            passed.ahead.push_back(data);
-            return First::Begun;
-        };
-        let Some(whole) = events.feed(&data) else {
-            continue;
-        };
-        let is_begun = events.is_begun();
-        if let Some(error) = first_error(&whole).filter(|_| is_begun) {
-            return First::Error(Bytes::copy_from_slice(error));
-        }
-        passed.ahead.push_back(whole);
-        if is_begun {
-            return First::Begun;
-        }
-    }
-}
-
-impl<R> Passed<R> {
-    /// It has ended before its first byte, or together with it.
-    fn over(&mut self) -> First {
-        let rest = self.events.as_mut().and_then(Events::end);
-        let is_begun = self.events.as_ref().is_some_and(Events::is_begun);
-        let Some(rest) = rest.filter(|_| is_begun) else {
-            return First::Nothing;
-        };
-        if let Some(error) = first_error(&rest) {
-            return First::Error(Bytes::copy_from_slice(error));
-        }
-        self.ahead.push_back(rest);
-        self.ended = true;
-        First::Begun
-    }
-}
-
-/// The beginning of an error's body, as far as it comes.
-async fn beginning<R: Body<Data = Bytes>>(body: ResponseBody<R>) -> Bytes {
-    let mut body = Box::pin(body);
-    let mut taken = BytesMut::new();
-    while let Some(Ok(frame)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-        if let Some(data) = frame.data_ref() {
-            let room = LONGEST_ERROR - taken.len();
-            taken.extend_from_slice(data.get(..room).unwrap_or(data));
-            if taken.len() >= LONGEST_ERROR {
-                break;
-            }
-        }
-    }
-    taken.freeze()
 }

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::desk::Trial;
 use super::events::Events;
+use super::trial::Trial;
 use crate::adapter::handle::Attempted;
 use crate::adapter::tower::ResponseBody;
 use crate::route::{Billed, Failure, FailureKind};
@@ -190,6 +190,9 @@ impl<R: Body<Data = Bytes>> Body for Answer<R> {
             Kind::Passed(passed) if passed.events.is_some() => SizeHint::new(),
             Kind::Passed(passed) => {
                 let ahead = passed.ahead.iter().map(|data| data.len() as u64).sum();
+                if passed.ended {
+                    return SizeHint::with_exact(ahead);
+                }
                 let rest = passed.inner.size_hint();
                 let mut hint = SizeHint::new();
                 hint.set_lower(rest.lower().saturating_add(ahead));

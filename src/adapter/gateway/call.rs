@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap};
+use http::HeaderMap;
 
 use super::attempt::Place;
-use super::desk::{Desk, Lesson, Plan};
+use super::desk::{Desk, Plan};
 use super::head::Purpose;
+use super::trial::Lesson;
 use crate::model::{Digest, Money, Needs};
 use crate::route::{Ask, Candidate, Patience, Pick, Route, Worst};
 use crate::wire::Outer;
@@ -32,7 +33,6 @@ pub(super) struct Call {
     pub(super) id: u64,
     /// What goes on to whichever backend.
     pub(super) headers: HeaderMap,
-    pub(super) extensions: Extensions,
     /// The caller's beta headers.
     pub(super) betas: Box<str>,
     pub(super) body: Bytes,

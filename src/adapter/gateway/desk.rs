@@ -9,18 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderMap;
 
-use super::call::Asked;
+use super::trial::{Room, Shut, Trial};
 use super::{GatewayOptions, Purse, Site, Watch};
 use crate::adapter::handle::Cachewright;
 use crate::adapter::running::shielded;
 use crate::error::Error;
-use crate::ledger::{Record, may_be_billed};
-use crate::model::{Timestamp, Usage};
+use crate::model::Timestamp;
 use crate::provider::LimitHeaders;
 use crate::route::{
-    self, Admission, Allowance, Ask, Caps, Crossed, Decision, Failure, FailureKind, Full, Ground,
-    Health, Network, Pass, Refusal, Reservation, RetryBudget, Route, Spent, State, Who, Worst,
-    decide,
+    Admission, Ask, Caps, Crossed, Decision, Full, Ground, Lesson, Network, Refusal, RetryBudget,
+    Route, State, Who, Worst, decide,
 };
 
 /// What one configuration says.
@@ -34,7 +32,7 @@ pub(super) struct Plan {
 pub(super) struct Desk {
     pub(super) cache: Cachewright,
     book: Mutex<Book>,
-    purse: Purse,
+    pub(super) purse: Purse,
     calls: AtomicU64,
     watch: Mutex<Option<Arc<dyn Watch>>>,
 }
@@ -133,11 +131,7 @@ impl Desk {
         let (reservation, written) = reserved.map_err(Box::new)?;
         let crossed: Vec<Crossed> = reservation.crossed().into();
         // From here on it is given back, also where the wait is cut short.
-        let room = Room {
-            desk: Arc::clone(self),
-            reservation: Some(reservation),
-            worst: *worst,
-        };
+        let room = Room::of(Arc::clone(self), reservation, *worst);
         if let Some(watch) = self.watch().filter(|_| !crossed.is_empty()) {
             for crossed in &crossed {
                 shielded(|| watch.crossed(crossed));
@@ -170,11 +164,9 @@ impl Desk {
             limits.spend(now, tokens);
             Ok(health.sent(now, id))
         });
-        Ok(Trial {
-            desk: Arc::clone(self),
-            backend: backend.into(),
-            pass: pass.transpose()?,
-        })
+        let pass = pass.transpose()?;
+        drop(book);
+        Ok(Trial::of(Arc::clone(self), backend, pass))
     }
 
     /// Lets a call of this route have a look at what the route may ask again.
@@ -200,14 +192,24 @@ impl Desk {
         });
     }
 
+    /// Takes in what an exchange of a call that was decided by this plan left warm.
+    pub(super) fn learn(&self, plan: &Plan, (route, lesson): (&Route, &Lesson<'_>)) {
+        let warmth = &mut lock(&self.book).state.warmth;
+        warmth.learn(&plan.network, route, lesson);
+    }
+
     /// Changes what is known of a backend; one that the plan in force does not have is forgotten.
-    fn at<T>(&self, backend: &str, change: impl FnOnce(&mut State, usize) -> T) -> Option<T> {
+    pub(super) fn at<T>(
+        &self,
+        backend: &str,
+        change: impl FnOnce(&mut State, usize) -> T,
+    ) -> Option<T> {
         let mut book = lock(&self.book);
         let at = book.plan.place(backend)?;
         Some(change(&mut book.state, at))
     }
 
-    fn watch(&self) -> Option<Arc<dyn Watch>> {
+    pub(super) fn watch(&self) -> Option<Arc<dyn Watch>> {
         lock(&self.watch).clone()
     }
 }
@@ -232,159 +234,6 @@ impl Plan {
     }
 }
 
-/// What an exchange of a route teaches, once it is booked.
-pub(super) struct Lesson {
-    pub(super) desk: Arc<Desk>,
-    pub(super) plan: Arc<Plan>,
-    pub(super) asked: Arc<Asked>,
-    /// Place of the offer in its route, in this plan.
-    pub(super) offer: usize,
-}
-
-impl Lesson {
-    /// Takes in what the exchange left warm.
-    pub(super) fn learn(&self, record: &Record) {
-        let (Some(usage), Some(route)) = (record.usage, self.plan.route(&self.asked.route)) else {
-            return;
-        };
-        let lesson = route::Lesson {
-            ask: self.asked.ask(),
-            offer: self.offer,
-            at: record.at,
-            usage,
-            shared: shared(record, &usage),
-        };
-        let mut book = lock(&self.desk.book);
-        book.state.warmth.learn(&self.plan.network, route, &lesson);
-    }
-}
-
-/// Tokens of tools and system prompt, at the scale of the provider's own count.
-fn shared(record: &Record, usage: &Usage) -> u64 {
-    let [tools, system, _] = record.sections;
-    let estimated = u128::from(tools.saturating_add(system));
-    let input = u128::from(usage.input().unwrap_or(record.estimated_input));
-    let scaled = (estimated * input).checked_div(u128::from(record.estimated_input));
-    scaled.map_or(0, |tokens| u64::try_from(tokens).unwrap_or(u64::MAX))
-}
-
-/// Room that was taken for one attempt.
-pub(super) struct Room {
-    desk: Arc<Desk>,
-    reservation: Option<Reservation>,
-    worst: Worst,
-}
-
-impl Room {
-    /// Puts what was spent in the place of what was reserved; where the provider said that it
-    /// served nothing, or was never reached, gives it back.
-    pub(super) fn settle(mut self, record: &Record, reached: bool) {
-        let Some(reservation) = self.reservation.take() else {
-            return;
-        };
-        let is_billed = reached && may_be_billed(record.status);
-        if record.usage.is_none() && !is_billed {
-            self.desk.purse.release(self.desk.now(), reservation);
-            return;
-        }
-        // As the ledger presumes it; without a figure there, as it was reserved.
-        let money = record.presumed.or(self.worst.money);
-        let tokens = match record.estimated_input {
-            0 => self.worst.tokens,
-            tokens => tokens.min(self.worst.tokens),
-        };
-        let spent = Spent {
-            usage: record.usage,
-            money: record.cost,
-            presumed: is_billed.then(|| Worst::new(money, tokens)),
-        };
-        self.desk.purse.settle(self.desk.now(), reservation, &spent);
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        if let Some(reservation) = self.reservation.take() {
-            self.desk.purse.release(self.desk.now(), reservation);
-        }
-    }
-}
-
-/// Why a backend is not asked now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shut {
-    /// It is left alone until then.
-    Broken(Timestamp),
-    /// Its rate limit leaves no room until then.
-    Limited(Timestamp),
-}
-
-/// One attempt at a backend, which learns what came of it exactly once.
-pub(super) struct Trial {
-    desk: Arc<Desk>,
-    backend: Box<str>,
-    pass: Option<Pass>,
-}
-
-impl Trial {
-    /// The same, whose first byte says nothing of how fast the backend is.
-    pub(super) fn unmeasured(mut self) -> Self {
-        self.pass = self.pass.take().map(Pass::unmeasured);
-        self
-    }
-
-    /// It was answered; its first byte is here.
-    pub(super) fn answered(&mut self) {
-        self.change(|(health, _), now, pass| health.answered(now, pass));
-    }
-
-    /// It failed, before its first byte or after it.
-    pub(super) fn failed(mut self, failure: &Failure) {
-        let broken = self.change(|(health, limits), now, pass| {
-            if failure.kind == FailureKind::RateLimited {
-                limits.refused(now, failure.retry_after);
-            }
-            health.failed(now, pass, failure);
-        });
-        if let (Some(Admission::Broken(until)), Some(watch)) = (broken, self.desk.watch()) {
-            shielded(|| watch.broken(&self.backend, until, failure));
-        }
-        // Dropping it has nothing more to tell.
-        self.pass = None;
-    }
-
-    /// Changes what is known of the backend; returns its new admission where that has changed.
-    fn change(
-        &mut self,
-        change: impl FnOnce((&mut Health, &mut Allowance), Timestamp, &mut Pass),
-    ) -> Option<Admission> {
-        let pass = self.pass.as_mut()?;
-        let now = self.desk.now();
-        let changed = self.desk.at(&self.backend, |state, at| {
-            let health = state.health.get_mut(at)?;
-            let limits = state.limits.get_mut(at)?;
-            let before = health.admission(now);
-            change((health, limits), now, pass);
-            let after = health.admission(now);
-            (before != after).then_some((before, after))
-        });
-        let (before, after) = changed.flatten()?;
-        if let (Admission::Sound, Some(watch)) = (after, self.desk.watch())
-            && before != Admission::Sound
-        {
-            shielded(|| watch.recovered(&self.backend));
-        }
-        Some(after)
-    }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        // After an answer this does nothing.
-        self.change(|(health, _), now, pass| health.dropped(now, pass));
-    }
-}
-
 /// Headers as texts.
 pub(super) fn texts(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let pairs = headers.iter();
@@ -398,13 +247,5 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl fmt::Debug for Desk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Desk").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Trial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trial")
-            .field("backend", &self.backend)
-            .finish_non_exhaustive()
     }
 }

@@ -8,13 +8,14 @@ use std::task::{Context, Poll};
 use http::{HeaderMap, Response};
 use tokio::time::{Instant, sleep_until};
 
-use super::attempt::{Begun, Cause, Lost, Said, Try, attempt};
+use super::attempt::{Begun, Try, attempt};
 use super::below::{Below, Carrier};
 use super::body::Answer;
 use super::call::Call;
-use super::desk::Shut;
 use super::head;
+use super::lost::{Cause, Lost, Said};
 use super::refuse::{self, BY_ROUTE};
+use super::trial::Shut;
 use crate::adapter::tower::PromptCache;
 use crate::model::Timestamp;
 use crate::route::{Course, Decision, Failure, Full, Move, Pick};

@@ -3,9 +3,31 @@
 //! An application speaks one dialect to a route; [`GatewayOptions`] say which backends may serve it.
 //! Each attempt is a request of its own through the layer ([`tower`](super::tower)), planned for the
 //! provider that gets it and booked by itself.
+//!
+//! A request names its route by the extension [`Route`](super::handle::Route), the header
+//! `x-cachewright-route`, the first segment of its path (`/contracts/v1/messages`), or the model in
+//! its body; its dialect by the end of its path. It is read to its end, decided on, and sent to one
+//! backend after the other until one answers:
+//!
+//! * Another backend is asked for as long as nothing was shown to the caller. Of a stream that is
+//!   until its first event; a document is read to its end before it is passed on.
+//! * An attempt may take `first_byte` until then. A document is given 28 ms more for each token that
+//!   it may have, since nothing of it is seen before it is complete. `deadline` ends all of it.
+//! * A stream passes in whole events. One that breaks off, or is silent for longer than `between`,
+//!   ends in one error event of the caller's dialect. One that drips for ever is ended by nobody but
+//!   the caller.
+//! * A body that cannot be read goes as it came to the first backend that may serve it and puts
+//!   nothing around the dialect; the model that it names is not changed then.
+//! * Whatever the caller showed to prove who it is stays behind, and so do cookies; backends are
+//!   shown their own credentials. A query is not passed on.
+//!
+//! Every answer says by `x-cachewright-route` which way it came. When nobody answers, the caller gets
+//! the most telling refusal of a provider in its own dialect, or a 502 or 504 that names the backends;
+//! a full cap is a 429 that says when it is empty again (`retry-after`, `x-cachewright-resets`).
 
 mod attempt;
 mod auth;
+mod begin;
 mod below;
 mod body;
 mod call;
@@ -15,6 +37,7 @@ mod drive;
 mod events;
 mod gauge;
 mod head;
+mod lost;
 mod purse;
 mod refuse;
 mod reload;
@@ -22,6 +45,7 @@ mod service;
 mod site;
 #[cfg(feature = "reqwest")]
 mod transport;
+mod trial;
 mod watch;
 mod zone;
 

@@ -10,12 +10,12 @@ use http::header::{
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::json;
 
-use super::attempt::Said;
 use super::body::Answer;
 use super::call::Call;
-use super::desk::Shut;
 use super::drive::Ashore;
 use super::head;
+use super::lost::Said;
+use super::trial::Shut;
 use crate::model::Timestamp;
 use crate::route::{Bar, Candidate, Failure, FailureKind, Network, Refusal, Route};
 use crate::wire::Fault;
@@ -26,6 +26,9 @@ pub(super) const BY_ROUTE: HeaderName = HeaderName::from_static("x-cachewright-r
 /// When there is room again under the cap that refused a call, as RFC 3339.
 const RESETS: HeaderName = HeaderName::from_static("x-cachewright-resets");
 
+/// Asks the clients of Anthropic and OpenAI not to try again by themselves.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
 /// An error of the gateway's own.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -35,6 +38,8 @@ pub(super) struct Refused {
     pub(super) retry_after: Option<Duration>,
     /// When the cap that refused it is empty again.
     pub(super) resets: Option<Timestamp>,
+    /// Whether clients that try such answers again by themselves are asked not to.
+    pub(super) is_final: bool,
 }
 
 /// An error of this type.
@@ -78,6 +83,7 @@ impl Refused {
             fault: Fault::own(kind, code, &format!("cachewright: {message}")),
             retry_after: None,
             resets: None,
+            is_final: false,
         }
     }
 
@@ -101,6 +107,9 @@ impl Refused {
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
             retry_after(headers, wait);
+        }
+        if self.is_final {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if let Some(value) = self.resets.and_then(|at| head::plain(&moment(at))) {
             headers.insert(RESETS, value);
@@ -153,7 +162,11 @@ pub(super) fn refused(
     let has = |wanted: fn(&Bar) -> bool| bars().any(wanted);
     if has(|bar| matches!(bar, Bar::Beyond)) {
         let why = message("the call may cost more than a cap allows altogether");
-        return Refused::new(StatusCode::TOO_MANY_REQUESTS, TOO_MUCH, &why);
+        let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, TOO_MUCH, &why);
+        return Refused {
+            is_final: true,
+            ..refused
+        };
     }
     let why = message("no backend may serve this call");
     if has(|bar| matches!(bar, Bar::Unable(_) | Bar::Dialect)) {

@@ -198,7 +198,6 @@ impl<S: Carrier> Gateway<S> {
             id: self.desk.number(),
             headers: head::passed_on(&parts.headers),
             betas: betas(&parts),
-            extensions: parts.extensions,
             asked: Arc::new(asked),
             candidates: decision.candidates.clone(),
             body,

@@ -49,7 +49,7 @@
 //! | `{"stall_ms": 500}` | `stall` | the answer stands still after its first bytes |
 //! | `{"cut_after_bytes": 99}` | `cut` | the connection ends within the body |
 //! | `{"drip_ms": 5, "drip_bytes": 7}` | `drip` | seven bytes at a time, or an event where no size is given |
-//! | `{"error_after_events": 3}` | `error` | the stream ends with an error of its dialect; whole answers are a 500 |
+//! | `{"error_after_events": 3}` | `error` | the stream ends with an error of its dialect, whole answers are a 500; before the first event nothing is billed |
 
 mod admin;
 mod answers;

@@ -190,7 +190,11 @@ async fn answer(world: &World, call: &Call, target: &Target) -> Response {
         Ok(served) => served,
         Err(refused) => return *refused,
     };
-    world.bill(call.number, answer.usage);
+    // Who fails before the first word bills none.
+    let is_free = |fault: Fault| fault.what == What::Error(0) && !fault.billed;
+    if !fault.is_some_and(is_free) {
+        world.bill(call.number, answer.usage);
+    }
     world.limits(|limits| limits.used(&target.provider, call.shape, &answer.usage));
     if let Some(fault) = instead {
         return broken::instead(call, fault, &target.provider).await;

@@ -5,6 +5,7 @@ mod explain;
 mod ledger;
 mod lint;
 mod report;
+mod route;
 mod tune;
 
 use std::net::SocketAddr;
@@ -20,14 +21,15 @@ pub(crate) use explain::Explain;
 pub(crate) use ledger::{Export, ExportFormat, Info, Ledger, LedgerCommand, Place, Span};
 pub(crate) use lint::{FailOn, Lint};
 pub(crate) use report::{Report, Shape};
+pub(crate) use route::Route;
 pub(crate) use tune::Tune;
 
 /// Makes LLM prompt caches pay.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, subcommand_required = true)]
 pub(crate) struct Cli {
-    /// Rows of providers and models to add to the built-in ones (TOML); for `proxy`, `report`,
-    /// `ledger` and `explain ID`, its settings.
+    /// Rows of providers and models to add to the built-in ones (TOML); for `proxy`, `route`,
+    /// `report`, `ledger` and `explain ID`, its settings.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Vec<PathBuf>,
     #[command(subcommand)]
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Sim(Sim),
     /// Serve providers through a proxy that caches well, for clients in any language.
     Proxy(Proxy),
+    /// Say where a call to a route would go, and what speaks against the others.
+    Route(Route),
     /// Print the known models with limits, prices, source and date.
     Models(Models),
     /// Show what the layer saves: lifelike traffic against a simulated provider, no key needed.

@@ -13,6 +13,7 @@ mod parquet;
 mod proxy;
 mod replay;
 mod report;
+mod route;
 mod sim;
 mod tune;
 
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Tune(args) => tune::run(args, &cli.config),
         Command::Ledger(args) => ledger::run(args, &cli.config),
         Command::Proxy(args) => proxy::run(args, &cli.config),
+        Command::Route(args) => route::run(args, &cli.config),
         Command::Replay(args) => replay::run(args, &rows()?),
         Command::Demo(args) => {
             // Its traffic runs on built-in rows, but a mistake in the user's is still one.

@@ -1,0 +1,190 @@
+//! What is held while an attempt is under way, and told or given back exactly once: the backend's
+//! pass, the room in the caps, and what the exchange will teach.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::call::Asked;
+use super::desk::{Desk, Plan};
+use crate::adapter::running::shielded;
+use crate::ledger::{Record, may_be_billed};
+use crate::model::{Timestamp, Usage};
+use crate::route::{
+    self, Admission, Allowance, Failure, FailureKind, Health, Pass, Reservation, Spent, Worst,
+};
+
+/// What an exchange of a route teaches, once it is booked.
+pub(super) struct Lesson {
+    pub(super) desk: Arc<Desk>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) asked: Arc<Asked>,
+    /// Place of the offer in its route, in this plan.
+    pub(super) offer: usize,
+}
+
+impl Lesson {
+    /// Takes in what the exchange left warm.
+    pub(super) fn learn(&self, record: &Record) {
+        let (Some(usage), Some(route)) = (record.usage, self.plan.route(&self.asked.route)) else {
+            return;
+        };
+        let lesson = route::Lesson {
+            ask: self.asked.ask(),
+            offer: self.offer,
+            at: record.at,
+            usage,
+            shared: shared(record, &usage),
+        };
+        self.desk.learn(&self.plan, (route, &lesson));
+    }
+}
+
+/// Tokens of tools and system prompt, at the scale of the provider's own count.
+fn shared(record: &Record, usage: &Usage) -> u64 {
+    let [tools, system, _] = record.sections;
+    let estimated = u128::from(tools.saturating_add(system));
+    let input = u128::from(usage.input().unwrap_or(record.estimated_input));
+    let scaled = (estimated * input).checked_div(u128::from(record.estimated_input));
+    scaled.map_or(0, |tokens| u64::try_from(tokens).unwrap_or(u64::MAX))
+}
+
+/// Room that was taken for one attempt.
+pub(super) struct Room {
+    desk: Arc<Desk>,
+    reservation: Option<Reservation>,
+    worst: Worst,
+}
+
+impl Room {
+    pub(super) const fn of(desk: Arc<Desk>, reservation: Reservation, worst: Worst) -> Self {
+        Self {
+            desk,
+            reservation: Some(reservation),
+            worst,
+        }
+    }
+
+    /// Puts what was spent in the place of what was reserved; where the provider said that it
+    /// served nothing, or was never reached, gives it back.
+    pub(super) fn settle(mut self, record: &Record, reached: bool) {
+        let Some(reservation) = self.reservation.take() else {
+            return;
+        };
+        let is_billed = reached && may_be_billed(record.status);
+        if record.usage.is_none() && !is_billed {
+            self.desk.purse.release(self.desk.now(), reservation);
+            return;
+        }
+        // As the ledger presumes it; without a figure there, as it was reserved.
+        let money = record.presumed.or(self.worst.money);
+        let tokens = match record.estimated_input {
+            0 => self.worst.tokens,
+            tokens => tokens.min(self.worst.tokens),
+        };
+        let spent = Spent {
+            usage: record.usage,
+            money: record.cost,
+            presumed: is_billed.then(|| Worst::new(money, tokens)),
+        };
+        self.desk.purse.settle(self.desk.now(), reservation, &spent);
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Some(reservation) = self.reservation.take() {
+            self.desk.purse.release(self.desk.now(), reservation);
+        }
+    }
+}
+
+/// Why a backend is not asked now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shut {
+    /// It is left alone until then.
+    Broken(Timestamp),
+    /// Its rate limit leaves no room until then.
+    Limited(Timestamp),
+}
+
+/// One attempt at a backend, which learns what came of it exactly once.
+pub(super) struct Trial {
+    desk: Arc<Desk>,
+    backend: Box<str>,
+    pass: Option<Pass>,
+}
+
+impl Trial {
+    pub(super) fn of(desk: Arc<Desk>, backend: &str, pass: Option<Pass>) -> Self {
+        Self {
+            desk,
+            backend: backend.into(),
+            pass,
+        }
+    }
+
+    /// The same, whose first byte says nothing of how fast the backend is.
+    pub(super) fn unmeasured(mut self) -> Self {
+        self.pass = self.pass.take().map(Pass::unmeasured);
+        self
+    }
+
+    /// It was answered; its first byte is here.
+    pub(super) fn answered(&mut self) {
+        self.change(|(health, _), now, pass| health.answered(now, pass));
+    }
+
+    /// It failed, before its first byte or after it.
+    pub(super) fn failed(mut self, failure: &Failure) {
+        let broken = self.change(|(health, limits), now, pass| {
+            if failure.kind == FailureKind::RateLimited {
+                limits.refused(now, failure.retry_after);
+            }
+            health.failed(now, pass, failure);
+        });
+        if let (Some(Admission::Broken(until)), Some(watch)) = (broken, self.desk.watch()) {
+            shielded(|| watch.broken(&self.backend, until, failure));
+        }
+        // Dropping it has nothing more to tell.
+        self.pass = None;
+    }
+
+    /// Changes what is known of the backend; returns its new admission where that has changed.
+    fn change(
+        &mut self,
+        change: impl FnOnce((&mut Health, &mut Allowance), Timestamp, &mut Pass),
+    ) -> Option<Admission> {
+        let pass = self.pass.as_mut()?;
+        let now = self.desk.now();
+        let changed = self.desk.at(&self.backend, |state, at| {
+            let health = state.health.get_mut(at)?;
+            let limits = state.limits.get_mut(at)?;
+            let before = health.admission(now);
+            change((health, limits), now, pass);
+            let after = health.admission(now);
+            (before != after).then_some((before, after))
+        });
+        let (before, after) = changed.flatten()?;
+        if let (Admission::Sound, Some(watch)) = (after, self.desk.watch())
+            && before != Admission::Sound
+        {
+            shielded(|| watch.recovered(&self.backend));
+        }
+        Some(after)
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        // After an answer this does nothing.
+        self.change(|(health, _), now, pass| health.dropped(now, pass));
+    }
+}
+
+impl fmt::Debug for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trial")
+            .field("backend", &self.backend)
+            .finish_non_exhaustive()
+    }
+}
