@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     reason = "a test may stop at the first surprise"
 )]
+#![expect(clippy::too_many_lines, reason = "one call is followed everywhere")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -120,7 +121,15 @@ impl Bench {
     }
 }
 
-fn body(turn: &str, stream: bool) -> String {
+/// How an answer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delivery {
+    Whole,
+    Stream,
+}
+
+fn body(turn: &str, delivery: Delivery) -> String {
+    let stream = delivery == Delivery::Stream;
     let system = "s".repeat(SYSTEM);
     format!(
         r#"{{"model":"{MODEL}","max_tokens":20,"stream":{stream},"system":"{system}","messages":[{{"role":"user","content":"{turn}"}}]}}"#
@@ -165,14 +174,14 @@ fn both() -> [Option<Attempt>; 2] {
 }
 
 /// The record of one call whose answer goes wrong like this.
-async fn faulty(attempt: Option<Attempt>, fault: &str, stream: bool) -> Record {
+async fn faulty(attempt: Option<Attempt>, fault: &str, delivery: Delivery) -> Record {
     let server = sim(SimOptions::default()).await;
     let bench = Bench::at(&server.base_url());
     let admin = format!("{}/admin/faults", server.base_url());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let ordered = client.post(admin).body(fault.to_owned()).send().await;
     assert!(ordered.unwrap().status().is_success(), "{fault}");
-    bench.call(attempt, &[], body("hi", stream)).await;
+    bench.call(attempt, &[], body("hi", delivery)).await;
     assert_eq!(bench.cache.records().len(), 1);
     bench.last()
 }
@@ -181,7 +190,7 @@ async fn faulty(attempt: Option<Attempt>, fault: &str, stream: bool) -> Record {
 async fn what_was_sent_and_never_answered_is_presumed_to_be_billed() {
     for attempt in both() {
         let bench = Bench::at(&resetting().await);
-        bench.call(attempt, &[], body("hi", false)).await;
+        bench.call(attempt, &[], body("hi", Delivery::Whole)).await;
         let record = bench.last();
         assert_eq!((record.status, record.usage), (0, None));
         // The system prompt was to be written at $6.25 per million tokens.
@@ -205,7 +214,7 @@ async fn a_caller_who_gives_up_waiting_may_pay_for_it() {
         options.keep_requests = 1;
         let server = sim(options).await;
         let bench = Bench::at(&server.base_url());
-        let call = bench.call(attempt, &[], body("hi", false));
+        let call = bench.call(attempt, &[], body("hi", Delivery::Whole));
         let mut call = Box::pin(call);
         // The simulator has the whole request once it counts it.
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -231,7 +240,7 @@ async fn a_caller_who_gives_up_waiting_may_pay_for_it() {
 async fn what_never_left_is_not_presumed() {
     for attempt in both() {
         let bench = Bench::at(&refusing().await);
-        bench.call(attempt, &[], body("hi", false)).await;
+        bench.call(attempt, &[], body("hi", Delivery::Whole)).await;
         assert_eq!(bench.last().status, 0);
         assert_eq!(bench.last().presumed, None);
     }
@@ -243,7 +252,7 @@ async fn a_refusal_is_not_presumed_and_a_fault_of_the_server_is() {
         for (status, billed) in [(400, false), (429, false), (529, false), (500, true)] {
             // What was refused is sent once more as the caller spelled it.
             let fault = format!(r#"{{"status":{status},"count":2}}"#);
-            let record = faulty(attempt.clone(), &fault, false).await;
+            let record = faulty(attempt.clone(), &fault, Delivery::Whole).await;
             assert_eq!(record.status, status);
             assert_eq!(record.presumed.is_some(), billed, "{status}");
         }
@@ -254,13 +263,13 @@ async fn a_refusal_is_not_presumed_and_a_fault_of_the_server_is() {
 async fn a_cut_answer_is_presumed_only_where_its_usage_never_came() {
     for attempt in both() {
         let early = r#"{"cut_after_bytes":60}"#;
-        for stream in [true, false] {
-            let cut = faulty(attempt.clone(), early, stream).await;
+        for delivery in [Delivery::Stream, Delivery::Whole] {
+            let cut = faulty(attempt.clone(), early, delivery).await;
             assert_eq!((cut.status, cut.usage), (200, None));
-            assert!(cut.presumed.is_some(), "{stream}");
+            assert!(cut.presumed.is_some(), "{delivery:?}");
         }
         // Of a stream, the first event says what was billed.
-        let late = faulty(attempt, r#"{"cut_after_bytes":900}"#, true).await;
+        let late = faulty(attempt, r#"{"cut_after_bytes":900}"#, Delivery::Stream).await;
         assert!(!late.complete);
         assert!(late.usage.as_ref().and_then(Usage::input).unwrap() > 10_000);
         assert!(late.cost.unwrap() > Money::ZERO);
@@ -272,11 +281,11 @@ async fn a_cut_answer_is_presumed_only_where_its_usage_never_came() {
 async fn a_warm_prefix_is_presumed_to_be_read() {
     let server = sim(SimOptions::default()).await;
     let bench = Bench::at(&server.base_url());
-    bench.call(None, &[], body("hi", false)).await;
+    bench.call(None, &[], body("hi", Delivery::Whole)).await;
     assert_eq!(bench.last().presumed, None);
     let cut = &[("x-sim-fault", "cut")];
     bench
-        .call(Some(attempt("direct", 1)), cut, body("ho", false))
+        .call(Some(attempt("direct", 1)), cut, body("ho", Delivery::Whole))
         .await;
     let record = bench.last();
     let tokens = i128::from(record.estimated_input);
@@ -360,7 +369,9 @@ async fn whoever_follows_an_attempt_is_told_once_what_it_may_have_cost() {
         let told = Arc::clone(&told);
         let attempted = Attempted::new(attempt("direct", number))
             .then(move |record| told.lock().unwrap().push(record.presumed.unwrap()));
-        bench.send(Some(attempted), &[], body("hi", false)).await;
+        bench
+            .send(Some(attempted), &[], body("hi", Delivery::Whole))
+            .await;
     }
     let booked: Vec<Money> = bench
         .cache
@@ -415,9 +426,11 @@ async fn failed_over(dir: &Path) -> (Bench, Scrape, Store) {
     let mut other = attempt("direct", 1);
     other.call = 8;
     bench.base = resetting().await;
-    bench.call(Some(other), &DIRECT, body("hi", false)).await;
+    bench
+        .call(Some(other), &DIRECT, body("hi", Delivery::Whole))
+        .await;
     bench.base = server.base_url();
-    bench.call(None, &DIRECT, body("ho", false)).await;
+    bench.call(None, &DIRECT, body("ho", Delivery::Whole)).await;
     let written = store.clone();
     tokio::task::spawn_blocking(move || written.flush().unwrap())
         .await
@@ -684,7 +697,7 @@ async fn a_route_that_fails_over_leaves_two_rows_of_one_call() {
 
     // And one that broke off after it had left.
     routed.fault(r#"{"fault":"reset"}"#).await;
-    routed.ask(body("another talk", false)).await;
+    routed.ask(body("another talk", Delivery::Whole)).await;
     let broken = routed.cache.records();
     let broken = broken.iter().find(|one| one.status == 0).unwrap();
     assert!(broken.presumed.unwrap() > Money::ZERO);

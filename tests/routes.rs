@@ -540,6 +540,26 @@ fn everybody_who_reads_the_file_takes_it_whole_and_shows_no_secret() {
 }
 
 #[test]
+fn what_one_reader_of_a_route_knows_is_no_mistake_to_the_other() {
+    let said = Cachewright::builder().config("a.toml", "[routes.r]\nxyzzy = 0");
+    let said = said.unwrap_err().to_string();
+    let (_, known) = said.split_once(", expected one of ").unwrap();
+    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    assert!(
+        known.len() > 20 && known.contains(&"order") && known.contains(&"ttl"),
+        "{known:?}"
+    );
+    for key in known {
+        let read = options(&format!("[routes.r]\n{key} = []"));
+        let said = read
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        assert!(!said.contains("unknown key"), "{said}");
+    }
+}
+
+#[test]
 fn a_zone_that_no_profile_keeps_needs_an_id_of_ones_own() {
     let text = "[providers.b]\nkind = \"bedrock\"\nregion = \"eu-central-1\"\nkey = \"k\"\n\
                 residency = \"de\"\nmodels = {}\n[routes.r]\nmodel = \"claude-sonnet-5.5\"\n\

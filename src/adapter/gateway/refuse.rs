@@ -207,6 +207,11 @@ pub(super) fn lost<R>(call: &Call, ashore: &Ashore, now: Timestamp) -> Response<
     let message = |why: &str| format!("route {:?}: {why} ({what})", call.asked.route);
     let refused = match (&ashore.telling, &ashore.full, ashore.shut) {
         _ if ashore.late => unanswered(true, &message("no backend answered in time")),
+        (Some((backend, failure, said)), ..) if failure.kind == FailureKind::Denied => {
+            // There is no credential to show, and the text says how to get one.
+            let why = format!("backend {backend:?}: {}", said.fault.message);
+            unanswered(false, &message(&why))
+        }
         (Some((_, failure, _)), ..) => {
             let is_silent = failure.kind == FailureKind::Silent;
             unanswered(is_silent, &message("no backend answered"))
