@@ -4,11 +4,7 @@
 //! No time is asserted: deadlines are short in the configuration, and a call that outlives all of
 //! them fails the test.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,10 @@
 //! Routes in process, on real sockets: who serves, who is asked next, and what the caller is told.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

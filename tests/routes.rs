@@ -540,6 +540,26 @@ fn everybody_who_reads_the_file_takes_it_whole_and_shows_no_secret() {
 }
 
 #[test]
+fn what_one_reader_of_a_route_knows_is_no_mistake_to_the_other() {
+    let said = Cachewright::builder().config("a.toml", "[routes.r]\nxyzzy = 0");
+    let said = said.unwrap_err().to_string();
+    let (_, known) = said.split_once(", expected one of ").unwrap();
+    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    assert!(
+        known.len() > 20 && known.contains(&"order") && known.contains(&"ttl"),
+        "{known:?}"
+    );
+    for key in known {
+        let read = options(&format!("[routes.r]\n{key} = []"));
+        let said = read
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        assert!(!said.contains("unknown key"), "{said}");
+    }
+}
+
+#[test]
 fn a_zone_that_no_profile_keeps_needs_an_id_of_ones_own() {
     let text = "[providers.b]\nkind = \"bedrock\"\nregion = \"eu-central-1\"\nkey = \"k\"\n\
                 residency = \"de\"\nmodels = {}\n[routes.r]\nmodel = \"claude-sonnet-5.5\"\n\
@@ -774,7 +794,7 @@ struct Real {
 }
 
 impl Real {
-    fn start(text: &str) -> Self {
+    fn start(text: &str, variables: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("routes.toml");
         std::fs::write(&file, text).unwrap();
@@ -783,7 +803,7 @@ impl Real {
         let args = ["--config", &config, "proxy", "--port", "0", "--no-ledger"];
         let args = [&args[..], &["--admin", "127.0.0.1:0"]].concat();
         let serving = Serving::start(&args, |command| {
-            command.stderr(writer).env("SECRET", SECRET);
+            command.stderr(writer).envs(variables.iter().copied());
         });
         let (sender, errors) = mpsc::channel();
         std::thread::spawn(move || {
@@ -836,7 +856,7 @@ fn small(base: &str, route: &str) -> String {
 async fn a_changed_file_is_put_in_force_and_a_bad_one_is_told_once() {
     let server = simulator().await;
     let base = server.base_url();
-    let mut real = Real::start(&small(&base, "voice"));
+    let mut real = Real::start(&small(&base, "voice"), &[("SECRET", SECRET)]);
     let line = real
         .serving
         .line_with("route voice: claude-sonnet-5.5 at direct, by order");
@@ -884,7 +904,7 @@ async fn a_changed_file_is_put_in_force_and_a_bad_one_is_told_once() {
 #[tokio::test]
 async fn the_admin_port_tells_how_backends_and_caps_stand() {
     let server = simulator().await;
-    let mut real = Real::start(&small(&server.base_url(), "voice"));
+    let mut real = Real::start(&small(&server.base_url(), "voice"), &[("SECRET", SECRET)]);
     let line = real.serving.line_with("report and metrics: ");
     let url = line
         .trim()
@@ -907,4 +927,48 @@ async fn the_admin_port_tells_how_backends_and_caps_stand() {
     assert_eq!(cap["name"], "routes.voice");
     assert_eq!(cap["most"]["usd"], 5.0);
     assert_eq!(cap["hard"], true);
+}
+
+/// The keys that the simulator checks signatures by.
+#[cfg(feature = "bedrock-sdk")]
+const AWS: [(&str, &str); 3] = [
+    ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+    (
+        "AWS_SECRET_ACCESS_KEY",
+        "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+    ),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+];
+
+#[cfg(feature = "bedrock-sdk")]
+#[tokio::test]
+async fn a_backend_without_a_key_is_signed_for() {
+    let server = simulator().await;
+    let text = format!(
+        "[providers.law]\nkind = \"bedrock\"\nregion = \"eu-central-1\"\n\
+         endpoint = \"{}\"\n[routes.contracts]\nmodel = \"claude-sonnet-4.5\"\n\
+         order = \"law\"\nresidency = \"eu\"\n",
+        server.base_url()
+    );
+    let mut real = Real::start(&text, &AWS);
+    real.serving.line_with("in eu, signed");
+    let url = format!("{}/contracts/v1/messages", real.serving.url);
+    let answer = say(&url, "x", &[("x-api-key", "sk-own")]).await;
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    assert_eq!(status, 200, "{text}");
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(told["type"], "message", "{text}");
+    let received = received(&server).await;
+    assert_eq!(received.len(), 1);
+    let shown = header(&received[0], "authorization").unwrap();
+    assert!(
+        shown.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"),
+        "{shown}"
+    );
+    assert_eq!(header(&received[0], "x-api-key"), None);
+    assert!(
+        received[0]
+            .to_string()
+            .contains("eu.anthropic.claude-sonnet-4-5")
+    );
 }

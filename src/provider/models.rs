@@ -236,7 +236,13 @@ fn tier(fields: &Fields<'_>, sold: &[Ttl]) -> Result<PriceTier, Error> {
         }
     };
     let input = fields.price("input")?;
-    let write_5m = write(Ttl::FiveMinutes, "write_5m", input)?;
+    // A write of which nobody says the class counts as one of this class.
+    let unsaid = if fields.has("write_30m") {
+        fields.price("write_30m")?
+    } else {
+        input
+    };
+    let write_5m = write(Ttl::FiveMinutes, "write_5m", unsaid)?;
     let write_30m = write(Ttl::HalfHour, "write_30m", write_5m)?;
     let write_1h = write(Ttl::OneHour, "write_1h", write_30m)?;
     let read = fields.price("read")?;

@@ -42,7 +42,7 @@ impl State {
             let slot =
                 place.and_then(|at| carried.health.get_mut(at).zip(carried.limits.get_mut(at)));
             if let Some((to_health, to_limits)) = slot {
-                (*to_health, *to_limits) = (health, limits);
+                (*to_health, *to_limits) = (health.mended(), limits);
             }
         }
         let saved = old.routes.iter().zip(self.budgets);

@@ -70,9 +70,20 @@ else:
     method = client.chat.completions.create if DIALECT == "chat" else client.responses.create
     usage = openai_usage
 
+
+
+def unspelled(said):
+    """An error without the spelling of the model at the end of its words."""
+    if isinstance(said, dict):
+        return {name: unspelled(value) for name, value in said.items()}
+    return said.split(" tokens for ")[0] if isinstance(said, str) else said
+
+
 common.FLEETING = common.FLEETING | {"model"}
 seen = {}
 with open(FILE, encoding="utf-8") as file:
     for name, body in json.load(file).items():
         common.step(seen, name, lambda: run(method, usage, body))
+        if "said" in seen[name]:
+            seen[name] = unspelled(seen[name])
 common.report(seen, [])

@@ -98,7 +98,7 @@ fn strip(dialect: &str, value: &mut Value, usage: &mut Option<(u64, u64)>) {
                 .values_mut()
                 .for_each(|one| strip(dialect, one, usage));
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -161,6 +161,6 @@ fn number(value: &mut Value, names: &mut BTreeMap<String, usize>) {
             }
             fields.values_mut().for_each(|one| number(one, names));
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -11,6 +11,7 @@ const PDF: &str =
 
 /// One conversation, up to the answer that is asked for.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent features")]
 pub(crate) struct Talk {
     pub(crate) name: &'static str,
     pub(crate) system: System,
@@ -340,7 +341,13 @@ fn chat_turn(turn: &Turn) -> Option<Vec<Value>> {
                     Part::Text(text) => turn["content"] = text.as_str().into(),
                     Part::Call(id, tool, city) => calls.push(json!({"id": id, "type": "function",
                         "function": {"name": tool, "arguments": json!({"city": city}).to_string()}})),
-                    _ => return None,
+                    Part::Marked(..)
+                    | Part::Image
+                    | Part::Pdf
+                    | Part::Paper(_)
+                    | Part::Thought(..)
+                    | Part::Redacted(_)
+                    | Part::Result(..) => return None,
                 }
             }
             if !calls.is_empty() {
@@ -358,7 +365,12 @@ fn chat_part(part: &Part) -> Option<Value> {
             "url": format!("data:image/png;base64,{PNG}")}}),
         Part::Pdf => json!({"type": "file", "file": {"filename": "page.pdf",
             "file_data": format!("data:application/pdf;base64,{PDF}")}}),
-        _ => return None,
+        Part::Marked(..)
+        | Part::Paper(_)
+        | Part::Thought(..)
+        | Part::Redacted(_)
+        | Part::Call(..)
+        | Part::Result(..) => return None,
     })
 }
 
@@ -403,6 +415,11 @@ fn responses_part(part: &Part) -> Option<Value> {
             "image_url": format!("data:image/png;base64,{PNG}")}),
         Part::Pdf => json!({"type": "input_file", "filename": "page.pdf",
             "file_data": format!("data:application/pdf;base64,{PDF}")}),
-        _ => return None,
+        Part::Marked(..)
+        | Part::Paper(_)
+        | Part::Thought(..)
+        | Part::Redacted(_)
+        | Part::Call(..)
+        | Part::Result(..) => return None,
     })
 }

@@ -48,9 +48,18 @@ fn streamed(name: &'static str, talk: &Talk) -> Talk {
     talk
 }
 
-/// All of them; the first line of each says what it is about.
+/// All of them; the name of each says what it is about.
 pub(crate) fn all() -> Vec<Talk> {
-    let talks: Vec<Talk> = [plain(), tools(), seen(), thoughts(), odd(), refused()].concat();
+    let talks: Vec<Talk> = [
+        plain(),
+        calls(),
+        results(),
+        seen(),
+        thoughts(),
+        odd(),
+        refused(),
+    ]
+    .concat();
     assert_eq!(talks.len(), 40);
     talks
 }
@@ -96,12 +105,38 @@ fn plain() -> Vec<Talk> {
     ]
 }
 
-fn tools() -> Vec<Talk> {
-    let called = |id| Turn::Said(vec![Part::Call(id, "weather", "Zürich")]);
-    let back = |id, outcome| Turn::User(vec![Part::Result(id, outcome)]);
+fn calls() -> Vec<Talk> {
     let one = with_tools("a call", vec![ask("Please use the tool.")]);
     let both = with_tools("two calls", vec![ask("Please use both tools.")]);
-    let results = with_tools(
+    let chosen = |name, choice| {
+        let talk = with_tools(name, vec![ask("Please use the tool.")]);
+        with(talk, |talk| talk.choice = Some(choice))
+    };
+    vec![
+        streamed("a call, streamed", &one),
+        one,
+        streamed("two calls, streamed", &both),
+        with(both.clone(), |talk| {
+            talk.name = "one call at most";
+            talk.one_call = true;
+        }),
+        both,
+        chosen("no tool", Choice::None),
+        chosen("any tool", Choice::Any),
+        chosen("the other tool", Choice::Named("population")),
+    ]
+}
+
+fn results() -> Vec<Talk> {
+    let back = |name, id, outcome| {
+        let turns = vec![
+            ask("Weather in Zürich?"),
+            Turn::Said(vec![Part::Call(id, "weather", "Zürich")]),
+            Turn::User(vec![Part::Result(id, outcome)]),
+        ];
+        with_tools(name, turns)
+    };
+    let two = with_tools(
         "two results",
         vec![
             ask("Weather and size of Zürich?"),
@@ -116,58 +151,18 @@ fn tools() -> Vec<Talk> {
             ]),
         ],
     );
-    let chosen = |name, choice| {
-        with(
-            with_tools(name, vec![ask("Please use the tool.")]),
-            |talk| talk.choice = Some(choice),
-        )
-    };
+    let seen = Outcome::Seen("as seen from above");
     vec![
-        streamed("a call, streamed", &one),
-        one,
-        streamed("two calls, streamed", &both),
-        with(both.clone(), |talk| {
-            talk.name = "one call at most";
-            talk.one_call = true;
-        }),
-        both,
-        with_tools(
-            "a result",
-            vec![
-                ask("Weather in Zürich?"),
-                called("call_c"),
-                back("call_c", Outcome::Text("snow")),
-            ],
-        ),
-        streamed("two results, streamed", &results),
-        results,
-        with_tools(
+        back("a result", "call_c", Outcome::Text("snow")),
+        streamed("two results, streamed", &two),
+        two,
+        back(
             "a tool that failed",
-            vec![
-                ask("Weather in Zürich?"),
-                called("call_d"),
-                back("call_d", Outcome::Failed("no such city")),
-            ],
+            "call_d",
+            Outcome::Failed("no such city"),
         ),
-        with_tools(
-            "a result that is an image",
-            vec![
-                ask("Weather in Zürich?"),
-                called("call_e"),
-                back("call_e", Outcome::Seen("as seen from above")),
-            ],
-        ),
-        with_tools(
-            "a result with nothing in it",
-            vec![
-                ask("Weather in Zürich?"),
-                called("call_f"),
-                back("call_f", Outcome::Nothing),
-            ],
-        ),
-        chosen("no tool", Choice::None),
-        chosen("any tool", Choice::Any),
-        chosen("the other tool", Choice::Named("population")),
+        back("a result that is an image", "call_e", seen),
+        back("a result with nothing in it", "call_f", Outcome::Nothing),
     ]
 }
 

@@ -33,7 +33,7 @@ use crate::engine::Framing;
 use crate::ledger::Attempt;
 use crate::provider::Door;
 use crate::route::{
-    Backend, Billed, Failure, FailureKind, Full, Offer, Pick, Response as Head, Who, retry_after,
+    Backend, Billed, Failure, FailureKind, Offer, Pick, Response as Head, Who, retry_after,
 };
 use crate::wire::{self, Envelope, Fault, Opened};
 
@@ -110,35 +110,19 @@ impl Place<'_> {
         let (door, body) = self.enclosed()?;
         let attempted = self.reserved(&one).await?;
         let request = self.request((door, body), attempted.clone())?;
-        let due = one.due;
-        let desk = &self.call.desk;
-        let sent = desk.now();
+        let sent = self.call.desk.now();
         let to = (&*self.backend.name, &*self.offer.id);
-        let trial = desk.send(to, self.call.tokens(one.pick));
+        let trial = self.call.desk.send(to, self.call.tokens(one.pick));
         let mut trial = trial.map_err(Cause::Shut)?;
         if !self.call.is_stream() {
             trial = trial.unmeasured();
         }
-        let billed = || match attempted.is_reached() {
-            true => Billed::Perhaps,
-            false => Billed::No,
-        };
-        let response = match timeout_at(due, client.call(request)).await {
+        let response = match timeout_at(one.due, client.call(request)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(missed)) => {
-                let kind = match (&missed, attempted.is_reached()) {
-                    (Missed::Unauthorized(_), _) => FailureKind::Denied,
-                    (Missed::Client(_), true) => FailureKind::Reset,
-                    (Missed::Client(_), false) => FailureKind::Unreachable,
-                };
-                return Err(silent(trial, (kind, billed()), &missed.to_string()));
-            }
-            Err(_) => {
-                let kind = (FailureKind::Silent, billed());
-                return Err(silent(trial, kind, "no answer in time"));
-            }
+            Ok(Err(missed)) => return Err(unanswered(trial, &attempted, Some(&missed))),
+            Err(_) => return Err(unanswered(trial, &attempted, None)),
         };
-        let (mut head, body) = response.into_parts();
+        let (head, body) = response.into_parts();
         self.hear(&head.headers);
         if head.status == StatusCode::UNAUTHORIZED {
             self.site.refused(sent).await;
@@ -146,36 +130,39 @@ impl Place<'_> {
         if !head.status.is_success() {
             return Err(self.refused(trial, head, body).await);
         }
-        let mut passed = Passed::new(Box::pin(body));
+        let passed = Passed::new(Box::pin(body));
+        self.begun(trial, (head, passed), (door, one.due)).await
+    }
+
+    /// An answer whose head is here; waits for its first byte.
+    async fn begun<R: Body<Data = Bytes>>(
+        &self,
+        mut trial: Trial,
+        (mut head, mut passed): (response::Parts, Passed<R>),
+        (door, due): (&Door, Instant),
+    ) -> Outcome<R> {
         passed.between = Some(self.call.patience().between);
-        if !self.fits(&mut head.headers, door, &mut passed) {
-            let kind = (FailureKind::Garbage, Billed::Perhaps);
-            return Err(silent(trial, kind, "the answer is none of this dialect"));
-        }
-        match timeout_at(due, begin(&mut passed)).await {
-            Ok(First::Begun) if !self.is_sound(&passed) => {
-                let kind = (FailureKind::Garbage, Billed::Perhaps);
-                Err(silent(trial, kind, "the answer is no JSON"))
+        let lost = |kind, what| (kind, Billed::Perhaps, what);
+        let fits = self.fits(&mut head.headers, door, &mut passed);
+        let (kind, billed, what) = if fits {
+            match timeout_at(due, begin(&mut passed)).await {
+                Ok(First::Begun) if self.is_sound(&passed) => {
+                    trial.answered();
+                    passed.trial = Some(trial);
+                    return Ok((head, passed));
+                }
+                Ok(First::Error(body)) => {
+                    return Err(self.failed(trial, (None, HeaderMap::new()), body));
+                }
+                Ok(First::Begun) => lost(FailureKind::Garbage, "the answer is no JSON"),
+                Ok(First::Nothing) => lost(FailureKind::Garbage, "the answer is empty"),
+                Ok(First::Broken) => lost(FailureKind::Reset, "the answer broke off at once"),
+                Err(_) => lost(FailureKind::Silent, "no first byte in time"),
             }
-            Ok(First::Begun) => {
-                trial.answered();
-                passed.trial = Some(trial);
-                Ok((head, passed))
-            }
-            Ok(First::Error(body)) => Err(self.failed(trial, (None, HeaderMap::new()), body)),
-            Ok(First::Nothing) => {
-                let kind = (FailureKind::Garbage, Billed::Perhaps);
-                Err(silent(trial, kind, "the answer is empty"))
-            }
-            Ok(First::Broken) => {
-                let kind = (FailureKind::Reset, Billed::Perhaps);
-                Err(silent(trial, kind, "the answer broke off at once"))
-            }
-            Err(_) => {
-                let kind = (FailureKind::Silent, Billed::Perhaps);
-                Err(silent(trial, kind, "no first byte in time"))
-            }
-        }
+        } else {
+            lost(FailureKind::Garbage, "the answer is none of this dialect")
+        };
+        Err(silent(trial, (kind, billed), what))
     }
 
     /// The body as the backend takes it.
@@ -189,10 +176,9 @@ impl Place<'_> {
         if call.outer.is_none() {
             // What is not understood goes through byte for byte, and only where nothing is put
             // around it.
-            return match door.envelope {
-                Envelope::Plain => Ok((door, call.body.clone())),
-                _ => Err(Cause::Unfit("the body cannot be read")),
-            };
+            let is_plain = door.envelope == Envelope::Plain;
+            let body = is_plain.then(|| (door, call.body.clone()));
+            return body.ok_or(Cause::Unfit("the body cannot be read"));
         }
         let address = wire::Address {
             model: &self.offer.id,
@@ -365,6 +351,23 @@ fn counting(uri: Uri) -> Option<Uri> {
     let path = format!("{}{COUNTING}{}", path.path(), query.unwrap_or_default());
     parts.path_and_query = Some(PathAndQuery::try_from(path).ok()?);
     Uri::from_parts(parts).ok()
+}
+
+/// There is no head of an answer: the client failed, or time ran out.
+fn unanswered(trial: Trial, attempted: &Attempted, missed: Option<&Missed>) -> Cause {
+    let is_reached = attempted.is_reached();
+    let kind = match missed {
+        None => FailureKind::Silent,
+        Some(Missed::Unauthorized(_)) => FailureKind::Denied,
+        Some(Missed::Client(_)) if is_reached => FailureKind::Reset,
+        Some(Missed::Client(_)) => FailureKind::Unreachable,
+    };
+    let billed = match is_reached {
+        true => Billed::Perhaps,
+        false => Billed::No,
+    };
+    let what = missed.map_or_else(|| "no answer in time".to_owned(), ToString::to_string);
+    silent(trial, (kind, billed), &what)
 }
 
 /// A failure without an answer.

@@ -24,14 +24,14 @@ use crate::route::{Course, Decision, Failure, Full, Move, Pick};
 pub(super) async fn drive<S: Carrier>(
     client: PromptCache<Below<S>>,
     call: Arc<Call>,
-    decision: Decision,
+    decision: &Decision,
 ) -> Response<Answer<S::Reply>> {
     let Some(route) = call.route() else {
         return refuse::unknown(&call.asked.route).response(call.dialect);
     };
     let drive = Drive {
         client,
-        course: Course::new(&decision, route, call.desk.now(), call.id),
+        course: Course::new(decision, route, call.desk.now(), call.id),
         flying: Vec::new(),
         attempts: 0,
         why: decision.why(&call.plan.network, route),
@@ -61,7 +61,7 @@ struct Drive<S: Carrier> {
 }
 
 /// What has come of the attempts that came to nothing.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Ashore {
     /// Backends with what came of them, in the order in which they failed.
     pub(super) tried: Vec<String>,
@@ -76,7 +76,7 @@ pub(super) struct Ashore {
 
 /// What happens next.
 enum Event<R> {
-    Begun(Begun<R>),
+    Begun(Box<Begun<R>>),
     Lost(Lost),
     Hedge,
     Late,
@@ -96,7 +96,7 @@ impl<S: Carrier> Drive<S> {
                 }
             }
             match self.event().await {
-                Event::Begun(begun) => return self.pass_on(begun),
+                Event::Begun(begun) => return self.pass_on(*begun),
                 Event::Lost(lost) => self.lose(lost),
                 Event::Hedge => self.hedge(),
                 Event::Late => {
@@ -168,7 +168,7 @@ impl<S: Carrier> Drive<S> {
         };
         drop(self.flying.swap_remove(at));
         Poll::Ready(match outcome {
-            Ok(begun) => Event::Begun(begun),
+            Ok(begun) => Event::Begun(Box::new(begun)),
             Err(lost) => Event::Lost(lost),
         })
     }

@@ -15,7 +15,6 @@ use crate::wire::Opened;
 const LONGEST: usize = 8 << 20;
 
 /// The events of one streamed answer.
-#[derive(Debug)]
 pub(super) struct Events {
     dialect: Box<str>,
     opened: Option<Opened>,

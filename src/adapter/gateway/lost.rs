@@ -8,7 +8,6 @@ use crate::route::{Failure, FailureKind, Full, Pick};
 use crate::wire::Fault;
 
 /// An attempt that came to nothing.
-#[derive(Debug)]
 pub(super) struct Lost {
     pub(super) pick: Pick,
     pub(super) backend: Box<str>,
@@ -16,7 +15,6 @@ pub(super) struct Lost {
 }
 
 /// Why it came to nothing.
-#[derive(Debug)]
 pub(super) enum Cause {
     /// It was not sent: a cap has no room.
     Full(Box<Full>),
@@ -63,7 +61,7 @@ const fn kind(kind: FailureKind) -> &'static str {
 }
 
 /// What there is to tell of a failure.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Said {
     /// The status of the backend's answer; `None` where there was none.
     pub(super) status: Option<StatusCode>,

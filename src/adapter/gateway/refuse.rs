@@ -143,20 +143,16 @@ pub(super) fn refused(
     let message = |why: &str| format!("route {:?}: {why} ({what})", route.name);
     if let Some((at, bar)) = soonest {
         let from = moment(at);
-        return match bar {
-            Bar::Capped(_) => {
-                let why = format!("a cap is reached; it resets at {from}");
-                capped(&message(&why), at, now)
-            }
-            Bar::RateLimited(_) => {
-                let why = format!("no backend has room before {from}");
-                limited(&message(&why), at, now)
-            }
-            _ => {
-                let why = format!("every backend fails; they are tried again at {from}");
-                broken(&message(&why), at, now)
-            }
-        };
+        if matches!(bar, Bar::Capped(_)) {
+            let why = format!("a cap is reached; it resets at {from}");
+            return capped(&message(&why), at, now);
+        }
+        if matches!(bar, Bar::RateLimited(_)) {
+            let why = format!("no backend has room before {from}");
+            return limited(&message(&why), at, now);
+        }
+        let why = format!("every backend fails; they are tried again at {from}");
+        return broken(&message(&why), at, now);
     }
     // Whatever got furthest says what is missing.
     let has = |wanted: fn(&Bar) -> bool| bars().any(wanted);
@@ -207,6 +203,11 @@ pub(super) fn lost<R>(call: &Call, ashore: &Ashore, now: Timestamp) -> Response<
     let message = |why: &str| format!("route {:?}: {why} ({what})", call.asked.route);
     let refused = match (&ashore.telling, &ashore.full, ashore.shut) {
         _ if ashore.late => unanswered(true, &message("no backend answered in time")),
+        (Some((backend, failure, said)), ..) if failure.kind == FailureKind::Denied => {
+            // There is no credential to show, and the text says how to get one.
+            let why = format!("backend {backend:?}: {}", said.fault.message);
+            unanswered(false, &message(&why))
+        }
         (Some((_, failure, _)), ..) => {
             let is_silent = failure.kind == FailureKind::Silent;
             unanswered(is_silent, &message("no backend answered"))

@@ -203,7 +203,7 @@ impl<S: Carrier> Gateway<S> {
             body,
             outer,
         };
-        drive(self.client.clone(), Arc::new(call), decision).await
+        drive(self.client.clone(), Arc::new(call), &decision).await
     }
 
     /// Sends on what is no route's, through the layer and untouched.

@@ -65,6 +65,7 @@ mod line;
 mod manners;
 mod refuse;
 mod routes;
+mod serve;
 mod sigv4;
 mod spend;
 mod stream;

@@ -9,9 +9,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::response::Response;
 use axum::routing::{get, post};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::answers::{Answer, Rendered};
+use super::answers::Rendered;
 use super::broken;
 use super::caches;
 use super::constant;
@@ -21,12 +21,10 @@ use super::keep::Arrived;
 use super::refuse::Shape;
 use super::stream::{self, Pace};
 use super::target::{self, Target};
-use super::told::{self, Asked};
-use super::wish::Wish;
 use super::world::World;
-use super::{admin, manners, respond, sigv4, text, when};
+use super::{admin, respond, serve, sigv4, text, when};
 use crate::model::{Timestamp, Usage};
-use crate::sim::{Ask, Rejection};
+use crate::sim::Rejection;
 
 /// What a path ends with that only counts.
 const COUNT: &str = "/count_tokens";
@@ -146,28 +144,36 @@ async fn receive(State(world): State<Arc<World>>, request: Request) -> Response 
         parts,
         body,
     };
-    let response = match (&target, &cache) {
-        (None, _) => call.error(404, "Not Found"),
-        (Some(target), Some(cache)) => match next_fault(&world, &call, target) {
-            Some(fault) if fault.replaces() => {
-                broken::instead(&call, fault, &target.provider).await
-            }
-            _ => caches::answer(&world, &call, cache),
-        },
-        (Some(_), None) if call.parts.method != Method::POST => {
-            call.error(405, "Method Not Allowed")
-        }
-        (Some(target), None) if call.parts.uri.path().ends_with(COUNT) => {
-            count(&world, &call, target)
-        }
-        (Some(target), None) => answer(&world, &call, target).await,
-    };
+    let response = given(&world, &call, target.as_ref(), cache.as_ref()).await;
     let mut response = call.sign(response);
     if let Some(target) = &target {
         let headers = response.headers_mut();
         world.limits(|limits| limits.tell(&target.provider, call.shape, headers));
     }
     response
+}
+
+/// What the path asks for.
+async fn given(
+    world: &World,
+    call: &Call,
+    target: Option<&Target>,
+    cache: Option<&caches::Path>,
+) -> Response {
+    match (target, cache) {
+        (None, _) => call.error(404, "Not Found"),
+        (Some(target), Some(cache)) => match next_fault(world, call, target) {
+            Some(fault) if fault.replaces() => broken::instead(call, fault, &target.provider).await,
+            _ => caches::answer(world, call, cache),
+        },
+        (Some(_), None) if call.parts.method != Method::POST => {
+            call.error(405, "Method Not Allowed")
+        }
+        (Some(target), None) if call.parts.uri.path().ends_with(COUNT) => {
+            count(world, call, target)
+        }
+        (Some(target), None) => answer(world, call, target).await,
+    }
 }
 
 /// Serves a prompt, or lets it fail as ordered.
@@ -186,7 +192,7 @@ async fn answer(world: &World, call: &Call, target: &Target) -> Response {
     if let Some(fault) = instead.filter(|fault| !fault.billed) {
         return broken::instead(call, fault, &target.provider).await;
     }
-    let (mut answer, asked) = match served(world, call, target) {
+    let (mut answer, asked) = match serve::served(world, call, target) {
         Ok(served) => served,
         Err(refused) => return *refused,
     };
@@ -226,93 +232,6 @@ async fn answer(world: &World, call: &Call, target: &Target) -> Response {
 
 fn next_fault(world: &World, call: &Call, target: &Target) -> Option<Fault> {
     world.next_fault(call.parts.uri.path(), &target.provider)
-}
-
-/// The answer, and how it is to travel as far as the body says.
-///
-/// # Errors
-/// The provider's refusal.
-fn served(
-    world: &World,
-    call: &Call,
-    target: &Target,
-) -> Result<(Answer, Delivery), Box<Response>> {
-    let mut wish = Wish::read(&call.body, target.key.as_deref());
-    if !target.model.is_empty() {
-        wish.model = Some(target.model.clone());
-    }
-    if let Some(refused) = wish.refused(call.shape, &call.id) {
-        return Err(Box::new(refused));
-    }
-    let ask = Ask {
-        model: &target.model,
-        affinity: target.affinity.as_deref().or(wish.affinity.as_deref()),
-        ..Ask::new(target.dialect, &call.body)
-    };
-    let (request, usage) = world
-        .serve(&target.provider, &call.workspace, call.at, &ask)
-        .map_err(|rejection| Box::new(call.rejected(&rejection)))?;
-    let delivery = wish.delivery;
-    let asked = text(&call.parts.headers, "x-sim-output-tokens");
-    let asked = asked.and_then(|count| count.parse().ok());
-    let mut answer = Answer::new(call.id.clone(), wish, asked);
-    answer.usage = Usage {
-        output: answer.usage.output,
-        ..usage
-    };
-    answer.manners = manners::of(&target.provider);
-    if request.writes_count_as_reads() {
-        answer.counted_twice = usage.written().unwrap_or(0);
-    }
-    answer.diagnostics = diagnosed(world, call, target, &request);
-    if answer.usage.cost.is_none() {
-        let catalog = &world.options.catalog;
-        let model = catalog.model(&target.provider, request.model());
-        let dearer = if target.regional {
-            model.regional_percent
-        } else {
-            0
-        };
-        let tier = model
-            .prices
-            .map(|prices| *prices.dearer_by(dearer).tier(answer.input()));
-        answer.usage.cost = tier.map(|tier| tier.cost(&answer.usage));
-    }
-    Ok((answer, delivery))
-}
-
-/// What is said of the cache, where the body asks; the request is kept for later ones.
-fn diagnosed(
-    world: &World,
-    call: &Call,
-    target: &Target,
-    request: &crate::sim::Request,
-) -> Option<Value> {
-    let provider = world.options.catalog.provider(&target.provider)?;
-    let inquiry = provider.endpoint(target.dialect)?.inquiry.as_ref()?;
-    let body: Value = serde_json::from_slice(&call.body).ok()?;
-    let asked = told::asked(&body, inquiry);
-    if asked.is_none() && inquiry.always {
-        return None;
-    }
-    let prefix = if target.dialect == "messages" {
-        "msg"
-    } else {
-        "resp"
-    };
-    let name = |id: &str| {
-        let workspace = call.workspace.as_str().into();
-        (target.provider.clone(), workspace, id.into())
-    };
-    let earlier = match &asked {
-        Some(Asked::With(id)) => Some(name(id)),
-        _ => None,
-    };
-    world.told(|told| {
-        let said = asked.map(|_| told.say(target.dialect, earlier.as_ref(), request));
-        told.keep(name(&format!("{prefix}_sim_{}", call.id)), request);
-        said
-    })
 }
 
 /// Checks a signature where there is one; other keys are taken as they are.

@@ -40,6 +40,7 @@ const STOPS: [&str; 4] = [
 
 /// What a body asks of its answer.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent wishes")]
 pub(super) struct Wish {
     /// The model, where the body names it.
     pub(super) model: Option<String>,
@@ -192,7 +193,8 @@ fn called(body: &Value, said: &str) -> Vec<Tool> {
     let choice = body.get("tool_choice");
     let word = choice.and_then(|choice| choice.as_str().or_else(|| choice.get("type")?.as_str()));
     let named = choice.and_then(|choice| {
-        let name = choice.pointer("/function/name").or(choice.get("name"));
+        let name = choice.pointer("/function/name");
+        let name = name.or_else(|| choice.get("name"));
         name?.as_str()
     });
     let is_off = |at: &str, off: bool| body.pointer(at).and_then(Value::as_bool) == Some(off);

@@ -31,7 +31,7 @@ pub(super) const KEYS: [&str; 17] = [
 ];
 
 /// What the handle reads of a route: settings of the layer.
-pub(super) const OVERLAY: [&str; 10] = [
+pub(super) const OVERLAY: [&str; 12] = [
     "mode",
     "markers",
     "ttl",
@@ -42,6 +42,8 @@ pub(super) const OVERLAY: [&str; 10] = [
     "stream_usage",
     "day_retention",
     "explicit_caches",
+    "provider_diagnostics",
+    "excerpts",
 ];
 
 /// How long a backend must have been sound before calls without a warm prefix return to it.
