@@ -46,9 +46,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A scanner that finds where values begin and end in a body that is JSON, and takes some that
-    /// are not for JSON: strings are passed over by their quotes alone, which is several times as
-    /// fast.
+    /// A scanner that passes over strings by their quotes alone, which is faster: of a body that is
+    /// no JSON it may find values all the same.
     pub(super) fn passing(bytes: &'a [u8]) -> Self {
         Self {
             controls: Controls::Ignored,
@@ -225,11 +224,11 @@ impl<'a> Scanner<'a> {
 
     /// Skips a string, the scanner standing at its opening quote.
     fn string(&mut self) -> Result<(), Skip> {
-        if self.controls == Controls::Ignored {
-            return self.pass();
-        }
         let start = self.at + 1;
         let mut at = start;
+        if self.controls == Controls::Ignored {
+            return self.pass(start);
+        }
         loop {
             let rest = self.bytes.get(at..).unwrap_or_default();
             at += find_special(rest).ok_or(Skip::NotJson)?;
@@ -246,18 +245,15 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Passes over a string: it ends at the first quote behind an even number of backslashes.
-    fn pass(&mut self) -> Result<(), Skip> {
-        let start = self.at + 1;
+    /// A string ends at the first quote behind an even number of backslashes.
+    fn pass(&mut self, start: usize) -> Result<(), Skip> {
         let mut at = start;
         loop {
-            let rest = self.bytes.get(at..).unwrap_or_default();
-            at += find_quote(rest).ok_or(Skip::NotJson)?;
+            at += find_quote(self.bytes.get(at..).unwrap_or_default()).ok_or(Skip::NotJson)?;
             let before = self.bytes.get(start..at).unwrap_or_default();
             let escapes = before.iter().rev().take_while(|byte| **byte == b'\\');
-            let escaped = escapes.count() % 2 == 1;
             at += 1;
-            if !escaped {
+            if escapes.count() % 2 == 0 {
                 self.at = at;
                 return Ok(());
             }
@@ -320,7 +316,7 @@ fn find_special(bytes: &[u8]) -> Option<usize> {
     memchr2(b'"', b'\\', bytes.get(seen..)?).map(|found| seen + found)
 }
 
-/// The first quote. Keys and names end within the first words.
+/// The first quote; keys and names end within the first words.
 fn find_quote(bytes: &[u8]) -> Option<usize> {
     let (words, _) = bytes.as_chunks::<8>();
     let mut seen = 0;

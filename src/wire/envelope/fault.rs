@@ -89,8 +89,7 @@ impl Fault {
     /// none, within a stream); `None` where `body` is in that shape already.
     #[must_use]
     pub fn told(&self, dialect: &str, status: u16, body: &[u8]) -> Option<Bytes> {
-        let is_messages = dialect == "messages";
-        if is_shaped(body, is_messages) {
+        if is_shaped(body, dialect) {
             return None;
         }
         let mut message = self.message.to_string();
@@ -101,9 +100,9 @@ impl Fault {
             };
         }
         let kind = self.type_of(status);
-        let told = match is_messages {
-            true => self.anthropic(kind, &message),
-            false => self.openai(kind, &message, status),
+        let told = match dialect {
+            "messages" => self.anthropic(kind, &message),
+            _ => self.openai(kind, &message, status),
         };
         Some(told.into())
     }
@@ -311,13 +310,13 @@ fn word(body: &[u8], object: &Object, name: &str) -> Option<String> {
 }
 
 /// Whether an error has the shape of the dialect.
-fn is_shaped(body: &[u8], is_messages: bool) -> bool {
+fn is_shaped(body: &[u8], dialect: &str) -> bool {
     let Some((top, Some(error))) = shape(body) else {
         return false;
     };
     let has = |object: &Object, name: &str| object.text(body, name).is_some();
     let told = body.trim_ascii_start().starts_with(b"{") && has(&error, "message");
-    if is_messages {
+    if dialect == "messages" {
         let is_error = top.text(body, "type").as_deref() == Some("error");
         return told && is_error && has(&error, "type");
     }
