@@ -135,6 +135,21 @@ fn figures_are_the_storys_also_without_scripts() {
     }
 }
 
+fn attempts_are_the_storys(story: &Story, rows: &[&str]) {
+    for (backend, totals) in &story.by[&Group::Backend] {
+        let wanted = format!(
+            "{backend}|{}|{}|{}|{}|{}",
+            grouped(totals.attempts),
+            grouped(totals.exchanges - totals.unreported),
+            grouped(totals.hops),
+            totals.hops_cost,
+            totals.presumed_cost
+        );
+        let is_there = rows.iter().any(|row| *row == wanted);
+        assert_eq!(is_there, !backend.is_empty(), "{wanted}");
+    }
+}
+
 /// Each row of each table, cell by cell.
 #[test]
 fn tables_are_the_storys() {
@@ -163,18 +178,7 @@ fn tables_are_the_storys() {
             assert!(rows.iter().any(|row| row.starts_with(&wanted)), "{wanted}");
         }
     }
-    for (backend, totals) in &story.by[&Group::Backend] {
-        let wanted = format!(
-            "{backend}|{}|{}|{}|{}|{}",
-            grouped(totals.attempts),
-            grouped(totals.exchanges - totals.unreported),
-            grouped(totals.hops),
-            totals.hops_cost,
-            totals.presumed_cost
-        );
-        let is_there = rows.iter().any(|row| *row == wanted);
-        assert_eq!(is_there, !backend.is_empty(), "{wanted}");
-    }
+    attempts_are_the_storys(&story, &rows);
     for sum in &story.causes {
         let wanted = format!(
             "{}|{}|{}|{}",

@@ -122,37 +122,40 @@ fn verdicts(subject: &Subject<'_>) -> Sheet {
     }
 }
 
+/// The columns of the sums by label, after the label.
+const SUMS: [&str; 24] = [
+    "exchanges",
+    "unreported",
+    "unpriced",
+    "skipped",
+    "plain_tokens",
+    "read_tokens",
+    "write_5m_tokens",
+    "write_30m_tokens",
+    "write_1h_tokens",
+    "output_tokens",
+    "hit_rate",
+    "read_of_readable",
+    "cost_usd",
+    "cost_without_caching_usd",
+    "saved_usd",
+    "waste_usd",
+    "misses",
+    "missed_tokens",
+    "missed_cost_usd",
+    "attempts",
+    "hops",
+    "hops_cost_usd",
+    "presumed",
+    "presumed_cost_usd",
+];
+
 /// The sums by label.
 pub(super) fn csv(subject: &Subject<'_>) -> String {
     let mut out = csv::Writer::from_writer(Vec::new());
     // Writing into memory cannot fail.
-    let _ = out.write_record([
-        name(subject.by),
-        "exchanges",
-        "unreported",
-        "unpriced",
-        "skipped",
-        "plain_tokens",
-        "read_tokens",
-        "write_5m_tokens",
-        "write_30m_tokens",
-        "write_1h_tokens",
-        "output_tokens",
-        "hit_rate",
-        "read_of_readable",
-        "cost_usd",
-        "cost_without_caching_usd",
-        "saved_usd",
-        "waste_usd",
-        "misses",
-        "missed_tokens",
-        "missed_cost_usd",
-        "attempts",
-        "hops",
-        "hops_cost_usd",
-        "presumed",
-        "presumed_cost_usd",
-    ]);
+    let header = std::iter::once(name(subject.by)).chain(SUMS);
+    let _ = out.write_record(header);
     let sums = subject.story.by.get(&subject.by);
     for (label, totals) in sums.into_iter().flatten() {
         let usage = &totals.usage;
