@@ -323,8 +323,9 @@ fn cause(record: &Record) -> Option<Cause> {
 
 #[tokio::test]
 async fn a_miss_after_a_hop_is_blamed_on_the_hop() {
-    let server = sim(SimOptions::default()).await;
     let moved = async |second: Attempt, system: char| {
+        // Of the second backend nothing is warm.
+        let server = sim(SimOptions::default()).await;
         let bench = Bench::at(&server.base_url());
         for turns in 0..3 {
             bench
@@ -333,9 +334,9 @@ async fn a_miss_after_a_hop_is_blamed_on_the_hop() {
         }
         let warm = bench.last().usage.unwrap().input().unwrap();
         bench.call(Some(second), &BEDROCK, talk(3, system)).await;
-        (bench, warm)
+        (bench, warm, server)
     };
-    let (bench, warm) = moved(hop("bedrock", 1, 9), 's').await;
+    let (bench, warm, _server) = moved(hop("bedrock", 1, 9), 's').await;
     let record = bench.last();
     assert_eq!(cause(&record), Some(Cause::Hop));
     let miss = record.miss.as_ref().unwrap();
@@ -354,10 +355,10 @@ async fn a_miss_after_a_hop_is_blamed_on_the_hop() {
     assert_eq!(cause(&back), None, "it read all that was warm there");
 
     // Nobody left anything: the same miss is one of another scope.
-    let (bench, _) = moved(attempt("bedrock", 1), 's').await;
+    let (bench, ..) = moved(attempt("bedrock", 1), 's').await;
     assert_eq!(cause(&bench.last()), Some(Cause::ScopeChanged));
     // What the caller changed is not the route's doing.
-    let (bench, _) = moved(hop("bedrock", 1, 9), 'x').await;
+    let (bench, ..) = moved(hop("bedrock", 1, 9), 'x').await;
     assert_ne!(cause(&bench.last()), Some(Cause::Hop));
 }
 
