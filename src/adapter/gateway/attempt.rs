@@ -212,7 +212,7 @@ impl Place<'_> {
         Ok(attempted.then(move |record| {
             let room = lock(&room).take();
             if let Some(room) = room {
-                room.settle(record, same.is_reached());
+                room.settle(record, &same);
             }
             lesson.learn(record);
         }))

@@ -202,15 +202,18 @@ pub(super) fn lost<R>(call: &Call, ashore: &Ashore, now: Timestamp) -> Response<
     let what = ashore.tried.join("; ");
     let message = |why: &str| format!("route {:?}: {why} ({what})", call.asked.route);
     let refused = match (&ashore.telling, &ashore.full, ashore.shut) {
-        _ if ashore.late => unanswered(true, &message("no backend answered in time")),
+        _ if ashore.late => late(&message("no backend answered in time")),
         (Some((backend, failure, said)), ..) if failure.kind == FailureKind::Denied => {
             // There is no credential to show, and the text says how to get one.
             let why = format!("backend {backend:?}: {}", said.fault.message);
-            unanswered(false, &message(&why))
+            no_answer(&message(&why))
         }
         (Some((_, failure, _)), ..) => {
-            let is_silent = failure.kind == FailureKind::Silent;
-            unanswered(is_silent, &message("no backend answered"))
+            let why = message("no backend answered");
+            match failure.kind == FailureKind::Silent {
+                true => late(&why),
+                false => no_answer(&why),
+            }
         }
         (None, Some(full), _) => {
             let at = full.resets;
@@ -268,11 +271,14 @@ fn retold<R>(
     response
 }
 
-fn unanswered(is_late: bool, message: &str) -> Refused {
-    match is_late {
-        true => Refused::new(StatusCode::GATEWAY_TIMEOUT, LATE, message),
-        false => Refused::new(StatusCode::BAD_GATEWAY, SILENT, message),
-    }
+/// Time ran out.
+fn late(message: &str) -> Refused {
+    Refused::new(StatusCode::GATEWAY_TIMEOUT, LATE, message)
+}
+
+/// There were answers, and none that says anything.
+fn no_answer(message: &str) -> Refused {
+    Refused::new(StatusCode::BAD_GATEWAY, SILENT, message)
 }
 
 fn capped(message: &str, at: Timestamp, now: Timestamp) -> Refused {

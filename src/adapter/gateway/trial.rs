@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::call::Asked;
 use super::desk::{Desk, Plan};
+use crate::adapter::handle::Attempted;
 use crate::adapter::running::shielded;
 use crate::ledger::{Record, may_be_billed};
 use crate::model::{Timestamp, Usage};
@@ -66,11 +67,11 @@ impl Room {
 
     /// Puts what was spent in the place of what was reserved; where the provider said that it
     /// served nothing, or was never reached, gives it back.
-    pub(super) fn settle(mut self, record: &Record, reached: bool) {
+    pub(super) fn settle(mut self, record: &Record, attempted: &Attempted) {
         let Some(reservation) = self.reservation.take() else {
             return;
         };
-        let is_billed = reached && may_be_billed(record.status);
+        let is_billed = attempted.is_reached() && may_be_billed(record.status);
         if record.usage.is_none() && !is_billed {
             self.desk.purse.release(self.desk.now(), reservation);
             return;

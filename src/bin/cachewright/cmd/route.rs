@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Route, settings: &[PathBuf]) -> Result<(), Failure> {
     let body = std::fs::read(&args.body);
     let body = body.map_err(|error| Error::io(format!("{}: {error}", args.body.display())))?;
     let body = Bytes::from(body);
-    let dialect = dialect(args, &body)?;
+    let dialect = dialect(args, line, &body)?;
     let outer = read(&args.body, &dialect, &body)?;
     let mut ask = Ask::default();
     ask.tenant = &args.tenant;
@@ -98,19 +98,31 @@ fn wanted<'a>(network: &'a Network, name: Option<&str>) -> Result<&'a Line, Erro
     })
 }
 
-fn dialect(args: &Route, body: &Bytes) -> Result<Box<str>, Error> {
+/// The dialect that was named or shows. A plain body can be one of Messages and of chat alike: then it
+/// is whichever the route serves.
+fn dialect(args: &Route, line: &Line, body: &Bytes) -> Result<Box<str>, Error> {
     if let Some(told) = &args.dialect {
         return Ok(told.clone());
     }
     let name = args.body.display();
     let json: Value = serde_json::from_slice(body)
         .map_err(|error| Error::input(format!("{name}: not JSON: {error}")))?;
-    let shown = shown(&json).map(Into::into);
-    shown.ok_or_else(|| {
+    let shown = shown(&json).ok_or_else(|| {
         Error::input(format!(
             "{name}: no dialect shows in this body; name it with --dialect"
         ))
-    })
+    })?;
+    let is_served = |name: &str| {
+        let mut dialects = line.offers.iter().flat_map(|offer| &offer.dialects);
+        dialects.any(|dialect| **dialect == *name)
+    };
+    let other = match shown {
+        "messages" => "chat",
+        "chat" => "messages",
+        _ => shown,
+    };
+    let is_other = !is_served(shown) && is_served(other);
+    Ok(if is_other { other } else { shown }.into())
 }
 
 fn read(file: &Path, dialect: &str, body: &Bytes) -> Result<Outer, Error> {
