@@ -103,15 +103,14 @@ impl Book {
 
     /// The cell, which is made where there is none. A name is copied only then.
     pub(super) fn cell(&mut self, seat: Seat, tenant: &str) -> &mut Cell {
-        match seat {
-            Seat::Common => &mut self.common,
-            Seat::Own => {
-                if !self.own.contains_key(tenant) {
-                    self.own.insert(tenant.into(), Cell::default());
-                }
-                self.own.entry(tenant.into()).or_default()
-            }
+        if seat == Seat::Own && !self.own.contains_key(tenant) {
+            self.own.insert(tenant.into(), Cell::default());
         }
+        let own = match seat {
+            Seat::Own => self.own.get_mut(tenant),
+            Seat::Common => None,
+        };
+        own.unwrap_or(&mut self.common)
     }
 
     /// Gives the cell of a tenant that spent nothing to others.

@@ -439,11 +439,12 @@ mod tests {
     fn what_was_never_reported_stays_spent() {
         let mut caps = caps(&[route("100 USD/day"), route("1M tokens/day")]);
         let call = Worst::new(Some(Money::from_pico(10 * USD)), 5_000);
-        let usage = |input, output| {
-            let mut usage = Usage::default();
-            usage.plain = input;
-            usage.output = output;
-            Some(usage)
+        let usage = |plain, output| {
+            Some(Usage {
+                plain,
+                output,
+                ..Usage::default()
+            })
         };
         let presumed = Some(Worst::new(Some(Money::from_pico(2 * USD)), 700));
         for (told, money, tokens) in [
@@ -578,7 +579,7 @@ mod tests {
         let mut caps = caps(&[each]).telling_apart(2);
         let reserve = |caps: &mut Caps, tenant: &str, dollars| {
             let who = Who { tenant, ..WHO };
-            caps.reserve(at(0), &who, &worst(dollars))
+            caps.reserve(at(0), &who, &worst(dollars)).map_err(Box::new)
         };
         let a = reserve(&mut caps, "a", 10).unwrap();
         let b = reserve(&mut caps, "b", 10).unwrap();
