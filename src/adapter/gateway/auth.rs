@@ -300,7 +300,8 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_hangs_is_ended() {
-        let mut command = Arc::into_inner(command("exec sleep 600", Duration::from_secs(60))).unwrap();
+        let mut command =
+            Arc::into_inner(command("exec sleep 600", Duration::from_secs(60))).unwrap();
         command.patience = Duration::from_millis(1);
         let said = Arc::new(command).shown().await.unwrap_err().0;
         assert!(said.contains("did not end"), "{said}");
