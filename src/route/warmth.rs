@@ -7,11 +7,10 @@
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::hold::{Hold, Left, hold};
-use super::price::foreseen;
+use super::lesson::Lesson;
 use super::shelves::{Kept, Shelves};
 use super::{Ask, Network, Offer, Route};
-use crate::ledger::Record;
-use crate::model::{Digest, Timestamp, Usage};
+use crate::model::{Digest, Timestamp};
 
 /// Conversations that are remembered, at about 120 bytes each.
 const TALKS: usize = 1 << 17;
@@ -23,8 +22,6 @@ const HOLDS: usize = 3;
 const SHARED: usize = 8;
 /// Names of offers, of all configurations of a process; beyond them everything is forgotten.
 const NAMES: usize = 4096;
-/// Tokens per thousand that were foreseen: none below the first nor above the last is believed.
-const DENSITY: [u64; 2] = [20, 4000];
 
 /// A prefix that a backend holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,22 +35,6 @@ pub struct Warm {
     pub until: Timestamp,
     /// Turns of the conversation seen so far, wherever they went.
     pub turns: u32,
-}
-
-/// What an exchange tells of the next ones.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct Lesson<'a> {
-    /// The call.
-    pub ask: Ask<'a>,
-    /// Place in the route of the offer that served it.
-    pub offer: usize,
-    /// When the request was sent: lifetimes count from then.
-    pub at: Timestamp,
-    /// What the provider reported.
-    pub usage: Usage,
-    /// Tokens of tools and system prompt: what other conversations of the route may read of it.
-    pub shared: u64,
 }
 
 /// Which conversation is warm where.
@@ -166,7 +147,7 @@ impl Warmth {
             return;
         };
         let left = Left::of(lesson, &offer.facts.limits);
-        let density = density(lesson, offer);
+        let density = lesson.density(offer);
         let mut is_first = true;
         if let Some(conversation) = lesson.ask.conversation {
             let is_it = |talk: &Talk| talk.conversation == conversation && talk.service == number;
@@ -322,37 +303,6 @@ impl Kept for Service {
     }
 }
 
-impl<'a> Lesson<'a> {
-    /// What this call left warm at an offer, by what the provider reported of the request that was
-    /// sent at `at`.
-    #[must_use]
-    pub const fn new(ask: Ask<'a>, offer: usize, at: Timestamp, usage: Usage) -> Self {
-        Self {
-            ask,
-            offer,
-            at,
-            usage,
-            shared: 0,
-        }
-    }
-
-    /// What the exchange of this call at an offer left warm; `None` where no usage was reported.
-    #[must_use]
-    pub fn of(ask: Ask<'a>, offer: usize, record: &Record) -> Option<Self> {
-        let usage = record.usage?;
-        let input = usage.input()?;
-        let [tools, system, _] = record.sections;
-        // Estimated like the whole, so that the share is better known than the figure.
-        let shared = u128::from(tools.saturating_add(system)) * u128::from(input);
-        let shared = shared.checked_div(u128::from(record.estimated_input));
-        let shared = shared.and_then(|tokens| u64::try_from(tokens).ok());
-        Some(Self {
-            shared: shared.unwrap_or(0).min(input),
-            ..Self::new(ask, offer, record.at, usage)
-        })
-    }
-}
-
 impl Known {
     /// What the offer at this place of the route holds.
     pub(super) fn at(&self, offer: usize) -> Held {
@@ -382,15 +332,6 @@ impl Known {
     pub(super) const fn output(&self) -> Option<u64> {
         self.output
     }
-}
-
-/// Tokens counted per thousand foreseen.
-fn density(lesson: &Lesson<'_>, offer: &Offer) -> Option<u32> {
-    let foreseen = foreseen(&lesson.ask, &offer.facts);
-    let counted = lesson.usage.input()?.saturating_mul(1000);
-    let [least, most] = DENSITY;
-    let density = counted.checked_div(foreseen)?.clamp(least, most);
-    u32::try_from(density).ok()
 }
 
 /// The calls of one tenant on one route: their hash, and how they are told from others with it.
