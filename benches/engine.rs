@@ -18,9 +18,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use cachewright::adapter::memory::InProcess;
 use cachewright::engine::{End, Engine, Meta, Settings};
-use cachewright::model::Timestamp;
+use cachewright::model::{Keyring, Timestamp};
 use cachewright::provider::Catalog;
-use cachewright::wire::{Framing, Messages, Watcher};
+use cachewright::wire::{Dialect as _, Framing, Messages, Outer, Watcher};
 
 fn main() {
     let samples = if std::env::args().any(|arg| arg == "--quick") {
@@ -37,7 +37,32 @@ fn main() {
     for size in sizes.into_iter().take(if smallest { 1 } else { 4 }) {
         prepare(&catalog, size, samples);
     }
+    println!("body      read µs  outer µs  outer/read");
+    for size in sizes.into_iter().take(if smallest { 1 } else { 3 }) {
+        outer(size, samples);
+    }
     watch(samples);
+}
+
+/// What is read of a call before it is known where it goes, against a whole reading of its body.
+fn outer(size: usize, samples: usize) {
+    let (_, body, _) = conversation(size);
+    let keyring = Keyring::new(b"bench");
+    let read = median(
+        samples,
+        || (),
+        |()| Messages.read(&body, &keyring, &mut |_| Vec::new()).is_ok(),
+    );
+    let outer = median(
+        samples,
+        || (),
+        |()| Outer::read("messages", &body, &keyring).is_ok(),
+    );
+    println!(
+        "{:<9} {read:>7.1} {outer:>9.1} {:>11.2}",
+        body.len(),
+        outer / read
+    );
 }
 
 fn prepare(catalog: &Arc<Catalog>, size: usize, samples: usize) {

@@ -5,11 +5,12 @@ use crate::wire::scan::{Scanner, name};
 use crate::wire::spelled;
 
 /// Types of parts that a model must be able to look at.
-const SEEN: [(&[u8], Need); 6] = [
+const SEEN: [(&[u8], Need); 7] = [
     (b"\"image\"", Need::Images),
     (b"\"image_url\"", Need::Images),
     (b"\"input_image\"", Need::Images),
     (b"\"document\"", Need::Documents),
+    (b"\"document_url\"", Need::Documents),
     (b"\"input_file\"", Need::Documents),
     (b"\"file\"", Need::Documents),
 ];
