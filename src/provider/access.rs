@@ -6,6 +6,7 @@ use crate::wire::Envelope;
 /// How a provider is reached: what a row says beside its cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a row")]
 pub struct Access {
     /// The base URL, with `{region}`, `{project}` or `{resource}` for what a configuration must
     /// name, such as `https://bedrock-runtime.{region}.amazonaws.com`; empty where a configuration
@@ -458,7 +459,7 @@ mod tests {
                 let path = access.doors[0]
                     .path
                     .replace("{model}", "anthropic.claude-x");
-                let found = rows.find(&host, &path.replace('{', "").replace('}', ""));
+                let found = rows.find(&host, &path.replace(['{', '}'], ""));
                 assert_eq!(
                     found.map(|found| &found.provider.name),
                     Some(name),

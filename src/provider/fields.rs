@@ -29,6 +29,9 @@ pub(super) struct Fields<'a> {
     start: usize,
 }
 
+/// Names and their strings.
+type Pairs = Vec<(Box<str>, Box<str>)>;
+
 type Value<'a> = &'a Spanned<DeValue<'a>>;
 
 impl<'a> Fields<'a> {
@@ -106,7 +109,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The names of a table in braces and their strings, in the order of the file.
-    pub(super) fn pairs(&self, key: &str) -> Result<Vec<(Box<str>, Box<str>)>, Error> {
+    pub(super) fn pairs(&self, key: &str) -> Result<Pairs, Error> {
         let Some(value) = self.find(key) else {
             return Ok(Vec::new());
         };

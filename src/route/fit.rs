@@ -106,8 +106,9 @@ impl Bar {
 /// Whether the backend promises to stay within the route's zones. One that promises nothing serves
 /// only routes that ask for nothing.
 fn resides(route: &Route, backend: &Backend) -> bool {
-    let within = |zone: &Box<str>| route.residency.contains(zone);
-    route.residency.is_empty() || (!backend.zones.is_empty() && backend.zones.iter().all(within))
+    let within = |zone: &str| route.residency.iter().any(|one| **one == *zone);
+    route.residency.is_empty()
+        || (!backend.zones.is_empty() && backend.zones.iter().all(|zone| within(zone)))
 }
 
 fn admits(tenants: &[Box<str>], tenant: &str) -> bool {

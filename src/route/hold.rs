@@ -27,6 +27,13 @@ pub(super) struct Left {
     read: u64,
 }
 
+/// Which turn of its conversation a request was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    First,
+    Later,
+}
+
 impl Left {
     pub(super) fn of(lesson: &Lesson<'_>, limits: &Limits) -> Self {
         let usage = &lesson.usage;
@@ -48,12 +55,12 @@ impl Left {
     }
 
     /// The part that other conversations can read: `was` is what was expected of it before.
-    pub(super) fn shared(&self, lesson: &Lesson<'_>, was: Option<u64>, is_first: bool) -> Self {
+    pub(super) fn shared(&self, lesson: &Lesson<'_>, was: Option<u64>, turn: Turn) -> Self {
         let most = lesson.shared.min(self.tokens);
         let tokens = match was {
             // What first turns do read is better than what they should: conversations of one route
             // need not have the same tools and system prompt.
-            Some(was) if is_first => {
+            Some(was) if turn == Turn::First => {
                 let seen = match lesson.ask.conversation {
                     Some(_) => self.read.min(lesson.shared),
                     None => self.read,

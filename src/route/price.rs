@@ -33,6 +33,7 @@ const USUAL: Prices = Prices::flat(PriceTier::new([
 
 /// What one call comes to at one offer.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "two independent facts")]
 pub(super) struct Quote<'a> {
     /// Tokens of the prompt, foreseen.
     pub(super) prompt: u64,

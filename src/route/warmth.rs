@@ -6,7 +6,7 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::hold::{Hold, Left, hold};
+use super::hold::{Hold, Left, Turn, hold};
 use super::lesson::Lesson;
 use super::shelves::{Kept, Shelves};
 use super::{Ask, Network, Offer, Route};
@@ -148,11 +148,13 @@ impl Warmth {
         };
         let left = Left::of(lesson, &offer.facts.limits);
         let density = lesson.density(offer);
-        let mut is_first = true;
+        let mut turn = Turn::First;
         if let Some(conversation) = lesson.ask.conversation {
             let is_it = |talk: &Talk| talk.conversation == conversation && talk.service == number;
             if let Some(talk) = self.talks.claim(spread(conversation, number), is_it) {
-                is_first = talk.turns == 0;
+                if talk.turns > 0 {
+                    turn = Turn::Later;
+                }
                 (talk.conversation, talk.service) = (conversation, number);
                 talk.touched = talk.touched.max(lesson.at);
                 talk.turns = talk.turns.saturating_add(1);
@@ -166,7 +168,7 @@ impl Warmth {
             service.learn(lesson.usage.output, density);
             if let Some(hold) = hold(&mut service.holds, place.0) {
                 let was = hold.expected(place.0, lesson.at);
-                hold.take(&left.shared(lesson, was, is_first), place);
+                hold.take(&left.shared(lesson, was, turn), place);
             }
         }
     }

@@ -78,7 +78,7 @@ impl Fault {
         }
         let code = code.filter(|code| !code.is_empty());
         Self {
-            kind: kind.unwrap_or(bare(&said)).into(),
+            kind: kind.unwrap_or_else(|| bare(&said)).into(),
             code: code.unwrap_or_else(|| word(&top, &["code"])).into(),
             message: message.into(),
             extra: Vec::new(),
