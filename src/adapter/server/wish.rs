@@ -315,7 +315,7 @@ mod tests {
             input: json!({"city": "", "days": 0}),
         };
         for body in &bodies {
-            assert_eq!(called(body), [expected.clone()], "{body}");
+            assert_eq!(called(body), std::slice::from_ref(&expected), "{body}");
         }
         for (turns, result) in [
             (

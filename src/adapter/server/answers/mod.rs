@@ -125,7 +125,7 @@ impl Answer {
         if stop != Stop::Tool {
             let mut text = words(wish.seed, tokens - thought);
             let is_stop = |word: &&str| wish.stops.iter().any(|stop| stop == word);
-            if let Some(at) = text.iter().position(|word| is_stop(&word)) {
+            if let Some(at) = text.iter().position(is_stop) {
                 stopped_by = text.get(at).copied();
                 text.truncate(at);
                 stop = Stop::Sequence;
