@@ -124,8 +124,8 @@ impl Answer {
         let mut stopped_by = None;
         if stop != Stop::Tool {
             let mut text = words(wish.seed, tokens - thought);
-            let is_stop = |word: &str| wish.stops.iter().any(|stop| stop == word);
-            if let Some(at) = text.iter().position(|word| is_stop(word)) {
+            let is_stop = |word: &&str| wish.stops.iter().any(|stop| stop == word);
+            if let Some(at) = text.iter().position(is_stop) {
                 stopped_by = text.get(at).copied();
                 text.truncate(at);
                 stop = Stop::Sequence;
