@@ -71,7 +71,11 @@ impl Room {
         let Some(reservation) = self.reservation.take() else {
             return;
         };
-        let is_billed = attempted.is_reached() && may_be_billed(record.status);
+        // The ledger knows more than the status where it has read the body and has a price.
+        let is_billed = match record.skip {
+            None if self.worst.money.is_some() => record.presumed.is_some(),
+            None | Some(_) => attempted.is_reached() && may_be_billed(record.status),
+        };
         if record.usage.is_none() && !is_billed {
             self.desk.purse.release(self.desk.now(), reservation);
             return;
