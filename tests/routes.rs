@@ -728,6 +728,28 @@ async fn what_is_no_routes_goes_to_its_upstream_as_it_came() {
 }
 
 #[tokio::test]
+async fn a_misspelled_route_reaches_nobody() {
+    let server = simulator().await;
+    let text = routed(&server.base_url());
+    let (routes, upstreams) = text.split_at(text.find("[upstreams.").unwrap());
+    let only = upstreams.split("[upstreams.spare]").next().unwrap();
+    for text in [routes.to_owned(), format!("{routes}{only}")] {
+        let (proxy, _cache) = proxy(&text).await;
+        let url = format!("{}/voise/v1/messages", proxy.base_url());
+        let answer = say(&url, "whatever", &[("x-api-key", TOKEN)]).await;
+        assert_eq!(answer.status(), 404);
+        assert!(answer.text().await.unwrap().contains("voice"));
+        proxy.stop(FAULT).await;
+    }
+    let (proxy, _cache) = proxy(routes).await;
+    let url = format!("{}/v1/messages", proxy.base_url());
+    let answer = say(&url, "voise", &[("x-api-key", TOKEN)]).await;
+    assert_eq!(answer.status(), 404);
+    assert_eq!(received(&server).await.len(), 0);
+    proxy.stop(FAULT).await;
+}
+
+#[tokio::test]
 async fn other_routes_and_upstreams_are_put_in_force_as_a_whole_or_not_at_all() {
     let server = simulator().await;
     let text = routed(&server.base_url());

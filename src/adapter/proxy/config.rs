@@ -89,10 +89,8 @@ pub(super) fn read(
         )));
     }
     if found.upstreams.is_none() {
-        // What is served without a word about it makes way for what somebody named.
-        let network = &gateway.network;
-        let free = |upstream: &Upstream| network.route(&upstream.name).is_none();
-        options.upstreams.retain(free);
+        // A prompt whose route is misspelled must not reach a provider that nobody named.
+        options.upstreams.clear();
     }
     options.gateway = gateway;
     Ok(options)

@@ -6,7 +6,7 @@
 //! | below a configured `path_prefix` | that upstream, the prefix removed |
 //! | with a configured `header` | that upstream |
 //! | to or below one of its `paths` | the upstream with the longest of them |
-//! | anything else | the only upstream, if there is but one; 404 otherwise |
+//! | anything else | the only upstream, if there is but one and no route; 404 otherwise |
 //! | `/ROUTE/v1/…`, with `x-cachewright-route`, or a prompt whose `model` is a route | that route over backends ([`gateway`](super::gateway)), before all of the above |
 //! | `GET /healthz` | the proxy itself: `ok` |
 //!

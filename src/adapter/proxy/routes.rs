@@ -96,7 +96,8 @@ impl Routes {
             .max_by_key(|(_, claim)| claim.len());
         match (claimed, &self.upstreams[..]) {
             (Some((upstream, _)), _) => Some((upstream, path)),
-            (None, [only]) => Some((only, path)),
+            // A route may have been meant, and misspelled.
+            (None, [only]) if !self.are_over_backends() => Some((only, path)),
             (None, _) => None,
         }
     }
