@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::pause::Spread;
-use super::{Decision, Failure, FailureKind, Patience, Pick, Retries, RetryBudget, Route, Step};
-use crate::model::{Money, Timestamp};
+use super::stops::Stops;
+use super::telling::Telling;
+use super::{Decision, Failure, Patience, Pick, Retries, RetryBudget, Route, Step};
+use crate::model::Timestamp;
 
 /// The course of one call: told what came of its attempts, it says what is next.
 ///
@@ -58,12 +59,10 @@ use crate::model::{Money, Timestamp};
 /// ```
 #[derive(Debug)]
 pub struct Course {
-    stops: Vec<Stop>,
-    places: Vec<Place>,
+    stops: Stops,
     retries: Retries,
     patience: Patience,
     hedge: Option<Duration>,
-    second: Money,
     deadline: Timestamp,
     /// Attempts that are left.
     attempts: u32,
@@ -72,7 +71,6 @@ pub struct Course {
     phase: Phase,
     hedged: Hedged,
     told: Option<Telling>,
-    spread: Spread,
 }
 
 /// What is next.
@@ -92,37 +90,6 @@ pub enum Move {
     GiveUp,
 }
 
-/// One pick, as this call knows it.
-#[derive(Debug)]
-struct Stop {
-    pick: Pick,
-    /// Place of its backend in `places`.
-    place: usize,
-    fallback: usize,
-    tries: u32,
-    /// Whether it may still be asked.
-    open: bool,
-}
-
-/// One backend, as this call knows it.
-#[derive(Debug)]
-struct Place {
-    backend: usize,
-    /// Failures after which waiting may help.
-    failures: u32,
-    manner: Manner,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manner {
-    /// It has not failed.
-    Sound,
-    /// It has no room until then.
-    Throttled(Timestamp),
-    /// It failed, and is left alone until then.
-    Failed(Timestamp),
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Seeking,
@@ -137,70 +104,22 @@ enum Hedged {
     Done,
 }
 
-/// How much a failure tells the caller; the greater the more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Weight {
-    /// There was no answer, or none that could be read.
-    Silence,
-    /// An answer that concerns one backend only.
-    OfBackend,
-    /// An answer after which waiting may help.
-    OfMoment,
-    /// An answer about the request.
-    OfRequest,
-}
-
-/// The failure that is the caller's so far.
-#[derive(Clone, Copy, Debug)]
-struct Telling {
-    weight: Weight,
-    /// Place of its pick among the picks.
-    stop: usize,
-    failure: Failure,
-}
-
-/// The longest wait that is ours: beyond it the caller is told, and decides.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
 impl Course {
     /// Of a call that was decided on at `now`; `seed` spreads its waits, and should differ from call
     /// to call.
     #[must_use]
     pub fn new(decision: &Decision, route: &Route, now: Timestamp, seed: u64) -> Self {
-        let mut places: Vec<Place> = Vec::new();
-        let stops = decision.picks.iter().filter_map(|pick| {
-            let offer = route.offers.get(pick.offer)?;
-            let known = places.iter().position(|at| at.backend == offer.backend);
-            let place = known.unwrap_or(places.len());
-            if known.is_none() {
-                places.push(Place {
-                    backend: offer.backend,
-                    failures: 0,
-                    manner: Manner::Sound,
-                });
-            }
-            Some(Stop {
-                pick: *pick,
-                place,
-                fallback: offer.fallback,
-                tries: 0,
-                open: true,
-            })
-        });
         Self {
-            stops: stops.collect(),
-            places,
+            stops: Stops::new(decision, route, seed),
             retries: route.retries,
             patience: route.patience,
             hedge: route.hedge,
-            second: route.worth.second,
             deadline: now.plus(route.patience.deadline),
             attempts: route.retries.attempts,
             under_way: Vec::new(),
             phase: Phase::Seeking,
             hedged: Hedged::NotYet,
             told: None,
-            spread: Spread::new(seed),
         }
     }
 
@@ -249,14 +168,10 @@ impl Course {
         };
         match failure.step() {
             Step::Final => self.phase = Phase::Over,
-            Step::Elsewhere => self.bar(stop, failure.kind),
-            Step::Again => self.rest(now, stop, failure),
+            Step::Elsewhere => self.stops.bar(stop, failure.kind),
+            Step::Again => self.stops.rest(now, stop, failure),
         }
-        let heard = Telling {
-            weight: Weight::of(failure),
-            stop,
-            failure: *failure,
-        };
+        let heard = Telling::of(failure, stop);
         let tells = self.told.is_none_or(|told| heard.outweighs(&told));
         if tells {
             self.told = Some(heard);
@@ -269,10 +184,8 @@ impl Course {
     pub fn skipped(&mut self, pick: Pick) {
         if let Some(stop) = self.leave(pick) {
             self.attempts = self.attempts.saturating_add(1);
-            if let Some(stop) = self.stops.get_mut(stop) {
-                stop.tries = stop.tries.saturating_sub(1);
-                stop.open = false;
-            }
+            self.stops.give_back(stop);
+            self.stops.close(stop);
         }
     }
 
@@ -281,13 +194,8 @@ impl Course {
     pub fn postponed(&mut self, pick: Pick, until: Timestamp) {
         if let Some(stop) = self.leave(pick) {
             self.attempts = self.attempts.saturating_add(1);
-            let place = self.stops.get_mut(stop).map(|stop| {
-                stop.tries = stop.tries.saturating_sub(1);
-                stop.place
-            });
-            if let Some(place) = place.and_then(|place| self.places.get_mut(place)) {
-                place.manner = Manner::Throttled(until);
-            }
+            self.stops.give_back(stop);
+            self.stops.throttle(stop, until);
         }
     }
 
@@ -307,7 +215,7 @@ impl Course {
         };
         let at = since.plus(self.hedge?);
         let may = self.hedged == Hedged::NotYet && self.attempts > 0 && at < self.deadline;
-        (may && self.beside(stop).is_some()).then_some(at)
+        (may && self.stops.beside(stop).is_some()).then_some(at)
     }
 
     /// The pick to send the call to beside the silent one; at most one per call, at another backend,
@@ -318,7 +226,7 @@ impl Course {
             return None;
         }
         let (silent, _) = *self.under_way.first()?;
-        let stop = self.beside(silent)?;
+        let stop = self.stops.beside(silent)?;
         self.hedged = Hedged::Done;
         if !budget.take() {
             return None;
@@ -340,8 +248,8 @@ impl Course {
 
     /// Where the next attempt goes, and when; what it costs is taken out of the budget.
     fn seek(&self, now: Timestamp, budget: &mut RetryBudget) -> Option<(usize, Timestamp)> {
-        let onward = self.onward();
-        let back = self.back(now);
+        let onward = self.stops.onward();
+        let back = self.stops.back(now, self.deadline);
         if let Some((again, at)) = back
             && onward.is_none_or(|onward| self.holds(again, onward, at.since(now)))
             && budget.take()
@@ -349,143 +257,40 @@ impl Course {
             return Some((again, at));
         }
         let onward = onward?;
-        if self.stops.iter().any(|stop| stop.tries > 0) {
+        if self.stops.any_tried() {
             // Taken where there is one, so that asking again stops first; see `RetryBudget`.
             let _ = budget.take();
         }
         Some((onward, now))
     }
 
-    /// The first pick at a backend that has not failed.
-    fn onward(&self) -> Option<usize> {
-        self.stops.iter().position(|stop| {
-            stop.open && self.manner(stop) == Some(Manner::Sound) && stop.tries == 0
-        })
-    }
-
-    /// The pick at a backend that has failed which costs least to wait for, and when it is ready.
-    fn back(&self, now: Timestamp) -> Option<(usize, Timestamp)> {
-        let waits = self.stops.iter().enumerate().filter_map(|(at, stop)| {
-            let (Manner::Throttled(ready) | Manner::Failed(ready)) = self.manner(stop)? else {
-                return None;
-            };
-            let ready = ready.max(now);
-            let near = ready < self.deadline && ready.since(now) <= LONGEST_WAIT;
-            (stop.open && near).then_some((at, ready, stop))
-        });
-        let cheapest = waits.min_by_key(|(_, ready, stop)| {
-            let hop = stop.pick.hop.unwrap_or_default();
-            (self.worth(ready.since(now)) + hop, stop.tries)
-        });
-        cheapest.map(|(at, ready, _)| (at, ready))
-    }
-
-    /// Whether to wait at a throttled backend for its warm prefix rather than to go on. The last
-    /// attempt is never waited for: it goes where there is room.
+    /// Whether to wait at a backend rather than to go on. The last attempt is never waited for: it
+    /// goes where there is room.
     fn holds(&self, again: usize, onward: usize, wait: Duration) -> bool {
-        let hop = |at: usize| self.stops.get(at).and_then(|stop| stop.pick.hop);
-        let lost = hop(onward).unwrap_or_default() - hop(again).unwrap_or_default();
-        let manner = self.stops.get(again).and_then(|stop| self.manner(stop));
-        matches!(manner, Some(Manner::Throttled(_))) && self.attempts > 1 && self.worth(wait) < lost
-    }
-
-    /// The first pick that may be asked beside a silent one.
-    fn beside(&self, silent: usize) -> Option<usize> {
-        let silent = self.stops.get(silent)?;
-        self.stops.iter().position(|stop| {
-            stop.open
-                && stop.tries == 0
-                && stop.place != silent.place
-                && stop.fallback == silent.fallback
-                && self.manner(stop) == Some(Manner::Sound)
-        })
+        self.attempts > 1 && self.stops.holds(again, onward, wait)
     }
 
     fn send(&mut self, stop: usize, at: Timestamp) -> Option<Pick> {
-        let found = self.stops.get_mut(stop)?;
-        found.tries = found.tries.saturating_add(1);
+        let pick = self.stops.take(stop)?;
         self.attempts = self.attempts.saturating_sub(1);
         self.under_way.push((stop, at));
-        Some(found.pick)
+        Some(pick)
     }
 
     /// Takes an attempt off those under way.
     fn leave(&mut self, pick: Pick) -> Option<usize> {
-        let is_it = |at: usize| {
-            self.stops
-                .get(at)
-                .is_some_and(|stop| stop.pick.offer == pick.offer)
-        };
-        let found = self.under_way.iter().position(|(stop, _)| is_it(*stop))?;
+        let mut all = self.under_way.iter();
+        let found = all.position(|(stop, _)| self.stops.is(*stop, pick))?;
         Some(self.under_way.swap_remove(found).0)
-    }
-
-    /// Closes what a refusal for reasons of the backend concerns.
-    fn bar(&mut self, stop: usize, kind: FailureKind) {
-        let place = self.stops.get(stop).map(|stop| stop.place);
-        let whole = !kind.is_of_model();
-        for (at, other) in self.stops.iter_mut().enumerate() {
-            if at == stop || (whole && Some(other.place) == place) {
-                other.open = false;
-            }
-        }
-    }
-
-    /// Leaves a backend alone for a while.
-    fn rest(&mut self, now: Timestamp, stop: usize, failure: &Failure) {
-        let place = self.stops.get(stop).map(|stop| stop.place);
-        let Some(place) = place.and_then(|place| self.places.get_mut(place)) else {
-            return;
-        };
-        let pause = self.spread.pause(place.failures, failure.retry_after);
-        place.failures = place.failures.saturating_add(1);
-        let ready = now.plus(pause);
-        place.manner = if failure.kind == FailureKind::RateLimited {
-            Manner::Throttled(ready)
-        } else {
-            Manner::Failed(ready)
-        };
-    }
-
-    fn manner(&self, stop: &Stop) -> Option<Manner> {
-        self.places.get(stop.place).map(|place| place.manner)
-    }
-
-    /// What waiting so long is worth.
-    fn worth(&self, wait: Duration) -> Money {
-        let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
-        Money::from_pico(self.second.times(micros).as_pico() / 1_000_000)
-    }
-}
-
-impl Weight {
-    const fn of(failure: &Failure) -> Self {
-        match (failure.kind, failure.step()) {
-            (
-                FailureKind::Unreachable
-                | FailureKind::Reset
-                | FailureKind::Silent
-                | FailureKind::Garbage,
-                _,
-            ) => Self::Silence,
-            (_, Step::Final) => Self::OfRequest,
-            (_, Step::Again) => Self::OfMoment,
-            (_, Step::Elsewhere) => Self::OfBackend,
-        }
-    }
-}
-
-impl Telling {
-    fn outweighs(&self, told: &Self) -> bool {
-        (self.weight, std::cmp::Reverse(self.stop)) >= (told.weight, std::cmp::Reverse(told.stop))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Money;
     use crate::route::samples::Sample;
-    use crate::route::{Billed, Worth};
+    use crate::route::{Billed, FailureKind, Worth};
     use proptest::prelude::*;
 
     const CENT: i128 = 10_000_000_000;

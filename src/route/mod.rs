@@ -25,6 +25,8 @@ mod price;
 mod samples;
 mod shelves;
 mod state;
+mod stops;
+mod telling;
 mod warmth;
 mod why;
 mod words;
