@@ -8,9 +8,12 @@
 //! `cargo bench --bench affinity`; `-- --quick` takes fewer requests.
 
 #![expect(clippy::print_stdout, reason = "a bench reports on stdout")]
-#![expect(clippy::disallowed_methods, reason = "a bench reads its environment")]
 #![expect(clippy::float_arithmetic, reason = "ratios, and times that vary")]
-#![expect(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a bench stops at the first surprise"
+)]
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -68,9 +71,9 @@ fn main() {
         (Goal::Latency, Faults::Injected),
         (Goal::Cost, Faults::Injected),
     ] {
-        let costs = [true, false].map(|affinity| {
-            let tally = Run::new(&catalog, goal, affinity, faults).over(&requests);
-            tally.print(goal, affinity, faults);
+        let costs = [Affinity::On, Affinity::Off].map(|affinity| {
+            let tally = Run::new(&catalog, (goal, affinity), faults).over(&requests);
+            tally.print((goal, affinity), faults);
             tally.cost.as_usd()
         });
         let [on, off] = costs;
@@ -123,6 +126,12 @@ fn interleaved(dir: &Path, part: usize) -> Vec<Timed> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
+enum Affinity {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Faults {
     None,
     Injected,
@@ -163,13 +172,16 @@ struct Tally {
 }
 
 impl Tally {
-    fn print(&self, goal: Goal, affinity: bool, faults: Faults) {
+    fn print(&self, (goal, affinity): (Goal, Affinity), faults: Faults) {
         let faults = if faults == Faults::None {
             "none"
         } else {
             "injected"
         };
-        let on = if affinity { "on" } else { "off" };
+        let on = match affinity {
+            Affinity::On => "on",
+            Affinity::Off => "off",
+        };
         let rate = 100.0 * self.read as f64 / self.input.max(1) as f64;
         println!(
             "{:<8} {faults:<9} {on:<9} {:>9} {rate:>7.1}% {:>9} {:>6} {:>9} {:>8} {:>6}",
@@ -208,7 +220,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(catalog: &Arc<Catalog>, goal: Goal, affinity: bool, faults: Faults) -> Self {
+    fn new(catalog: &Arc<Catalog>, (goal, affinity): (Goal, Affinity), faults: Faults) -> Self {
         let mut network = Network::default();
         for name in BACKENDS {
             let mut backend = Backend::default();
@@ -220,7 +232,7 @@ impl Run {
         }
         let mut template = Route::default();
         template.goal = goal;
-        template.affinity = affinity;
+        template.affinity = affinity == Affinity::On;
         template.cooldown = Duration::from_secs(60);
         let mut dice = 7;
         let outages = (0..BACKENDS.len()).map(|_| match faults {

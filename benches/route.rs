@@ -208,7 +208,7 @@ fn caps() -> Caps {
             CapScope::Backend("backend-bedrock".into()),
         ),
     ];
-    let mut caps = Caps::new(&caps, Arc::new(Utc::default()));
+    let mut caps = Caps::new(&caps, Arc::new(Utc));
     for number in 0..50 {
         let tenant = tenant(number);
         let who = cachewright::route::Who {

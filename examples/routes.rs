@@ -86,6 +86,10 @@ async fn ask(
     let response = response.map_err(|error| error.to_string())?;
     let by = response.headers().get("x-cachewright-route").cloned();
     let answer: Value = response.json().await?;
-    println!("{by:?} {}", answer["usage"]);
+    let by = by
+        .as_ref()
+        .and_then(|by| by.to_str().ok())
+        .unwrap_or_default();
+    println!("{by}\n  {}", answer.get("usage").unwrap_or(&Value::Null));
     Ok(())
 }

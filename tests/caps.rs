@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a test may stop at the first surprise, its child reports on stdout, and it says what \
@@ -565,6 +564,7 @@ fn hours(zone: &Zone, per: Period, at: &str) -> (String, i64) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn days_are_as_long_as_their_zone_has_them() {
     let (day, month) = (Period::Day, Period::Month);
     for (zone, per, at, begins, length) in [

@@ -2,6 +2,7 @@
 //! application sees the same content, order and usage, whichever served it.
 
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test may stop at the first surprise"

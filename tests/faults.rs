@@ -4,7 +4,11 @@
 //! No time is asserted: deadlines are short in the configuration, and a call that outlives all of
 //! them fails the test.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may stop at the first surprise"
+)]
 
 use std::collections::BTreeMap;
 
@@ -114,6 +118,7 @@ enum Outcome {
     Neither(String),
 }
 
+#[expect(clippy::fn_params_excessive_bools, reason = "the body's own member")]
 fn talk(stream: bool) -> Talk {
     let facts = (0..300).map(|n| format!("Fact {n}: shelf {n} is full. "));
     Talk {

@@ -141,6 +141,7 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(FAULT, what).await.unwrap()
 }
 
+#[expect(clippy::fn_params_excessive_bools, reason = "the body's own member")]
 fn message(stream: bool) -> Value {
     json!({
         "model": "anything",

@@ -55,7 +55,7 @@ impl World {
     }
 
     fn decide(&self) -> Result<Decision, Refusal> {
-        let caps = Caps::new(&self.caps, Arc::new(Utc::default()));
+        let caps = Caps::new(&self.caps, Arc::new(Utc));
         let ground = Ground {
             network: &self.network,
             state: &self.state,
@@ -445,7 +445,7 @@ cap = "0.001 USD/day"
         assert_eq!(output.status.code(), Some(2));
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(
-            text.contains("no route `voices`") && text.contains("voice, contracts"),
+            text.contains("no route `voices`") && text.contains("contracts, voice"),
             "{text}"
         );
     }

@@ -85,7 +85,9 @@ impl Inquest<'_> {
         let turn = self.expected.lineage.elsewhere.first()?;
         let this = &self.expected.lineage.this.outline;
         let mut earlier = Earlier::new(self.input_of(turn, turn.outline.blocks));
-        earlier.other = if self.hopped {
+        // What the caller changed as well is not the route's doing.
+        let (_, here) = &self.expected.turn;
+        earlier.other = if self.hopped && turn.outline.begins(here) {
             Other::Hop
         } else if turn.outline.account == this.account {
             Other::Model

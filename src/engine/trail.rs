@@ -75,7 +75,7 @@ impl Outline {
     }
 
     /// Whether its prompt is the beginning of this one, or all of it.
-    fn begins(&self, turn: &Conversation) -> bool {
+    pub(super) fn begins(&self, turn: &Conversation) -> bool {
         let end = self.blocks.checked_sub(1).and_then(|at| turn.chain.get(at));
         self.root == turn.root && end == Some(&self.end)
     }

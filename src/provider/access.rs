@@ -253,6 +253,7 @@ mod tests {
 
     /// Ids as the providers document or record them.
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn ids_are_those_of_the_providers() {
         let rows = Catalog::builtin();
         for (provider, model, zones, id) in [

@@ -189,6 +189,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn errors_of_anthropic() {
         check(&[
             (
@@ -264,6 +265,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn errors_of_bedrock() {
         check(&[
             (
@@ -348,6 +350,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn errors_of_openai_and_azure() {
         check(&[
             (

@@ -361,7 +361,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::Regime;
+    use crate::ledger::Record;
+    use crate::model::{Regime, Usage};
     use crate::route::samples::{Sample, ask};
 
     fn at(seconds: u64) -> Timestamp {

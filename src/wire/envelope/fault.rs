@@ -349,6 +349,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn every_providers_shape_is_read() {
         for (body, header, [kind, code, message]) in [
             // Anthropic, a spend limit among them.

@@ -152,7 +152,7 @@ impl<'a> Told<'a> {
         let ground = Ground {
             network,
             state: &State::new(network),
-            caps: &Caps::new(&options.caps, Arc::new(Utc::default())),
+            caps: &Caps::new(&options.caps, Arc::new(Utc)),
             now: Timestamp::default(),
         };
         match decide(&ground, line, ask) {
