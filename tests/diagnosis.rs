@@ -213,6 +213,27 @@ async fn a_growing_conversation_misses_nothing_but_its_first_use() {
 }
 
 #[tokio::test]
+async fn what_nobody_answered_is_no_earlier_use() {
+    let world = World::of(Mode::Place).await;
+    let body = body(&names(), &text(1, 3000), &talk(1, 0));
+    // Nobody listens, then the provider fails.
+    let nobody = Request::post("http://127.0.0.1:1/v1/messages")
+        .header("content-type", "application/json")
+        .header("x-api-key", "key")
+        .body(Full::new(Bytes::from(serde_json::to_vec(&body).unwrap())))
+        .unwrap();
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let mut service = world.cache.wrap(client.clone());
+    assert!(service.call(nobody).await.is_err());
+    let mut failing = world.request("/v1/messages", "key", &body);
+    let fault = "529".parse().unwrap();
+    failing.headers_mut().insert("x-sim-fault", fault);
+    assert_eq!(service.call(failing).await.unwrap().status(), 529);
+    let record = world.send(&body).await;
+    assert_eq!(miss(&record).cause, Cause::FirstUse);
+}
+
+#[tokio::test]
 async fn text_that_differs_from_call_to_call_is_named_to_the_byte() {
     let head = text(3, 700);
     for (volatile, pattern) in [

@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::model::Timestamp;
 use crate::provider::LimitHeaders;
 use crate::route::{
-    Admission, Ask, Caps, Crossed, Decision, Full, Ground, Lesson, Network, Refusal, RetryBudget,
-    Route, State, Who, Worst, decide,
+    Admission, Ask, Bar, Caps, Crossed, Decision, Full, Ground, Lesson, Network, Refusal,
+    RetryBudget, Route, State, Who, Worst, decide,
 };
 
 /// What one configuration says.
@@ -48,6 +48,8 @@ struct Book {
 pub(super) struct Decided {
     pub(super) plan: Arc<Plan>,
     pub(super) outcome: Result<Decision, Refusal>,
+    /// The cap that keeps a call from being served.
+    pub(super) full: Option<Full>,
 }
 
 impl Desk {
@@ -115,8 +117,11 @@ impl Desk {
             caps: &caps,
             now,
         };
+        let outcome = decide(&ground, route, ask);
+        let refusal = outcome.as_ref().err();
         Some(Decided {
-            outcome: decide(&ground, route, ask),
+            full: refusal.and_then(|refusal| full((&ground, route), ask, refusal)),
+            outcome,
             plan: Arc::clone(&book.plan),
         })
     }
@@ -212,6 +217,23 @@ impl Desk {
     pub(super) fn watch(&self) -> Option<Arc<dyn Watch>> {
         lock(&self.watch).clone()
     }
+}
+
+/// The cap that keeps a refused call from being served, if one does.
+fn full((ground, route): (&Ground<'_>, &Route), ask: &Ask<'_>, refusal: &Refusal) -> Option<Full> {
+    let mut capped = refusal.candidates.iter().filter(|one| {
+        let bar = one.bar.as_ref();
+        bar.is_some_and(|bar| matches!(bar, Bar::Beyond | Bar::Capped(_)))
+    });
+    capped.find_map(|one| {
+        let offer = route.offers.get(one.offer)?;
+        let who = Who {
+            route: &route.name,
+            tenant: ask.tenant,
+            backend: &ground.network.backends.get(offer.backend)?.name,
+        };
+        ground.caps.room(ground.now, &who, &one.worst).err()
+    })
 }
 
 impl Plan {

@@ -17,7 +17,7 @@ use super::head;
 use super::lost::Said;
 use super::trial::Shut;
 use crate::model::Timestamp;
-use crate::route::{Bar, Candidate, Failure, FailureKind, Network, Refusal, Route};
+use crate::route::{Bar, Candidate, Failure, FailureKind, Full, Network, Refusal, Route};
 use crate::wire::Fault;
 
 /// Says which route an answer came by.
@@ -133,7 +133,7 @@ pub(super) fn moment(at: Timestamp) -> String {
 /// Why no offer can serve a call, before anything was sent.
 pub(super) fn refused(
     (network, route): (&Network, &Route),
-    refusal: &Refusal,
+    (refusal, full): (&Refusal, Option<&Full>),
     now: Timestamp,
 ) -> Refused {
     let what = speaks_against((network, route), &refusal.candidates);
@@ -144,7 +144,8 @@ pub(super) fn refused(
     if let Some((at, bar)) = soonest {
         let from = moment(at);
         if matches!(bar, Bar::Capped(_)) {
-            let why = format!("a cap is reached; it resets at {from}");
+            let cap = full.map_or_else(|| "a cap is reached".into(), Full::to_string);
+            let why = format!("{cap}; it resets at {from}");
             return capped(&message(&why), at, now);
         }
         if matches!(bar, Bar::RateLimited(_)) {
@@ -157,8 +158,9 @@ pub(super) fn refused(
     // Whatever got furthest says what is missing.
     let has = |wanted: fn(&Bar) -> bool| bars().any(wanted);
     if has(|bar| matches!(bar, Bar::Beyond)) {
-        let why = message("the call may cost more than a cap allows altogether");
-        let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, TOO_MUCH, &why);
+        let cap = full.map_or_else(String::new, |full| format!(": {full}"));
+        let why = format!("the call may cost more than a cap allows altogether{cap}");
+        let refused = Refused::new(StatusCode::TOO_MANY_REQUESTS, TOO_MUCH, &message(&why));
         return Refused {
             is_final: true,
             ..refused

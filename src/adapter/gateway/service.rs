@@ -173,7 +173,13 @@ impl<S: Carrier> Gateway<S> {
             conversation: said.and_then(|outer| outer.conversation),
             route,
         };
-        let Some(Decided { plan, outcome }) = self.desk.decide(&asked.route, &asked.ask()) else {
+        let decided = self.desk.decide(&asked.route, &asked.ask());
+        let Some(Decided {
+            plan,
+            outcome,
+            full,
+        }) = decided
+        else {
             return elsewhere(&asked.route);
         };
         let decision = match outcome {
@@ -183,7 +189,8 @@ impl<S: Carrier> Gateway<S> {
                     return elsewhere(&asked.route);
                 };
                 let now = self.desk.now();
-                let refused = refuse::refused((&plan.network, route), &refusal, now);
+                let refused =
+                    refuse::refused((&plan.network, route), (&refusal, full.as_ref()), now);
                 let mut response = refused.response(dialect);
                 if let Some(value) = head::plain(&format!("{}; attempts=0", asked.route)) {
                     response.headers_mut().insert(refuse::BY_ROUTE, value);

@@ -230,7 +230,9 @@ impl Exchange {
             self.record.verdict = Verdict::Refused;
         }
         let uncounted = self.expected.as_mut().and_then(|one| one.uncounted.take());
-        if let Some(expected) = &self.expected {
+        // What nobody answered is in no cache, and nothing goes on from it.
+        let is_served = (200..300).contains(&self.record.status);
+        if let Some(expected) = self.expected.as_ref().filter(|_| is_served) {
             let (key, turn) = &expected.turn;
             self.memory.remember(*key, Arc::clone(turn));
         }
