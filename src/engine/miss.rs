@@ -87,7 +87,7 @@ impl Inquest<'_> {
         let mut earlier = Earlier::new(self.input_of(turn, turn.outline.blocks));
         // What the caller changed as well is not the route's doing.
         let (_, here) = &self.expected.turn;
-        earlier.other = if self.hopped && turn.outline.begins(here) {
+        earlier.other = if self.hopped && turn.outline.begins_anywhere(here) {
             Other::Hop
         } else if turn.outline.account == this.account {
             Other::Model

@@ -75,9 +75,14 @@ impl Outline {
     }
 
     /// Whether its prompt is the beginning of this one, or all of it.
-    pub(super) fn begins(&self, turn: &Conversation) -> bool {
+    fn begins(&self, turn: &Conversation) -> bool {
+        self.root == turn.root && self.begins_anywhere(turn)
+    }
+
+    /// The same, whatever cache it was sent to.
+    pub(super) fn begins_anywhere(&self, turn: &Conversation) -> bool {
         let end = self.blocks.checked_sub(1).and_then(|at| turn.chain.get(at));
-        self.root == turn.root && end == Some(&self.end)
+        end == Some(&self.end)
     }
 }
 
