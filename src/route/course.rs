@@ -290,7 +290,7 @@ mod tests {
     use super::*;
     use crate::model::Money;
     use crate::route::samples::Sample;
-    use crate::route::{Billed, FailureKind, Worth};
+    use crate::route::{Allowance, Billed, FailureKind, Worth};
     use proptest::prelude::*;
 
     const CENT: i128 = 10_000_000_000;
@@ -429,11 +429,16 @@ mod tests {
                 assert_eq!(drive.sends().offer, 1);
             }
         }
-        // Without a time of its own: ours.
+        // Without a time of its own: as long as it counts as full to every call.
         let mut drive = Drive::new(&hop, |_| {});
         let first = drive.sends();
         let _ = drive.fails(first, FailureKind::RateLimited);
-        assert_eq!(drive.waits().0.offer, 0);
+        let (pick, wait) = drive.waits();
+        assert_eq!(pick.offer, 0);
+        let mut limits = Allowance::default();
+        limits.refused(at(0), None);
+        assert!(limits.full_until(at(0), 1).is_some());
+        assert_eq!(limits.full_until(at(wait), 1), None);
     }
 
     #[test]

@@ -112,9 +112,7 @@ impl Allowance {
             Some(before) => before.times.saturating_add(1),
             None => 0,
         };
-        let own = UNNAMED.saturating_mul(1 << times.min(16)).min(MINUTE);
-        let named = retry_after.filter(|named| !named.is_zero());
-        let until = now.plus(named.unwrap_or(own).min(MOST));
+        let until = now.plus(pause(times, retry_after).min(MOST));
         self.refusals = Some(Refusals {
             until: before.map_or(until, |before| before.until.max(until)),
             times,
@@ -158,6 +156,13 @@ impl Allowance {
             &mut self.output,
         ]
     }
+}
+
+/// How long there is no room after a refusal that followed so many others: what the provider names,
+/// or our own guess.
+pub(super) fn pause(before: u32, named: Option<Duration>) -> Duration {
+    let own = UNNAMED.saturating_mul(1 << before.min(16)).min(MINUTE);
+    named.filter(|named| !named.is_zero()).unwrap_or(own)
 }
 
 /// Which limit a header's name is about, and which part of it: `input-tokens-reset` at Anthropic,

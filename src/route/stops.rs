@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::pause::Spread;
-use super::{Decision, Failure, FailureKind, Pick, Route};
+use super::{Decision, Failure, FailureKind, Pick, Route, limits};
 use crate::model::{Money, Timestamp};
 
 /// The picks of one call with what it knows of their backends. Picks are named by their place.
@@ -180,10 +180,16 @@ impl Stops {
         let Some(place) = place.and_then(|place| self.places.get_mut(place)) else {
             return;
         };
-        let pause = self.spread.pause(place.failures, failure.retry_after);
+        let is_throttled = failure.kind == FailureKind::RateLimited;
+        // As long as the backend counts as full to other calls: it would not be asked before.
+        let asked = match is_throttled {
+            true => Some(limits::pause(place.failures, failure.retry_after)),
+            false => failure.retry_after,
+        };
+        let pause = self.spread.pause(place.failures, asked);
         place.failures = place.failures.saturating_add(1);
         let ready = now.plus(pause);
-        place.manner = if failure.kind == FailureKind::RateLimited {
+        place.manner = if is_throttled {
             Manner::Throttled(ready)
         } else {
             Manner::Failed(ready)
