@@ -37,7 +37,7 @@ pub struct Attempt {
 #[must_use]
 pub const fn may_be_billed(status: u16) -> bool {
     match status {
-        0 | 200..300 | 408 => true,
+        0 | 200..300 | 408 | 424 => true,
         501 | 503 | 505 | 529 => false,
         500.. => true,
         _ => false,
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_refuses_is_not_billed() {
-        for status in [0, 200, 206, 408, 500, 502, 504, 520] {
+        for status in [0, 200, 206, 408, 424, 500, 502, 504, 520] {
             assert!(may_be_billed(status), "{status}");
         }
         for status in [301, 400, 401, 404, 413, 422, 429, 501, 503, 529] {

@@ -85,15 +85,15 @@ enum Event<R> {
 impl<S: Carrier> Drive<S> {
     async fn run(mut self) -> Response<Answer<S::Reply>> {
         loop {
-            if self.flying.is_empty() {
-                match self.next() {
-                    Move::Send(pick) => self.launch(pick),
-                    Move::Wait(pick, at) => {
-                        sleep_until(self.instant(at)).await;
-                        self.launch(pick);
-                    }
-                    Move::Listen | Move::GiveUp => return self.give_up(),
+            // Also while others fly: a refusal of the request itself ends them.
+            match self.next() {
+                Move::Send(pick) => self.launch(pick),
+                Move::Wait(pick, at) => {
+                    sleep_until(self.instant(at)).await;
+                    self.launch(pick);
                 }
+                Move::Listen if !self.flying.is_empty() => {}
+                Move::Listen | Move::GiveUp => return self.give_up(),
             }
             match self.event().await {
                 Event::Begun(begun) => return self.pass_on(*begun),
@@ -196,7 +196,13 @@ impl<S: Carrier> Drive<S> {
                 self.ashore.full = Some(full);
             }
             Cause::Shut(shut) => {
-                self.skip(pick);
+                match shut {
+                    Shut::Broken(_) => self.skip(pick),
+                    Shut::Limited(until) => {
+                        self.attempts -= 1;
+                        self.course.postponed(pick, until);
+                    }
+                }
                 self.ashore.shut = Some(shut);
             }
             Cause::Unfit(_) => self.skip(pick),
