@@ -384,6 +384,18 @@ async fn a_second_backend_is_asked_beside_a_silent_one() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_the_request_ends_a_call_whose_first_attempt_is_silent() {
+    let world = World::of(&["first", "second"]).await.change(|route| {
+        route.hedge = Some(Duration::from_millis(20));
+    });
+    world.fault(0, json!({"fault": "hang"})).await;
+    // The second is what is sent again without markers.
+    world.fault(1, json!({"status": 400, "count": 2})).await;
+    let response = ask(&world.gateway(), &message(true)).await;
+    assert_eq!(response.status(), 400);
+}
+
+#[tokio::test]
 async fn when_all_fail_the_most_telling_answer_is_the_callers() {
     let world = World::of(&["first", "second"]).await.change(|route| {
         route.retries.attempts = 2;
