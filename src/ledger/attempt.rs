@@ -24,8 +24,8 @@ pub struct Attempt {
 /// of its answer; zero where none came although the request may have left.
 ///
 /// No answer, an answer that broke off before its usage, and the errors of servers that may come
-/// after the work (a timeout, a fault within, a gateway that lost what stands behind it) leave it
-/// open. What refuses a request does not: every other 4xx, and 501, 503, 505 and 529, by which a
+/// after the work (a timeout, a fault within or behind, a gateway that lost what stands behind it)
+/// leave it open. What refuses a request does not: 4xx but for 408 and 424, and 501, 503, 505 and 529, by which a
 /// server says that it did not begin.
 ///
 /// ```

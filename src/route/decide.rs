@@ -82,11 +82,13 @@ pub struct Refusal {
 /// First come hard constraints: [`Bar`] names them in the order in which they are looked at. The
 /// offers without a bar are asked, the lowest score first, where the score is money:
 ///
-/// * [`Goal::Order`](super::Goal::Order): the place in the order × [`Worth::rank`](super::Worth::rank),
-/// * [`Goal::Latency`](super::Goal::Latency): the decayed time to first byte × [`Worth::second`](super::Worth::second); a
-///   backend of which it is not known counts as the fastest that is, and is tried before it,
-/// * [`Goal::Cost`](super::Goal::Cost): what the call is expected to cost, and with it as many later turns as the
-///   conversation has had, 20 at most.
+/// * [`Goal::Order`](super::Goal::Order): the place in the order ×
+///   [`Worth::rank`](super::Worth::rank),
+/// * [`Goal::Latency`](super::Goal::Latency): the decayed time to first byte ×
+///   [`Worth::second`](super::Worth::second); a backend of which it is not known counts as the fastest
+///   that is, and is tried before it,
+/// * [`Goal::Cost`](super::Goal::Cost): what the call is expected to cost, and with it as many later
+///   turns as the conversation has had, 20 at most.
 ///
 /// Where the route has affinity, the cost of leaving a warm prefix is added to rank or time: what the
 /// call costs more than where it is warm. The expected cost holds it already. Without affinity

@@ -132,7 +132,7 @@ impl Default for Worth {
 pub struct Retries {
     /// Attempts of one call, the first included.
     pub attempts: u32,
-    /// Second attempts per hundred calls that a route may make when many fail at once; it saves up a
+    /// Repeats and hedges per hundred calls that a route may make when many fail at once; it saves up a
     /// few.
     pub percent: u32,
 }

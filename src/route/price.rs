@@ -147,8 +147,9 @@ impl Bill<'_> {
     }
 }
 
-/// What of a prompt of so many tokens can be read, and whether it is its conversation's own. A prompt that has become shorter was rewritten:
-/// what is held of its conversation is beyond the place where they part.
+/// What of a prompt of so many tokens can be read, and whether it is its conversation's own. A prompt
+/// that has become shorter was rewritten: what is held of its conversation is beyond the place where
+/// they part.
 fn warm(held: Held, prompt: u64) -> (u64, bool) {
     let own = held.own.map_or(0, |(tokens, _)| tokens);
     // Some of it is left to the estimate's error.

@@ -96,8 +96,7 @@ impl Decision {
     }
 
     /// The same of any pick.
-    #[must_use]
-    pub fn why_of(&self, network: &Network, route: &Route, pick: &Pick) -> String {
+    fn why_of(&self, network: &Network, route: &Route, pick: &Pick) -> String {
         let of = (network, route, pick);
         let mut line = format!("{}: ", name(network, route, pick.offer));
         let one = self.candidate(pick.offer);

@@ -110,7 +110,6 @@ impl Place<'_> {
         let (door, body) = self.enclosed()?;
         let attempted = self.reserved(&one).await?;
         let request = self.request((door, body), attempted.clone())?;
-        let sent = self.call.desk.now();
         let to = (&*self.backend.name, &*self.offer.id);
         let trial = self.call.desk.send(to, self.call.tokens(one.pick));
         let mut trial = trial.map_err(Cause::Shut)?;
@@ -124,9 +123,6 @@ impl Place<'_> {
         };
         let (head, body) = response.into_parts();
         self.hear(&head.headers);
-        if head.status == StatusCode::UNAUTHORIZED {
-            self.site.refused(sent).await;
-        }
         if !head.status.is_success() {
             return Err(self.refused(trial, head, body).await);
         }

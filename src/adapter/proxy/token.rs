@@ -25,7 +25,8 @@ impl Token {
     }
 }
 
-/// Whether a request with these headers may pass; the token may stand in the place of a key. Takes the token out of them.
+/// Whether a request with these headers may pass; the token may stand in the place of a key. Takes the
+/// token out of them.
 pub(in crate::adapter) fn admit(token: Option<&Token>, headers: &mut HeaderMap) -> bool {
     let own = headers.remove(OWN);
     let Some(token) = token else {
