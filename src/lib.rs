@@ -15,11 +15,13 @@
 //! | [`model`] | the words of the domain: prompt, block, plan, usage, limits, money |
 //! | [`canon`] | same meaning, same bytes |
 //! | [`plan`] | where breakpoints go |
+//! | [`economy`] | what is worth paying for: lifetimes, pings, writes |
 //! | [`ledger`] | what happened and what it cost; what is warm |
 //! | [`wire`] | dialects: bytes to model, edits to bytes |
 //! | [`diagnose`] | why a cache was not read, and where prompts part |
 //! | [`provider`] | providers, models, limits and prices as rows |
 //! | [`sim`] | a provider's cache as a pure state machine |
+//! | [`bound`] | what traffic costs at least |
 //! | [`route`] | where a call goes, and what it may cost |
 //! | [`engine`] | prepare, observe, finish: one exchange |
 //! | `adapter` | the only rooms that do IO, each behind a feature |
@@ -28,8 +30,10 @@
 //! except `adapter` builds with `default-features = false` and contains no clock, lock or socket.
 
 pub mod adapter;
+pub mod bound;
 pub mod canon;
 pub mod diagnose;
+pub mod economy;
 pub mod engine;
 pub mod error;
 pub mod ledger;

@@ -13,10 +13,12 @@ const ROOMS: &[(&str, u8)] = &[
     ("model", 1),
     ("canon", 2),
     ("plan", 2),
+    ("economy", 2),
     ("ledger", 2),
     ("wire", 3),
     ("diagnose", 4),
     ("provider", 4),
+    ("bound", 5),
     ("route", 5),
     ("sim", 5),
     ("engine", 6),
@@ -26,8 +28,9 @@ const ROOMS: &[(&str, u8)] = &[
 /// Rooms on lower floors that must not be used all the same: the simulator judges the planner and
 /// shares no code with it, and the engine must not consult its judge.
 const APART: &[(&str, &[&str])] = &[
-    ("sim", &["canon", "plan", "ledger", "wire"]),
-    ("engine", &["sim"]),
+    ("sim", &["canon", "plan", "economy", "ledger", "wire"]),
+    ("bound", &["canon", "plan", "economy", "ledger", "wire"]),
+    ("engine", &["sim", "bound"]),
 ];
 
 /// The highest floor that must stay free of IO, clocks and runtimes.
@@ -58,7 +61,9 @@ const IO: &[&str] = &[
 
 /// Rooms that every request passes. A tree of `serde_json` values loses the spelling of numbers,
 /// and its order depends on whether any crate of the user's build enables `preserve_order`.
-const REQUEST_PATH: &[&str] = &["wire", "canon", "plan", "diagnose", "route", "engine"];
+const REQUEST_PATH: &[&str] = &[
+    "wire", "canon", "plan", "economy", "diagnose", "route", "engine",
+];
 
 const TREES: &[&str] = &["Value", "Map", "json", "to_value", "from_value"];
 

@@ -170,3 +170,30 @@ mod routes;
 // What attempts leave in the ledger, metrics and explanations.
 #[cfg(feature = "cli")]
 mod hops;
+// Lower bounds and the clairvoyant against brute force on small tries.
+#[cfg(feature = "replay")]
+mod bounds;
+// Hash traces through replay: baselines, pings, what is emitted.
+#[cfg(feature = "replay")]
+mod traces;
+// Lifetime classes and pings by expected dollars.
+#[cfg(feature = "state")]
+mod streams;
+// Which prefixes are written, on generated and recorded traffic.
+#[cfg(feature = "replay")]
+mod admission;
+// Pings in process and through the proxy, against the simulator.
+#[cfg(feature = "cli")]
+mod keep;
+// Single flight per cold prefix, and pre-warming.
+#[cfg(feature = "cli")]
+mod fanout;
+// What probe finds out about simulators whose rules were altered.
+#[cfg(feature = "cli")]
+mod probe;
+// What is learned of providers, and variants that follow the leader.
+#[cfg(feature = "state")]
+mod learner;
+// The control arm, and the saving that is measured with it.
+#[cfg(feature = "cli")]
+mod holdout;

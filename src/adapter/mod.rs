@@ -17,6 +17,8 @@ pub mod clock;
 pub mod demo;
 #[cfg(feature = "tower")]
 mod errands;
+#[cfg(feature = "tower")]
+mod fanout;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 #[cfg(feature = "tower")]
@@ -25,6 +27,8 @@ pub mod handle;
 mod hops;
 #[cfg(feature = "tower")]
 pub mod journal;
+#[cfg(feature = "tower")]
+pub mod keep;
 pub mod lint;
 #[cfg(feature = "state")]
 pub mod memory;
@@ -36,6 +40,8 @@ pub mod middleware;
 mod mistake;
 #[cfg(feature = "page")]
 pub mod page;
+#[cfg(feature = "cli")]
+pub mod probe;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 #[cfg(feature = "replay")]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::trail::Trail;
+use crate::economy::{Returns, Stream};
 use crate::ledger::history::{Learned, Node, Nodes};
 use crate::model::{Digest, Fingerprint, Keyring};
 use crate::wire::Remembered;
@@ -62,6 +63,22 @@ pub trait Memory: Nodes {
     /// Changes the recent requests under this key. What one caller changes no other misses: they
     /// tell parallel requests apart.
     fn follow(&self, key: Digest, change: &mut dyn FnMut(&mut Trail));
+
+    /// What is known of this conversation as a stream of requests.
+    fn stream(&self, _conversation: &Digest) -> Option<Stream> {
+        None
+    }
+
+    /// Keeps what is known of a conversation.
+    fn put_stream(&self, _conversation: Digest, _stream: Stream) {}
+
+    /// Shows the pauses that were seen under this key; empty when there are none.
+    fn returns(&self, _key: &Digest, look: &mut dyn FnMut(&Returns)) {
+        look(&Returns::default());
+    }
+
+    /// Changes the pauses that were seen under this key. Lost updates are tolerated.
+    fn learn_returns(&self, _key: Digest, _change: &mut dyn FnMut(&mut Returns)) {}
 
     /// An empty buffer for a body of `capacity` bytes.
     fn buffer(&self, capacity: usize) -> Vec<u8> {

@@ -6,7 +6,9 @@ mod exchange;
 mod expected;
 mod inquiry;
 mod judge;
+mod keep;
 mod kin;
+mod lifetime;
 mod lineage;
 mod memory;
 mod miss;
@@ -18,13 +20,16 @@ mod reshape;
 mod settings;
 mod steer;
 mod survey;
+mod traced;
 mod trail;
 mod vault;
 
 pub use exchange::{End, Exchange, Order};
+pub use keep::Pinged;
 pub use memory::{Conversation, Forgetful, Memory};
 pub use overlay::{Overlay, Wishes};
 pub use settings::{Meta, Settings};
+pub use traced::Traced;
 pub use trail::{Trail, Turn};
 pub use vault::{Errand, ErrandKind, Outcome, RENT};
 

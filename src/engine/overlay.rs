@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Settings;
 use crate::canon::{History, Rules};
-use crate::model::{Markers, Mode, Ttl};
+use crate::model::{KeepAlive, Markers, Mode, Ttl};
 
 /// Settings of one route, over the general ones; what is `None` stays as it is in general.
 ///
@@ -43,6 +43,8 @@ pub struct Overlay {
     pub day_retention: Option<bool>,
     /// See [`Settings::explicit_caches`].
     pub explicit_caches: Option<bool>,
+    /// See [`Settings::keep_alive`].
+    pub keep_alive: Option<KeepAlive>,
     /// See [`Settings::provider_diagnostics`].
     pub provider_diagnostics: Option<bool>,
     /// See [`Settings::excerpts`].
@@ -64,6 +66,7 @@ impl Overlay {
         settings.stream_usage = self.stream_usage.unwrap_or(settings.stream_usage);
         settings.day_retention = self.day_retention.unwrap_or(settings.day_retention);
         settings.explicit_caches = self.explicit_caches.unwrap_or(settings.explicit_caches);
+        settings.keep_alive = self.keep_alive.or(settings.keep_alive);
         settings.provider_diagnostics = self
             .provider_diagnostics
             .unwrap_or(settings.provider_diagnostics);
@@ -91,6 +94,7 @@ pub struct Wishes<'a> {
     pub stream_usage: bool,
     pub day_retention: bool,
     pub explicit_caches: bool,
+    pub keep_alive: Option<KeepAlive>,
     pub provider_diagnostics: bool,
     pub excerpts: bool,
 }
@@ -110,6 +114,7 @@ impl Settings {
             stream_usage: self.stream_usage,
             day_retention: self.day_retention,
             explicit_caches: self.explicit_caches,
+            keep_alive: self.keep_alive,
             provider_diagnostics: self.provider_diagnostics,
             excerpts: self.excerpts,
         };
@@ -140,6 +145,7 @@ impl<'a> Wishes<'a> {
             stream_usage: overlay.stream_usage.unwrap_or(self.stream_usage),
             day_retention: overlay.day_retention.unwrap_or(self.day_retention),
             explicit_caches: overlay.explicit_caches.unwrap_or(self.explicit_caches),
+            keep_alive: overlay.keep_alive.or(self.keep_alive),
             provider_diagnostics: overlay
                 .provider_diagnostics
                 .unwrap_or(self.provider_diagnostics),

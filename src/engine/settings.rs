@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Overlay;
-use crate::model::{CountTokens, Digest, Keyring, Markers, Mode, Ttl};
+use crate::model::{CountTokens, Digest, KeepAlive, Keyring, Markers, Mode, Ttl};
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -40,6 +40,9 @@ pub struct Settings {
     /// Whether prefixes are rented from providers that keep them for a fee, where that pays. It asks
     /// things of the provider that no call asked for, so the user decides.
     pub explicit_caches: bool,
+    /// What may be spent on keeping idle prefixes warm; `None` for no pings at all. Pings are
+    /// requests that no call asked for, so the user decides.
+    pub keep_alive: Option<KeepAlive>,
     /// What differs for requests of one route; see [`Settings::on`].
     pub routes: BTreeMap<Box<str>, Overlay>,
     /// Whether the provider is asked why a prefix was not read, where it answers that. It adds a
@@ -69,6 +72,7 @@ impl Default for Settings {
             stream_usage: false,
             day_retention: false,
             explicit_caches: false,
+            keep_alive: None,
             routes: BTreeMap::new(),
             provider_diagnostics: false,
             excerpts: false,

@@ -2,6 +2,7 @@
 
 use super::Conversation;
 use super::chain::Before;
+use super::lifetime::lifetime;
 use crate::ledger::history::{Node, Nodes, Reuse, Spot, reuse, visit};
 use crate::model::{
     Candidate, Digest, Keyring, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
@@ -47,13 +48,14 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> (Outlook, 
         warm,
         ..Outlook::default()
     };
-    outlook.ttl = ground
-        .ttl
-        .unwrap_or_else(|| ground.lifetime(&found, &chances, &outlook));
+    match ground.ttl {
+        Some(ttl) => outlook.ttl = ttl,
+        None => lifetime(ground, &found, &chances, &mut outlook),
+    }
     // Whoever reads to a deeper place has read to every shallower one.
     let mut deeper = 0.0_f64;
     for (candidate, chance) in found.iter_mut().zip(&chances).rev() {
-        deeper = deeper.max(chance.within(outlook.ttl));
+        deeper = deeper.max(chance.within(outlook.class_at(candidate.block)));
         candidate.reuse = deeper;
     }
     outlook.candidates = found;
@@ -219,41 +221,6 @@ impl Ground<'_> {
             Why::Tail | Why::BeforeLast | Why::Warm | Why::PreviousTop => Spot::Later,
         }
     }
-
-    /// The class to write with.
-    ///
-    /// Five minutes, which a read renews for nothing, unless they would earn nothing here while an
-    /// hour would: conversations that return only after longer gaps. A conversation that began
-    /// with the hour keeps it.
-    #[expect(
-        clippy::float_arithmetic,
-        reason = "probabilities decide placement, never money"
-    )]
-    fn lifetime(&self, found: &[Candidate], chances: &[Reuse], outlook: &Outlook) -> Ttl {
-        let opening = self.prompt.end_of(Section::System);
-        let begun = outlook.warm.filter(|(block, _)| *block >= opening);
-        if let Some((_, Ttl::OneHour)) = begun {
-            return Ttl::OneHour;
-        }
-        let value = |ttl: Ttl| {
-            let (write, read) = (self.rates.write(ttl), self.rates.write_5m - self.rates.read);
-            let mut below = 0.0;
-            let mut sum = 0.0;
-            let mut best = 0.0_f64;
-            for (candidate, chance) in found.iter().zip(chances) {
-                let tokens = as_f64(outlook.tokens_to(candidate.block));
-                sum += (tokens - below) * (chance.within(ttl) * read - (write - 1.0));
-                best = best.max(sum);
-                below = tokens;
-            }
-            best
-        };
-        if value(Ttl::FiveMinutes) <= 0.0 && value(Ttl::OneHour) > 0.0 {
-            Ttl::OneHour
-        } else {
-            Ttl::FiveMinutes
-        }
-    }
 }
 
 /// Whether the model has spoken in this conversation.
@@ -267,6 +234,6 @@ enum Turn {
     clippy::cast_precision_loss,
     reason = "token counts stay far below 2^53"
 )]
-const fn as_f64(tokens: u64) -> f64 {
+pub(super) const fn as_f64(tokens: u64) -> f64 {
     tokens as f64
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Attempt, Verdict};
-use crate::model::{Digest, Miss, Money, Skip, Timestamp, Ttl, Usage};
+use crate::model::{Digest, Miss, Money, Skip, Timestamp, Ttl, Usage, Vigil};
 
 /// One exchange as it is accounted for. Never holds prompt text or keys, but for the excerpts of a
 /// miss where the user asked for them.
@@ -78,6 +78,8 @@ pub struct Record {
     pub errand_kind: &'static str,
     /// Which attempt of a routed call it was; `None` for a call that no route decided on.
     pub attempt: Option<Box<Attempt>>,
+    /// When its prefix is worth a ping; `None` where it is not, or where nobody asked for pings.
+    pub vigil: Option<Box<Vigil>>,
     /// Why the body was passed on untouched.
     pub skip: Option<Skip>,
     /// What came of the caching that was asked for.

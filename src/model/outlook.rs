@@ -39,6 +39,8 @@ pub struct Outlook {
     pub warm: Option<(usize, Ttl)>,
     /// The class to write with.
     pub ttl: Ttl,
+    /// The last block of the part that is written with one hour, where what follows it is not.
+    pub hour_to: Option<usize>,
 }
 
 impl Outlook {
@@ -46,5 +48,14 @@ impl Outlook {
     #[must_use]
     pub fn tokens_to(&self, block: usize) -> Tokens {
         self.prefix_tokens.get(block).copied().unwrap_or(0)
+    }
+
+    /// The class with which the prefix that ends with `block` is written.
+    #[must_use]
+    pub fn class_at(&self, block: usize) -> Ttl {
+        match self.hour_to {
+            Some(last) if block <= last => Ttl::OneHour,
+            _ => self.ttl,
+        }
     }
 }

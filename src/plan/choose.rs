@@ -74,7 +74,7 @@ fn place(prompt: &Prompt, limits: &Limits, rates: &Rates, outlook: &Outlook) -> 
     fill(&mut chosen, &rest, budget.free, outlook);
     chosen.sort_by_key(|candidate| candidate.block);
     let markers = chosen.iter().filter_map(|candidate| {
-        let ttl = budget.ttl_at(candidate.block, outlook.ttl)?;
+        let ttl = budget.ttl_at(candidate.block, outlook.class_at(candidate.block))?;
         let by_shape = matches!(
             candidate.why,
             Why::PreviousTop | Why::Branch | Why::BeforeLast
@@ -115,7 +115,7 @@ fn may_stand(
         && (limits.marks_tools || block.section != Section::Tools)
         && (limits.marks_results || block.kind != BlockKind::ToolResult)
         && !budget.is_taken(candidate.block)
-        && budget.ttl_at(candidate.block, outlook.ttl).is_some()
+        && budget.ttl_at(candidate.block, outlook.class_at(candidate.block)).is_some()
         && tokens.saturating_mul(whole) >= limits.min_tokens.saturating_mul(part)
         // Nobody could read what is written there.
         && !limits.is_beyond(tokens)
@@ -123,10 +123,10 @@ fn may_stand(
 
 /// The deepest block worth a write, or the warm entry when that is all there is to gain.
 fn top(able: &[Candidate], warm: Option<usize>, rates: &Rates, outlook: &Outlook) -> Option<usize> {
-    let threshold = rates.break_even(outlook.ttl);
+    let threshold = |block: usize| rates.break_even(outlook.class_at(block));
     able.iter()
         .rev()
-        .find(|candidate| Some(candidate.block) == warm || candidate.reuse > threshold)
+        .find(|one| Some(one.block) == warm || one.reuse > threshold(one.block))
         .map(|candidate| candidate.block)
 }
 

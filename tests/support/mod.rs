@@ -15,3 +15,5 @@ pub(crate) mod recordings;
 pub(crate) mod serving;
 #[cfg(feature = "cli")]
 pub(crate) mod story;
+#[cfg(feature = "replay")]
+pub(crate) mod traffic;

@@ -134,6 +134,7 @@ impl From<Entry> for Overlay {
             stream_usage: entry.stream_usage,
             day_retention: entry.day_retention,
             explicit_caches: entry.explicit_caches,
+            keep_alive: None,
             provider_diagnostics: entry.provider_diagnostics,
             excerpts: entry.excerpts,
         }

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::{Engine, Memory, Meta};
 use crate::ledger::history::Learned;
 use crate::ledger::{Record, Verdict};
-use crate::model::{Skip, Timestamp, Usage};
+use crate::model::{Skip, Stop, Timestamp, Usage};
 use crate::provider::{Catalog, Model};
 use crate::wire::{Dialect, Framing, Watcher};
 
@@ -62,6 +62,8 @@ pub struct Exchange {
     refusal: Option<Refusal>,
     usage: Option<Usage>,
     whole: bool,
+    /// Why the model stopped, as far as it was told.
+    stop: Option<Stop>,
     /// Whether the provider may have seen the request, by the word of whoever sent it.
     reached: bool,
 }
@@ -124,6 +126,7 @@ impl Exchange {
             refusal: None,
             usage: None,
             whole: false,
+            stop: None,
             reached: false,
         }
     }
@@ -218,6 +221,11 @@ impl Exchange {
         self.begin(first_byte);
     }
 
+    /// Why the model stopped is known by other means (a recording).
+    pub const fn on_stop(&mut self, stop: Stop) {
+        self.stop = Some(stop);
+    }
+
     /// Settles the exchange with the history and returns its row.
     #[must_use]
     pub fn finish(mut self, now: Timestamp, end: End) -> Record {
@@ -245,6 +253,7 @@ impl Exchange {
         if is_watched {
             self.whole = seen.ended();
             self.usage = seen.usage;
+            self.stop = seen.stop_reason.as_deref().map(Stop::parse);
             self.recognize(seen.model.as_deref());
         }
         // A caller may stop reading right after the terminal event; the usage is final all the same.

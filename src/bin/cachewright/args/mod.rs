@@ -1,9 +1,11 @@
 //! The command line.
 
 mod audit;
+mod bound;
 mod explain;
 mod ledger;
 mod lint;
+mod probe;
 mod report;
 mod route;
 mod tune;
@@ -17,9 +19,11 @@ use cachewright::model::{Markers, Mode, Ttl};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{Audit, AuditBy};
+pub(crate) use bound::Bound;
 pub(crate) use explain::Explain;
 pub(crate) use ledger::{Export, ExportFormat, Info, Ledger, LedgerCommand, Place, Span};
 pub(crate) use lint::{FailOn, Lint};
+pub(crate) use probe::Probe;
 pub(crate) use report::{Report, Shape};
 pub(crate) use route::Route;
 pub(crate) use tune::Tune;
@@ -52,6 +56,10 @@ pub(crate) enum Command {
     Ledger(Ledger),
     /// Replay recorded traffic in virtual time and print what it costs.
     Replay(Replay),
+    /// Print what recorded traffic costs at least, and what a clairvoyant would pay.
+    Bound(Bound),
+    /// Find out how an endpoint's cache really behaves, for little money and with your own key.
+    Probe(Probe),
     /// Serve a simulated provider that caches, refuses and bills as the real one does.
     Sim(Sim),
     /// Serve providers through a proxy that caches well, for clients in any language.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod bound;
 mod demo;
 mod explain;
 mod export;
@@ -10,6 +11,7 @@ mod ledger;
 mod lint;
 mod models;
 mod parquet;
+mod probe;
 mod proxy;
 mod replay;
 mod report;
@@ -46,6 +48,8 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
             rows()?;
             demo::run(args)
         }
+        Command::Bound(args) => bound::run(args, &rows()?),
+        Command::Probe(args) => probe::run(args, &rows()?),
         Command::Sim(args) => sim::run(args, &rows()?),
         Command::Models(args) => models::run(args, rows()?.as_ref()),
     }

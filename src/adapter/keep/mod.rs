@@ -1,0 +1,1 @@
+//! Sends pings that keep idle prefixes warm, or says when to send them.

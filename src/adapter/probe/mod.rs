@@ -1,0 +1,1 @@
+//! Finds out how a real endpoint's cache behaves, for little money.

@@ -1,0 +1,15 @@
+//! What is worth paying for: lifetime classes, pings and writes by expected dollars.
+//!
+//! Pure: time is an argument, prices are [`Rates`](crate::model::Rates), and everything learned is a
+//! plain value that a memory keeps. Reuse is seen whether or not anything was written, so nothing is
+//! spent on learning it.
+
+pub mod leader;
+pub mod provider;
+mod returns;
+mod signs;
+mod stream;
+
+pub use returns::Returns;
+pub use signs::{Input, Signs};
+pub use stream::Stream;

@@ -1,0 +1,1 @@
+//! How a provider's cache really behaves, learned from what it reported.

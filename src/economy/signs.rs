@@ -1,0 +1,38 @@
+//! What is known of a pause when it begins.
+
+use std::time::Duration;
+
+use crate::model::{Stop, Tokens};
+
+/// What the last request of a conversation ended with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Input {
+    /// Words of a user.
+    Text,
+    /// Results of tools.
+    ToolResult,
+    /// Something else, or unknown.
+    #[default]
+    Other,
+}
+
+/// What is known of a pause when it begins: what classes of pauses are told apart by.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Signs {
+    /// Why the model stopped; `None` while it is still answering, or where nobody said.
+    pub stop: Option<Stop>,
+    /// What the request ended with.
+    pub input: Input,
+    /// Requests of the conversation so far, this one included.
+    pub requests: u32,
+    /// How long the conversation lasts so far.
+    pub age: Duration,
+    /// The pause before this request; `None` for the first.
+    pub last_gap: Option<Duration>,
+    /// Tokens of the request.
+    pub tokens: Tokens,
+    /// Those of them that no earlier request of the conversation had.
+    pub fresh: Tokens,
+}

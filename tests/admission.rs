@@ -1,0 +1,1 @@
+//! Which prefixes are written, on generated and recorded traffic.

@@ -1,0 +1,1 @@
+//! Lower bounds and the clairvoyant against brute force on small tries.

@@ -1,0 +1,1 @@
+//! Single flight per cold prefix, and pre-warming.

@@ -1,0 +1,1 @@
+//! The control arm, and the saving that is measured with it.

@@ -1,0 +1,1 @@
+//! Pings in process and through the proxy, against the simulator.

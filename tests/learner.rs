@@ -1,0 +1,1 @@
+//! What is learned of providers, and variants that follow the leader.

@@ -1,0 +1,1 @@
+//! What probe finds out about simulators whose rules were altered.

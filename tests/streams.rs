@@ -1,0 +1,1 @@
+//! Lifetime classes and pings by expected dollars.

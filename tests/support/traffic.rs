@@ -1,0 +1,1 @@
+//! Traffic that is made up: one-shot calls, interleaved agents, elided observations.

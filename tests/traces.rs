@@ -1,0 +1,1 @@
+//! Hash traces through replay: baselines, pings, what is emitted.
