@@ -10,8 +10,8 @@ use moka::sync::Cache;
 
 use super::buffers::Buffers;
 use crate::engine::{Conversation, Memory, Trail};
-use crate::ledger::history::{Learned, Node, Nodes};
-use crate::model::Digest;
+use crate::ledger::history::{Learned, Node, Nodes, Passed, Prints};
+use crate::model::{Digest, Timestamp};
 
 /// How much is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,8 @@ pub struct Bounds {
     /// Bytes of request bodies kept, to read a conversation's next turn faster and to tell what
     /// changed since the last request of its route: seven eighths for the one, one for the other.
     pub body_bytes: u64,
-    /// Prefixes remembered, about 150 bytes each.
+    /// Prefixes remembered, about 150 bytes each, and twice as many of which only is known that
+    /// they were sent, 20 bytes each.
     pub prefixes: u64,
     /// Scopes and services with learned chances, up to about 80 kB each.
     pub scopes: u64,
@@ -46,6 +47,9 @@ const LARGE: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct InProcess {
     nodes: Cache<Digest, Node>,
+    /// Prefixes that came back: those that nobody repeats push none of them out.
+    proven: Cache<Digest, Node>,
+    prints: Arc<Mutex<Prints>>,
     learned: Cache<Digest, Arc<Mutex<Learned>>>,
     conversations: Cache<Digest, Arc<[Arc<Conversation>]>>,
     trails: Cache<Digest, Arc<Mutex<Trail>>>,
@@ -63,10 +67,13 @@ impl InProcess {
         let weigh_trail = |_: &Digest, trail: &Arc<Mutex<Trail>>| {
             u32::try_from(open(trail).bytes()).unwrap_or(u32::MAX)
         };
+        let prints = usize::try_from(bounds.prefixes.saturating_mul(2)).unwrap_or(usize::MAX);
         let for_trails = bounds.body_bytes / 8;
         let for_turns = bounds.body_bytes - for_trails;
         Self {
-            nodes: recent(bounds.prefixes).build(),
+            nodes: recent(bounds.prefixes / 2).build(),
+            proven: recent(bounds.prefixes / 2).build(),
+            prints: Arc::new(Mutex::new(Prints::new(prints))),
             learned: recent(bounds.scopes).build(),
             conversations: recent(for_turns).weigher(weigh).build(),
             trails: recent(for_trails).weigher(weigh_trail).build(),
@@ -77,7 +84,8 @@ impl InProcess {
     /// What was seen, in the order of its keys; bodies are not history.
     #[cfg(feature = "replay")]
     pub(super) fn history(&self) -> (BTreeMap<Digest, Node>, BTreeMap<Digest, Learned>) {
-        let nodes = self.nodes.iter().map(|(prefix, node)| (*prefix, node));
+        let nodes = self.nodes.iter().chain(self.proven.iter());
+        let nodes = nodes.map(|(prefix, node)| (*prefix, node));
         let learned = self.learned.iter().map(|(key, learned)| {
             let learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
             (*key, learned.clone())
@@ -95,8 +103,8 @@ fn recent<V: Clone + Send + Sync + 'static>(capacity: u64) -> CacheBuilder<V> {
 }
 
 /// What is behind the lock, whatever happened to the thread that held it.
-fn open(trail: &Mutex<Trail>) -> MutexGuard<'_, Trail> {
-    trail.lock().unwrap_or_else(PoisonError::into_inner)
+fn open<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 type CacheBuilder<V> = moka::sync::CacheBuilder<Digest, V, Cache<Digest, V>>;
@@ -109,11 +117,22 @@ impl Default for InProcess {
 
 impl Nodes for InProcess {
     fn node(&self, prefix: &Digest) -> Option<Node> {
-        self.nodes.get(prefix)
+        self.proven.get(prefix).or_else(|| self.nodes.get(prefix))
     }
 
     fn put_node(&self, prefix: Digest, node: Node) {
-        self.nodes.insert(prefix, node);
+        if node.visits > 1 {
+            if node.visits == 2 {
+                self.nodes.invalidate(&prefix);
+            }
+            self.proven.insert(prefix, node);
+        } else {
+            self.nodes.insert(prefix, node);
+        }
+    }
+
+    fn pass(&self, path: &[u64], name: u32, now: Timestamp) -> Passed {
+        open(&self.prints).pass(path, name, now)
     }
 
     fn learned(&self, key: &Digest, look: &mut dyn FnMut(&Learned)) {

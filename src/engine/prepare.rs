@@ -13,7 +13,7 @@ use super::lineage::{self, Lineage, Search};
 use super::reading::{Known, recall_and_read};
 use super::reshape::{Spelled, reshape};
 use super::steer::{self, Steering, model_id};
-use super::survey::{Ground, Seen, survey};
+use super::survey::{Ground, Seen, claim, survey};
 use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
 use crate::ledger::history::Calibration;
@@ -141,6 +141,7 @@ impl<'a> Draft<'a> {
             Some(self.splice(&mut edits))
         };
         let marks = self.marks(&plan, &outlook);
+        claim(&*self.engine.memory, &marks, self.now);
         let expected = Expected {
             keys,
             lineage: self.lineage(&marks, seen, &outlook),

@@ -1,6 +1,6 @@
 //! How deep to write, and which markers to set besides.
 
-use super::{Budget, Rates};
+use super::{Budget, Rates, staircase};
 use crate::model::{
     BlockKind, Breakpoint, Candidate, Limits, Outlook, Plan, Prompt, Regime, Section, Tokens, Why,
 };
@@ -54,23 +54,18 @@ fn place(prompt: &Prompt, limits: &Limits, rates: &Rates, outlook: &Outlook) -> 
         .filter(|candidate| may_stand(prompt, limits, outlook, &budget, candidate))
         .collect();
     let warm = outlook.warm.map(|(block, _)| block);
-    let Some(top) = top(&able, warm, rates, outlook) else {
+    let entry = able.iter().find(|candidate| Some(candidate.block) == warm);
+    // The entry is marked again so that it is found exactly, unless the one slot is worth a write.
+    let free = budget.free.saturating_sub(usize::from(entry.is_some())).max(1);
+    let mut chosen = staircase(&able, free, rates, outlook);
+    if chosen.len() < budget.free {
+        chosen.extend(entry);
+    }
+    let Some(top) = chosen.iter().map(|candidate| candidate.block).max() else {
         return Plan::default();
     };
-    let mut chosen: Vec<Candidate> = Vec::with_capacity(budget.free);
-    if let Some(candidate) = able.iter().find(|candidate| candidate.block == top) {
-        chosen.push(*candidate);
-    }
-    let rest: Vec<Candidate> = able
-        .iter()
-        .filter(|candidate| candidate.block < top)
-        .copied()
-        .collect();
-    if chosen.len() < budget.free
-        && let Some(entry) = rest.iter().find(|candidate| Some(candidate.block) == warm)
-    {
-        chosen.push(*entry);
-    }
+    let below = able.iter().filter(|candidate| candidate.block < top);
+    let rest: Vec<Candidate> = below.copied().collect();
     fill(&mut chosen, &rest, budget.free, outlook);
     chosen.sort_by_key(|candidate| candidate.block);
     let markers = chosen.iter().filter_map(|candidate| {
@@ -119,15 +114,6 @@ fn may_stand(
         && tokens.saturating_mul(whole) >= limits.min_tokens.saturating_mul(part)
         // Nobody could read what is written there.
         && !limits.is_beyond(tokens)
-}
-
-/// The deepest block worth a write, or the warm entry when that is all there is to gain.
-fn top(able: &[Candidate], warm: Option<usize>, rates: &Rates, outlook: &Outlook) -> Option<usize> {
-    let threshold = |block: usize| rates.break_even(outlook.class_at(block));
-    able.iter()
-        .rev()
-        .find(|one| Some(one.block) == warm || one.reuse > threshold(one.block))
-        .map(|candidate| candidate.block)
 }
 
 /// Fills the free slots with the candidates that add most to the tokens a later request is

@@ -8,9 +8,11 @@
 mod budget;
 mod candidates;
 mod choose;
+mod staircase;
 
 pub use budget::Budget;
 pub use candidates::candidates;
 pub use choose::plan;
+use staircase::staircase;
 
 pub use crate::model::Rates;

@@ -108,6 +108,8 @@ pub(super) struct KnownNode {
     last: i64,
     visits: u32,
     returns_5m: u32,
+    #[serde(default)]
+    returns_30m: u32,
     returns_1h: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     entry: Option<(KnownTtl, i64)>,
@@ -128,6 +130,7 @@ impl From<Node> for KnownNode {
             last: node.last.as_micros(),
             visits: node.visits,
             returns_5m: node.returns_5m,
+            returns_30m: node.returns_30m,
             returns_1h: node.returns_1h,
             entry,
         }
@@ -147,6 +150,7 @@ impl From<KnownNode> for Node {
         let mut node = Self::first_seen(known.spot.into(), Timestamp::from_micros(known.last));
         node.visits = known.visits;
         node.returns_5m = known.returns_5m;
+        node.returns_30m = known.returns_30m.max(known.returns_5m);
         node.returns_1h = known.returns_1h;
         node.entry = entry;
         node

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Spot, Trials};
+use super::{Partings, Passed, Spot, Trials};
 use crate::model::{Digest, Section, Timestamp};
 
 /// Branch points kept per scope; the least recently used one goes.
@@ -11,6 +11,7 @@ const BRANCHES: usize = 32;
 /// For how long a prefix is rented at a time, in seconds.
 pub const RENT_SECS: u32 = 600;
 
+static NO_PARTINGS: std::sync::LazyLock<Partings> = std::sync::LazyLock::new(Partings::default);
 static NO_TRIALS: std::sync::LazyLock<Trials> = std::sync::LazyLock::new(Trials::default);
 
 /// All that was learned about one scope, as plain values: for stores outside the process.
@@ -30,6 +31,7 @@ pub struct Parts {
 #[non_exhaustive]
 pub struct Learned {
     trials: BTreeMap<Spot, Trials>,
+    partings: BTreeMap<Spot, Partings>,
     branches: Vec<(Digest, u32, Timestamp)>,
     /// Corrections of the token estimate.
     pub calibration: Calibration,
@@ -146,6 +148,7 @@ impl Learned {
         branches.truncate(BRANCHES);
         Self {
             trials,
+            partings: BTreeMap::new(),
             branches,
             calibration,
             pace: Pace::default(),
@@ -178,6 +181,26 @@ impl Learned {
     /// Outcomes for this kind of spot, to be added to.
     pub fn trials_mut(&mut self, spot: Spot) -> &mut Trials {
         self.trials.entry(spot).or_default()
+    }
+
+    /// Where requests that end on this kind of spot are left.
+    #[must_use]
+    pub fn partings(&self, spot: Spot) -> &Partings {
+        self.partings.get(&spot).unwrap_or(&NO_PARTINGS)
+    }
+
+    /// A request went on from an earlier one that ended on this kind of spot, or parted from it in
+    /// what that one was the first to send.
+    pub fn went_on(&mut self, passed: &Passed, spot: Spot) {
+        let before_end = passed.end.saturating_sub(passed.known);
+        self.partings.entry(spot).or_default().observe(before_end);
+        if before_end > 0 {
+            let mut tails = self.trials.iter_mut();
+            let is_settled = |(spot, trials): (&Spot, &mut Trials)| {
+                spot.waits_for_an_answer() && trials.settle_named(passed.maker, passed.gap)
+            };
+            tails.any(is_settled);
+        }
     }
 
     /// Conversations parted after the block at `depth`, whose prefix is `prefix`.

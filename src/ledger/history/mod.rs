@@ -6,10 +6,14 @@
 
 mod learned;
 mod node;
+mod partings;
+mod prints;
 mod trials;
 
 pub use learned::{Calibration, Held, Learned, Pace, Parts, RENT_SECS, Share};
 pub use node::{Entry, Node, Spot};
+pub use partings::Partings;
+pub use prints::{Passed, Prints, name_of};
 pub use trials::{Trial, Trials};
 
 use std::time::Duration;
@@ -31,6 +35,13 @@ pub trait Nodes: std::fmt::Debug + Send + Sync {
     /// Changes what was learned under this key. Lost updates under contention are tolerated:
     /// these are statistics.
     fn learn(&self, key: Digest, change: &mut dyn FnMut(&mut Learned));
+
+    /// Follows a request of this name by the tags of its prefixes, from the shortest on; see
+    /// [`Prints::pass`].
+    fn pass(&self, path: &[u64], name: u32, now: Timestamp) -> Passed {
+        let _ = (path, name, now);
+        Passed::default()
+    }
 }
 
 /// The probability that a prefix is reused within each lifetime class.
@@ -39,6 +50,8 @@ pub trait Nodes: std::fmt::Debug + Send + Sync {
 pub struct Reuse {
     /// Within five minutes.
     pub five_minutes: f64,
+    /// Within half an hour.
+    pub half_hour: f64,
     /// Within one hour.
     pub one_hour: f64,
 }
@@ -49,7 +62,29 @@ impl Reuse {
     pub const fn flat(probability: f64) -> Self {
         Self {
             five_minutes: probability,
+            half_hour: probability,
             one_hour: probability,
+        }
+    }
+
+    /// The same where something else has to happen besides, with this chance.
+    #[must_use]
+    #[expect(clippy::float_arithmetic, reason = "probabilities")]
+    pub fn times(self, chance: f64) -> Self {
+        Self {
+            five_minutes: self.five_minutes * chance,
+            half_hour: self.half_hour * chance,
+            one_hour: self.one_hour * chance,
+        }
+    }
+
+    /// The higher probability of each class.
+    #[must_use]
+    pub const fn max(self, other: Self) -> Self {
+        Self {
+            five_minutes: self.five_minutes.max(other.five_minutes),
+            half_hour: self.half_hour.max(other.half_hour),
+            one_hour: self.one_hour.max(other.one_hour),
         }
     }
 
@@ -58,8 +93,7 @@ impl Reuse {
     pub const fn within(&self, ttl: Ttl) -> f64 {
         match ttl {
             Ttl::FiveMinutes => self.five_minutes,
-            // Gaps are counted by the two classes around it.
-            Ttl::HalfHour => f64::midpoint(self.five_minutes, self.one_hour),
+            Ttl::HalfHour => self.half_hour,
             Ttl::OneHour => self.one_hour,
         }
     }
@@ -104,18 +138,27 @@ pub fn visit(
 #[must_use]
 #[expect(clippy::float_arithmetic, reason = "probabilities")]
 pub fn reuse(kinds: &[&Learned], node: &Node, now: Timestamp) -> Reuse {
-    let mut back_off = Reuse::flat(node.spot.prior());
-    for learned in kinds {
-        back_off = learned.trials(node.spot).estimate(back_off, node.spot, now);
-    }
+    let back_off = kind_reuse(kinds, node.spot, now);
     let windows = f64::from(node.visits.saturating_sub(1));
     let blend = |returns: u32, prior: f64| {
         (f64::from(returns) + NODE_PRIOR * prior) / (windows + NODE_PRIOR)
     };
     Reuse {
         five_minutes: blend(node.returns_5m, back_off.five_minutes),
+        half_hour: blend(node.returns_30m, back_off.half_hour),
         one_hour: blend(node.returns_1h, back_off.one_hour),
     }
+}
+
+/// The probability that a prefix of this kind is reused, backed off under each key in turn (the
+/// widest first), to the prior of that kind.
+#[must_use]
+pub fn kind_reuse(kinds: &[&Learned], spot: Spot, now: Timestamp) -> Reuse {
+    kinds
+        .iter()
+        .fold(Reuse::flat(spot.prior()), |wider, learned| {
+            learned.trials(spot).estimate(wider, spot, now)
+        })
 }
 
 /// How many visits of the node itself weigh as much as everything its kind has shown.
@@ -123,5 +166,7 @@ const NODE_PRIOR: f64 = 1.5;
 
 /// The shorter class's life.
 pub(crate) const FIVE_MINUTES: Duration = Duration::from_secs(300);
+/// The life of the class between them.
+pub(crate) const HALF_HOUR: Duration = Duration::from_secs(1800);
 /// The longer class's life.
 pub(crate) const ONE_HOUR: Duration = Duration::from_secs(3600);

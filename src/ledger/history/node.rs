@@ -1,6 +1,6 @@
 //! One prefix that was seen: how often, when, and whether the provider should still hold it.
 
-use super::{FIVE_MINUTES, ONE_HOUR};
+use super::{FIVE_MINUTES, HALF_HOUR, ONE_HOUR};
 use crate::model::{Timestamp, Ttl};
 use std::time::Duration;
 
@@ -59,6 +59,11 @@ impl Spot {
     }
 }
 
+/// How long a request may take until its answer begins.
+const UNDER_WAY: Duration = Duration::from_secs(20);
+/// Visits from which on the older half is forgotten.
+const FADES_AT: u32 = 64;
+
 /// What the provider should hold for a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -96,10 +101,14 @@ pub struct Node {
     pub visits: u32,
     /// Visits that came within five minutes of the one before.
     pub returns_5m: u32,
+    /// Visits that came within half an hour of the one before.
+    pub returns_30m: u32,
     /// Visits that came within one hour of the one before.
     pub returns_1h: u32,
     /// The provider's entry, as far as we know.
     pub entry: Option<Entry>,
+    /// When a request that was to write it was sent last, whether or not its answer has begun.
+    pub claimed: Option<Timestamp>,
 }
 
 impl Node {
@@ -111,9 +120,19 @@ impl Node {
             last: now,
             visits: 1,
             returns_5m: 0,
+            returns_30m: 0,
             returns_1h: 0,
             entry: None,
+            claimed: None,
         }
+    }
+
+    /// A prefix that was seen before, `gap` ago, without anybody keeping a node for it.
+    #[must_use]
+    pub fn seen_before(spot: Spot, gap: Duration, now: Timestamp) -> Self {
+        let mut node = Self::first_seen(spot, now);
+        node.returned_after(gap, now);
+        node
     }
 
     /// The entry, if it should still be there.
@@ -122,11 +141,27 @@ impl Node {
         self.entry.filter(|entry| entry.is_live(now))
     }
 
+    /// Whether a request that is still under way should be writing it: a second writer of the same
+    /// prefix would pay once more for what is there in a moment anyway.
+    #[must_use]
+    pub fn is_claimed(&self, now: Timestamp) -> bool {
+        let under_way = |claimed: Timestamp| claimed <= now && now.since(claimed) < UNDER_WAY;
+        self.claimed.is_some_and(under_way) && self.live(now).is_none()
+    }
+
     /// Books one more visit; whether it was the first return, which settles the node's trial.
     pub(super) fn returned_after(&mut self, gap: Duration, now: Timestamp) -> bool {
         let first = self.visits == 1;
+        if self.visits >= FADES_AT {
+            // What a busy prefix did long ago tells less than what it does now.
+            self.visits /= 2;
+            self.returns_5m /= 2;
+            self.returns_30m /= 2;
+            self.returns_1h /= 2;
+        }
         self.visits = self.visits.saturating_add(1);
         self.returns_5m += u32::from(gap < FIVE_MINUTES);
+        self.returns_30m += u32::from(gap < HALF_HOUR);
         self.returns_1h += u32::from(gap < ONE_HOUR);
         self.last = self.last.max(now);
         first

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{FIVE_MINUTES, ONE_HOUR, Reuse, Spot};
+use super::{FIVE_MINUTES, HALF_HOUR, ONE_HOUR, Reuse, Spot, name_of};
 use crate::model::{Digest, Timestamp};
 
 /// Trials remembered per kind. All weigh the same, settled or open, in the order in which they
@@ -18,6 +18,10 @@ const MEDIAN_GAP: f64 = 15.0;
 /// Failures that silence alone can amount to, beyond four per known return: many parallel streams
 /// that all wait for the same slow thing are not as many observations.
 const SILENCE: f64 = 9.0;
+/// Seconds that the trials of a busy kind reach back at least: less would be over before a return
+/// within five minutes had its time. Where more prefixes are seen than that holds, only every so
+/// many of them are tried.
+const REACH: f64 = 600.0;
 /// Failures that a conversation counts for which went on under another prefix.
 const BROKEN: f64 = 3.0;
 
@@ -27,6 +31,11 @@ pub struct Trials {
     recent: VecDeque<Trial>,
     log_gap: f64,
     returns: u32,
+    /// Mean seconds between two prefixes of this kind, faded; when the last one was seen, and how
+    /// many were passed over since one was tried.
+    pace: f64,
+    last: Option<Timestamp>,
+    passed_over: f64,
 }
 
 /// Whether one prefix was seen again.
@@ -50,6 +59,9 @@ impl Default for Trials {
             recent: VecDeque::new(),
             log_gap: MEDIAN_GAP.ln(),
             returns: 0,
+            pace: REACH,
+            last: None,
+            passed_over: 0.0,
         }
     }
 }
@@ -65,6 +77,7 @@ impl Trials {
             recent,
             log_gap,
             returns,
+            ..Self::default()
         }
     }
 
@@ -75,6 +88,9 @@ impl Trials {
 
     /// A prefix of this kind was seen for the first time.
     pub fn open(&mut self, prefix: Digest, spot: Spot, now: Timestamp) {
+        if self.is_passed_over(now) {
+            return;
+        }
         if self.recent.len() >= RECENT {
             self.recent.pop_front();
         }
@@ -84,6 +100,24 @@ impl Trials {
             gap: None,
             failed: 0.0,
         });
+    }
+
+    /// Whether a prefix that is seen now is left untried, since trials come too thick.
+    #[expect(clippy::cast_precision_loss, reason = "a small constant")]
+    fn is_passed_over(&mut self, now: Timestamp) -> bool {
+        if let Some(last) = self.last {
+            let seconds = now.since(last).as_secs_f64().min(REACH);
+            self.pace += (seconds - self.pace) * 0.03;
+        }
+        self.last = Some(now);
+        self.passed_over += 1.0;
+        let full = self.recent.len() >= RECENT;
+        let stride = REACH / (RECENT as f64 * self.pace.max(0.001));
+        if full && self.passed_over < stride.floor() {
+            return true;
+        }
+        self.passed_over = 0.0;
+        false
     }
 
     /// The answer to the request that ended here is complete: from now on silence counts.
@@ -99,6 +133,24 @@ impl Trials {
             return;
         };
         trial.gap = Some(gap);
+        self.returned_after(gap);
+    }
+
+    /// A part of the request of this name was seen again after `gap`; whether that is on trial.
+    pub(super) fn settle_named(&mut self, name: u32, gap: Duration) -> bool {
+        let mut open = self.recent.iter_mut().rev();
+        let Some(trial) =
+            open.find(|trial| trial.gap.is_none() && name_of(&trial.prefix) == name)
+        else {
+            return false;
+        };
+        trial.gap = Some(gap);
+        trial.failed = 0.0;
+        self.returned_after(gap);
+        true
+    }
+
+    fn returned_after(&mut self, gap: Duration) {
         let seconds = gap.as_secs_f64().clamp(0.5, ONE_HOUR.as_secs_f64());
         self.returns = self.returns.saturating_add(1);
         let rate = (1.0 / f64::from(self.returns)).max(0.05);
@@ -125,6 +177,7 @@ impl Trials {
                 (Some(gap), _) => {
                     known += 1.0;
                     within.five_minutes += f64::from(u8::from(gap < FIVE_MINUTES));
+                    within.half_hour += f64::from(u8::from(gap < HALF_HOUR));
                     within.one_hour += f64::from(u8::from(gap < ONE_HOUR));
                 }
                 (None, _) if trial.failed > 0.0 => failed += trial.failed,
@@ -139,6 +192,7 @@ impl Trials {
         let seen = known + failed + silent.min(SILENCE + 4.0 * known) + weight;
         Reuse {
             five_minutes: (within.five_minutes + weight * prior.five_minutes) / seen,
+            half_hour: (within.half_hour + weight * prior.half_hour) / seen,
             one_hour: (within.one_hour + weight * prior.one_hour) / seen,
         }
     }

@@ -1,0 +1,100 @@
+//! Where the next request leaves the one before it, counted in blocks from that one's end.
+//!
+//! Most go on where it ended. Some ask about the same document with another question, and some
+//! clients replace what is so many turns old. None of that shows in the shape of a single prompt, and
+//! all of it shows in how far the next one agrees.
+
+/// Distances that are told apart; the rarest gives way.
+const KINDS: usize = 8;
+/// What one more parting leaves of the weight of those before.
+const FADES: f64 = 0.985;
+/// Partings that the expectation to go on at the end weighs.
+const PRIOR: f64 = 2.0;
+/// Distances that are rarer than this are not worth a place of their own.
+const RARE: f64 = 0.05;
+/// Distances beyond this are a new beginning, not a habit.
+const FAR: usize = 512;
+
+/// How far before their ends requests were left, and how often.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Partings {
+    kinds: Vec<(usize, f64)>,
+    total: f64,
+}
+
+#[expect(clippy::float_arithmetic, reason = "probabilities")]
+impl Partings {
+    /// One was left so many blocks before its end.
+    pub fn observe(&mut self, before_end: usize) {
+        for (_, weight) in &mut self.kinds {
+            *weight *= FADES;
+        }
+        self.total = self.total * FADES + 1.0;
+        if before_end > FAR {
+            return;
+        }
+        match self.kinds.iter_mut().find(|(at, _)| *at == before_end) {
+            Some((_, weight)) => *weight += 1.0,
+            None => {
+                if self.kinds.len() >= KINDS {
+                    let least = (0..self.kinds.len())
+                        .min_by(|one, other| self.weight(*one).total_cmp(&self.weight(*other)));
+                    self.kinds.remove(least.unwrap_or(0));
+                }
+                let at = self.kinds.partition_point(|(at, _)| *at < before_end);
+                self.kinds.insert(at, (before_end, 1.0));
+            }
+        }
+    }
+
+    /// The chance that a request which is gone on from is left at most so many blocks before its
+    /// end, shrunk towards `prior`, the same chance by what is known more widely.
+    #[must_use]
+    pub fn within(&self, before_end: usize, prior: f64) -> f64 {
+        let near = self.kinds.iter().take_while(|(at, _)| *at <= before_end);
+        let near: f64 = near.map(|(_, weight)| weight).sum();
+        (near + PRIOR * prior) / (self.total + PRIOR)
+    }
+
+    /// Distances that are common enough to be prepared for, the shortest first.
+    pub fn usual(&self) -> impl Iterator<Item = usize> + '_ {
+        let common = |weight: f64| weight >= 1.5 && weight >= RARE * self.total;
+        let usual = self.kinds.iter().filter(move |(_, weight)| common(*weight));
+        usual.map(|(at, _)| *at)
+    }
+
+    fn weight(&self, kind: usize) -> f64 {
+        self.kinds.get(kind).map_or(0.0, |(_, weight)| *weight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_replaces_what_is_ten_blocks_old_is_found_out() {
+        let mut partings = Partings::default();
+        assert!(partings.within(0, 1.0) > 0.99);
+        for _ in 0..20 {
+            partings.observe(10);
+        }
+        assert!(partings.within(9, 1.0) < 0.15);
+        assert!(partings.within(10, 1.0) > 0.99);
+        assert_eq!(partings.usual().collect::<Vec<_>>(), [10]);
+    }
+
+    #[test]
+    fn distances_are_bounded_and_what_is_new_takes_over() {
+        let mut partings = Partings::default();
+        for n in 0..10_000 {
+            partings.observe(n % 100);
+        }
+        assert!(partings.kinds.len() <= KINDS);
+        for _ in 0..200 {
+            partings.observe(2);
+        }
+        assert_eq!(partings.usual().collect::<Vec<_>>(), [2]);
+    }
+}

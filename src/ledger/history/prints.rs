@@ -1,0 +1,294 @@
+//! Which prefixes have been sent before: a bounded table of all of them, block by block.
+//!
+//! A request that goes on where an earlier one ended, or parts from it in the middle, is found by its
+//! prefix alone, whoever sent it. What was sent once only gives way to what came back, so that a
+//! flood of prompts that nobody repeats costs nobody else their place.
+
+use std::time::Duration;
+
+use crate::model::{Digest, Timestamp};
+
+/// Prints that share a place in the table.
+const WAYS: usize = 8;
+/// Of those, the ones that may be kept because they came back.
+const KEPT: usize = 6;
+/// Places at the start, each of [`WAYS`] prints.
+const FEWEST: usize = 128;
+/// Seconds by which times are told apart.
+const TICK_SECS: u16 = 2;
+/// Places where requests parted that are looked up on the way down, the deepest ones.
+const FORKS: usize = 6;
+
+/// One prefix.
+#[derive(Clone, Copy, Debug, Default)]
+struct Print {
+    /// Names it; nothing is here where it is zero.
+    tag: [u32; 2],
+    /// The request that sent it first.
+    maker: u32,
+    /// Blocks of that request, and how many of them had been sent before.
+    end: u16,
+    start: u16,
+    /// When it was seen last, in ticks.
+    seen: u16,
+    /// Whether it came back.
+    kept: bool,
+}
+
+/// What is known of the path that a request takes.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Passed {
+    /// Leading blocks that had been sent before.
+    pub known: usize,
+    /// Whether nobody before this one went on from there or parted there.
+    pub first: bool,
+    /// The request that sent the last of them first, by [`name_of`] of its tail.
+    pub maker: u32,
+    /// Blocks of that request.
+    pub end: usize,
+    /// How long ago the last of them was seen, give or take two seconds.
+    pub gap: Duration,
+    /// Leading blocks at which the requests before parted from one another, deepest first.
+    pub forks: Vec<usize>,
+}
+
+/// A bounded table of prefixes.
+#[derive(Clone, Debug)]
+pub struct Prints {
+    table: Vec<[Print; WAYS]>,
+    used: usize,
+    most: usize,
+}
+
+impl Prints {
+    /// A table of at most about this many prefixes, of 20 bytes each.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        let most = (most / WAYS).max(FEWEST).next_power_of_two();
+        Self {
+            table: Vec::new(),
+            used: 0,
+            most,
+        }
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.table.capacity() * size_of::<[Print; WAYS]>()
+    }
+
+    /// Follows a request of this name, given as a tag for each of its prefixes from the shortest
+    /// on, and keeps what is new of it.
+    pub fn pass(&mut self, path: &[u64], name: u32, now: Timestamp) -> Passed {
+        let tick = tick_of(now);
+        let known = self.known(path);
+        let mut passed = Passed {
+            known,
+            ..Passed::default()
+        };
+        let last = known.checked_sub(1).and_then(|at| path.get(at));
+        if let Some(print) = last.and_then(|tag| self.find(*tag)).copied() {
+            passed.first = !print.kept;
+            passed.maker = print.maker;
+            passed.end = usize::from(print.end);
+            let ticks = tick.wrapping_sub(print.seen);
+            passed.gap = Duration::from_secs(u64::from(ticks) * u64::from(TICK_SECS));
+            self.keep(path, known, tick);
+            passed.forks = self.forks(path, usize::from(print.start));
+        }
+        let fresh = Print {
+            maker: name,
+            end: short(path.len()),
+            start: short(known),
+            seen: tick,
+            ..Print::default()
+        };
+        for tag in path.iter().skip(known) {
+            self.put(Print {
+                tag: halves(*tag),
+                ..fresh
+            });
+        }
+        passed
+    }
+
+    /// How many leading prefixes are known. Whoever sent one sent all shorter ones.
+    fn known(&self, path: &[u64]) -> usize {
+        if path.last().is_some_and(|tag| self.find(*tag).is_some()) {
+            return path.len();
+        }
+        path.partition_point(|tag| self.find(*tag).is_some())
+    }
+
+    /// Marks as come back what the maker of the last known prefix had sent first.
+    fn keep(&mut self, path: &[u64], known: usize, tick: u16) {
+        for tag in path.iter().take(known).rev() {
+            let Some(print) = self.find_mut(*tag) else {
+                break;
+            };
+            print.seen = tick;
+            let was = print.kept;
+            print.kept = true;
+            if was {
+                break;
+            }
+        }
+    }
+
+    /// Where the request that sent `start` blocks first had itself parted from an earlier one, and
+    /// so on downwards.
+    fn forks(&self, path: &[u64], mut start: usize) -> Vec<usize> {
+        let mut forks = Vec::new();
+        while start > 0 && forks.len() < FORKS {
+            forks.push(start);
+            let before = path.get(start - 1).and_then(|tag| self.find(*tag));
+            let Some(next) = before.map(|print| usize::from(print.start)) else {
+                break;
+            };
+            if next >= start {
+                break;
+            }
+            start = next;
+        }
+        forks
+    }
+
+    fn ways(&self, tag: u64) -> usize {
+        let mixed = tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        usize::try_from(mixed).unwrap_or(0) & self.table.len().saturating_sub(1)
+    }
+
+    fn find(&self, tag: u64) -> Option<&Print> {
+        let tag = (self.ways(tag), halves(tag));
+        let (at, tag) = tag;
+        self.table.get(at)?.iter().find(|print| print.tag == tag)
+    }
+
+    fn find_mut(&mut self, tag: u64) -> Option<&mut Print> {
+        let (at, tag) = (self.ways(tag), halves(tag));
+        let ways = self.table.get_mut(at)?;
+        ways.iter_mut().find(|print| print.tag == tag)
+    }
+
+    fn put(&mut self, print: Print) {
+        if self.used >= self.table.len() * WAYS * 3 / 4 && self.table.len() < self.most {
+            self.grow();
+        }
+        let at = self.ways(whole(print.tag));
+        let Some(ways) = self.table.get_mut(at) else {
+            return;
+        };
+        let now = print.seen;
+        let kept = ways.iter().filter(|one| one.kept).count();
+        // Of what came back the oldest may go only where there is hardly room for anything else.
+        let gives_way = ways.iter_mut().max_by_key(|one| {
+            let empty = one.tag == [0, 0] || one.tag == print.tag;
+            let spared = one.kept && kept <= KEPT;
+            (empty, !spared, now.wrapping_sub(one.seen))
+        });
+        if let Some(place) = gives_way {
+            self.used += usize::from(place.tag == [0, 0]);
+            *place = print;
+        }
+    }
+
+    fn grow(&mut self) {
+        let places = (self.table.len() * 2).clamp(FEWEST, self.most);
+        let old = std::mem::replace(&mut self.table, vec![[Print::default(); WAYS]; places]);
+        self.used = 0;
+        for print in old.into_iter().flatten().filter(|one| one.tag != [0, 0]) {
+            self.put(print);
+        }
+    }
+}
+
+/// The name of the request whose tail has this digest.
+#[must_use]
+pub const fn name_of(tail: &Digest) -> u32 {
+    let [a, b, c, d, ..] = *tail.as_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// Ticks wrap after 36 hours: what was not seen for so long may pass for something newer.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a clock that wraps"
+)]
+const fn tick_of(now: Timestamp) -> u16 {
+    (now.as_micros() / 1_000_000 / TICK_SECS as i64) as u16
+}
+
+fn short(blocks: usize) -> u16 {
+    u16::try_from(blocks).unwrap_or(u16::MAX)
+}
+
+/// A tag as it is kept; zero means that nothing is.
+#[expect(clippy::cast_possible_truncation, reason = "its two halves")]
+const fn halves(tag: u64) -> [u32; 2] {
+    let tag = if tag == 0 { 1 } else { tag };
+    [(tag >> 32) as u32, tag as u32]
+}
+
+const fn whole([high, low]: [u32; 2]) -> u64 {
+    ((high as u64) << 32) | low as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: f64) -> Timestamp {
+        Timestamp::from_secs_f64(secs)
+    }
+
+    /// A path of `blocks` blocks that parts from path `trunk` after `shared`.
+    fn path(trunk: u64, shared: u64, own: u64, blocks: u64) -> Vec<u64> {
+        let mut seed = 7;
+        let mut next = |n: u64| {
+            seed = (seed ^ n).wrapping_mul(0x2545_f491_4f6c_dd1d).rotate_left(23) | 1;
+            seed
+        };
+        (0..blocks)
+            .map(|n| next(if n < shared { trunk } else { own } * 1000 + n))
+            .collect()
+    }
+
+    #[test]
+    fn a_request_is_found_by_what_it_shares() {
+        let mut prints = Prints::new(1 << 12);
+        let question = |own| path(1, 57, own, 60);
+        assert_eq!(prints.pass(&question(2), 2, at(0.0)).known, 0);
+        let second = prints.pass(&question(3), 3, at(60.0));
+        assert_eq!((second.known, second.end, second.first), (57, 60, true));
+        assert_eq!((second.maker, second.gap), (2, Duration::from_secs(60)));
+        let third = prints.pass(&question(4), 4, at(460.0));
+        assert_eq!((third.known, third.first), (57, false));
+        assert_eq!(third.gap, Duration::from_secs(400));
+        // Goes on where the third one ended: it parted from the trunk at 57.
+        let mut longer = question(4);
+        longer.extend([11, 12, 13]);
+        let fourth = prints.pass(&longer, 5, at(500.0));
+        assert_eq!((fourth.known, fourth.end, fourth.maker), (60, 60, 4));
+        assert_eq!(fourth.forks, [57]);
+    }
+
+    #[test]
+    fn a_million_prompts_that_nobody_repeats_push_nothing_out() {
+        let mut prints = Prints::new(1 << 16);
+        let steady: Vec<Vec<u64>> = (0..500).map(|own| path(own, 40, own, 40)).collect();
+        for one in &steady {
+            prints.pass(one, 0, at(0.0));
+            prints.pass(one, 0, at(10.0));
+        }
+        for n in 0..1_000_000_u64 {
+            let now = Timestamp::from_micros(11_000_000 + i64::try_from(n).unwrap() * 1000);
+            prints.pass(&path(5000 + n, 3, 0, 3), 0, now);
+        }
+        let known = steady.iter().filter(|one| prints.known(one) == one.len());
+        assert!(known.count() >= 495);
+        assert!(prints.bytes() <= (1 << 16) * 24);
+    }
+}
