@@ -4,5 +4,6 @@
 //! planner would share its mistakes.
 
 mod judge;
+mod trie;
 
 pub use judge::{Access, Judge, Piece, Rules};
