@@ -6,7 +6,8 @@
 //! `keep` of the one before it in its lane `a`, and then the runs; ids belong to the session, and
 //! `t` counts seconds from its start. One line per request (Mooncake's FAST'25 traces, 2026-08):
 //! `{"timestamp": ms, "input_length", "output_length", "hash_ids"}` with blocks of 512 tokens, the
-//! last one being what is left; ids belong to the file.
+//! last one being what is left, which the next request of a conversation does not repeat as it is,
+//! so that it is no block here; ids belong to the file.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
@@ -176,7 +177,6 @@ impl Hashed {
             scope: self.scope,
             blocks,
             per_block: self.per_block,
-            last: self.per_block,
             tail: due.input.saturating_sub(whole),
             input: due.kind,
             stop: due.stop,
@@ -296,16 +296,16 @@ pub(super) fn start(line: &[u8]) -> Result<Timestamp, String> {
 pub(super) fn single(line: &[u8], options: &Options) -> Result<Timed, String> {
     let line: Single = serde_json::from_slice(line).map_err(|error| input::fault(&error))?;
     let at = line.at();
-    let before = line.hash_ids.len().saturating_sub(1) as u64 * u64::from(MOONCAKE_BLOCK);
-    let rest = line.input_length.saturating_sub(before);
-    let last = rest.min(u64::from(MOONCAKE_BLOCK));
-    let blocks = line.hash_ids.iter();
+    let whole = line.input_length / u64::from(MOONCAKE_BLOCK);
+    let whole = usize::try_from(whole).unwrap_or(usize::MAX);
+    let blocks = line.hash_ids.iter().take(whole);
+    let blocks: Vec<_> = blocks.map(|id| TracedBlock::new(*id, Part::Unsaid)).collect();
+    let in_blocks = blocks.len() as u64 * u64::from(MOONCAKE_BLOCK);
     let trace = Trace {
         scope: 0,
-        blocks: blocks.map(|id| TracedBlock::new(*id, Part::Unsaid)).collect(),
+        blocks,
         per_block: MOONCAKE_BLOCK,
-        last: u32::try_from(last).unwrap_or(MOONCAKE_BLOCK),
-        tail: rest - last,
+        tail: line.input_length - in_blocks,
         input: Input::Other,
         stop: None,
     };
@@ -404,13 +404,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_block_of_a_single_request_is_what_is_left() {
+    fn what_is_left_behind_whole_blocks_is_no_block() {
         let line = br#"{"timestamp":1500,"input_length":1000,"output_length":4,"hash_ids":[8,9]}"#;
         assert_eq!(start(line), Ok(Timestamp::from_secs_f64(1.5)));
         let timed = single(line, &Options::default()).unwrap();
         let trace = timed.trace.unwrap();
-        assert_eq!([0, 1, 2].map(|at| trace.tokens_of(at)), [512, 488, 0]);
-        assert_eq!((trace.tail, trace.input_tokens()), (0, 1000));
+        assert_eq!(trace.blocks, [TracedBlock::new(8, Part::Unsaid)]);
+        assert_eq!((trace.tail, trace.input_tokens()), (488, 1000));
         assert_eq!(timed.output, Some(4));
     }
 }

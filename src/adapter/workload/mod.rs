@@ -22,7 +22,7 @@ use bytes::Bytes;
 use crate::model::{Timestamp, Usage};
 
 pub use order::Workload;
-pub use trace::{Part, Trace, TracedBlock};
+pub use trace::{Part, Scopes, Trace, TracedBlock};
 
 /// How recordings are read.
 #[derive(Clone, Debug)]

@@ -1,5 +1,10 @@
 //! Traced requests: digests of blocks and token counts, no text.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Timed;
+use crate::bound::Piece;
 use crate::economy::Input;
 use crate::model::{Stop, Tokens};
 
@@ -47,10 +52,8 @@ pub struct Trace {
     pub scope: u64,
     /// The prompt's blocks in order.
     pub blocks: Vec<TracedBlock>,
-    /// Tokens of every block but the last.
+    /// Tokens of each block.
     pub per_block: u32,
-    /// Tokens of the last block.
-    pub last: u32,
     /// Tokens behind the last block, which no later request can share.
     pub tail: Tokens,
     /// What the request ended with.
@@ -60,21 +63,39 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Tokens of the block with this index; zero when there is none.
-    #[must_use]
-    pub fn tokens_of(&self, block: usize) -> u32 {
-        match (block + 1).cmp(&self.blocks.len()) {
-            std::cmp::Ordering::Less => self.per_block,
-            std::cmp::Ordering::Equal => self.last,
-            std::cmp::Ordering::Greater => 0,
-        }
-    }
-
     /// Input tokens of the whole request.
     #[must_use]
     pub fn input_tokens(&self) -> Tokens {
-        let whole = self.blocks.len().saturating_sub(1) as u64;
-        let last = if self.blocks.is_empty() { 0 } else { self.last };
-        whole * u64::from(self.per_block) + u64::from(last) + self.tail
+        self.blocks.len() as u64 * u64::from(self.per_block) + self.tail
+    }
+
+    /// The blocks as bounds and judges tell them apart.
+    #[must_use]
+    pub fn pieces(&self) -> Vec<Piece> {
+        let blocks = self.blocks.iter();
+        blocks
+            .map(|block| Piece::new(block.id.into(), self.per_block))
+            .collect()
+    }
+}
+
+/// Numbers for what separates caches: the trace's own scope, the tenant, the provider and the model.
+#[derive(Clone, Debug, Default)]
+pub struct Scopes {
+    known: BTreeMap<(u64, Option<Arc<str>>, Arc<str>, Arc<str>), u64>,
+}
+
+impl Scopes {
+    /// The number of this request's cache.
+    pub fn of(&mut self, timed: &Timed) -> u64 {
+        let next = self.known.len() as u64;
+        let trace = timed.trace.as_ref().map_or(0, |trace| trace.scope);
+        let key = (
+            trace,
+            timed.tenant.clone(),
+            Arc::clone(&timed.provider),
+            Arc::clone(&timed.model),
+        );
+        *self.known.entry(key).or_insert(next)
     }
 }
