@@ -9,6 +9,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::buffers::Buffers;
+use crate::economy::{Returns, Stream};
 use crate::engine::{Conversation, Memory, Trail};
 use crate::ledger::history::{Learned, Node, Nodes, Passed, Prints};
 use crate::model::{Digest, Timestamp};
@@ -20,8 +21,8 @@ pub struct Bounds {
     /// Bytes of request bodies kept, to read a conversation's next turn faster and to tell what
     /// changed since the last request of its route: seven eighths for the one, one for the other.
     pub body_bytes: u64,
-    /// Prefixes remembered, about 150 bytes each, and twice as many of which only is known that
-    /// they were sent, 20 bytes each.
+    /// Prefixes remembered, about 150 bytes each; twice as many of which only is known that they
+    /// were sent, 20 bytes each; and for every four of them a conversation, about 300 bytes.
     pub prefixes: u64,
     /// Scopes and services with learned chances, up to about 80 kB each.
     pub scopes: u64,
@@ -53,6 +54,8 @@ pub struct InProcess {
     learned: Cache<Digest, Arc<Mutex<Learned>>>,
     conversations: Cache<Digest, Arc<[Arc<Conversation>]>>,
     trails: Cache<Digest, Arc<Mutex<Trail>>>,
+    streams: Cache<Digest, Stream>,
+    returns: Cache<Digest, Arc<Mutex<Returns>>>,
     buffers: Buffers,
 }
 
@@ -77,6 +80,8 @@ impl InProcess {
             learned: recent(bounds.scopes).build(),
             conversations: recent(for_turns).weigher(weigh).build(),
             trails: recent(for_trails).weigher(weigh_trail).build(),
+            streams: recent(bounds.prefixes / 4).build(),
+            returns: recent(bounds.scopes).build(),
             buffers: Buffers::default(),
         }
     }
@@ -173,6 +178,26 @@ impl Memory for InProcess {
         if before != after {
             self.trails.insert(key, trail);
         }
+    }
+
+    fn stream(&self, conversation: &Digest) -> Option<Stream> {
+        self.streams.get(conversation)
+    }
+
+    fn put_stream(&self, conversation: Digest, stream: Stream) {
+        self.streams.insert(conversation, stream);
+    }
+
+    fn returns(&self, key: &Digest, look: &mut dyn FnMut(&Returns)) {
+        match self.returns.get(key) {
+            Some(returns) => look(&open(&returns)),
+            None => look(&Returns::default()),
+        }
+    }
+
+    fn learn_returns(&self, key: Digest, change: &mut dyn FnMut(&mut Returns)) {
+        let returns = self.returns.get_with(key, Arc::default);
+        change(&mut open(&returns));
     }
 
     fn buffer(&self, capacity: usize) -> Vec<u8> {

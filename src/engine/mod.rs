@@ -14,6 +14,7 @@ mod marks;
 mod memory;
 mod miss;
 mod overlay;
+mod pauses;
 mod prepare;
 mod reading;
 mod refusal;
