@@ -1,1 +1,131 @@
-//! Which prefixes are written, on generated and recorded traffic.
+//! Which prefixes are written: what the engine costs on made-up and recorded traffic, against a
+//! policy that knows all that comes, against no caching, and against the documented markers.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::float_arithmetic,
+    reason = "a test stops at the first surprise, and compares costs"
+)]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cachewright::adapter::bounds::{Regime, Ruler};
+use cachewright::adapter::replay::{Job, replay};
+use cachewright::adapter::workload::{Options, Workload};
+use cachewright::provider::Catalog;
+use cachewright::sim::Sim;
+
+use crate::support::traffic::{Agent, Sent, Service, file, interleaved, one_shots};
+
+/// Costs of one workload, in dollars.
+#[derive(Debug)]
+struct Costs {
+    ours: f64,
+    none: f64,
+    documented: f64,
+    clairvoyant: f64,
+    hit_rate: f64,
+    /// The hit rate of the bound.
+    reachable: f64,
+}
+
+fn measure(path: &Path) -> Costs {
+    let catalog = Arc::new(Catalog::builtin());
+    let row = replay(path, &Job::new(Arc::clone(&catalog)), &mut [], &mut ()).unwrap();
+    let sim = Sim::new(Arc::clone(&catalog));
+    let mut ruler = Ruler::new(catalog);
+    for timed in Workload::open(path, Options::default()).unwrap() {
+        let timed = timed.unwrap();
+        ruler.take(&timed, sim.read(&timed.body).ok().as_ref());
+    }
+    let measured = ruler.finish().measure(Regime::Short);
+    Costs {
+        ours: row.main.cost.as_usd(),
+        none: row.baselines.none.cost.as_usd(),
+        documented: row.baselines.default.cost.as_usd(),
+        clairvoyant: measured.clairvoyant.cost.as_usd(),
+        hit_rate: row.main.hit_rate().unwrap(),
+        reachable: measured.lower.hit_rate().unwrap_or(0.0),
+    }
+}
+
+fn of(sent: Vec<Sent>) -> Costs {
+    measure(file(sent).path())
+}
+
+fn agents(count: u64, keeps: Option<usize>) -> Vec<Sent> {
+    let service = Service::agents(1);
+    let agent = |n: u64| Agent {
+        seed: 10 + n,
+        turns: 25,
+        start: f64::from(u32::try_from(n).unwrap()) * 60.0,
+        keeps,
+    };
+    (0..count).flat_map(|n| agent(n).run(&service)).collect()
+}
+
+/// No more than 1 % above what everybody does, wherever that is; never a tenth above a clairvoyant.
+fn holds(costs: &Costs, of_clairvoyant: f64) {
+    assert!(costs.ours <= costs.documented * 1.01, "{costs:?}");
+    assert!(costs.ours <= costs.clairvoyant * of_clairvoyant, "{costs:?}");
+}
+
+#[test]
+fn one_shots_of_any_kind_cost_what_no_caching_costs() {
+    for (what, every, service) in [
+        ("slow", 5.0, (|_| Service::bare()) as fn(u64) -> Service),
+        ("fast", 0.2, |_| Service::bare()),
+        ("rare", 700.0, |_| Service::bare()),
+        ("own tools and system", 2.0, |n| Service::agents(100 + n)),
+    ] {
+        let costs = of(one_shots(1000, every, 3, service));
+        assert!(costs.ours <= costs.none * 1.005, "{what}: {costs:?}");
+    }
+}
+
+#[test]
+fn one_shots_of_one_service_read_what_they_share_and_write_nothing_else() {
+    let costs = of(one_shots(1000, 2.0, 3, |_| Service::agents(1)));
+    holds(&costs, 1.02);
+    assert!(costs.ours < costs.none * 0.75, "{costs:?}");
+}
+
+#[test]
+fn agents_among_one_shots_are_told_apart_or_served_alike() {
+    let mut sent = agents(12, None);
+    sent.extend(one_shots(800, 2.0, 3, |_| Service::agents(1)));
+    holds(&of(sent), 1.05);
+}
+
+#[test]
+fn agents_in_lanes_that_nobody_names_are_found_by_their_prefixes() {
+    holds(&of(interleaved(8)), 1.05);
+}
+
+#[test]
+fn what_a_client_is_about_to_replace_is_not_written() {
+    for keeps in [1, 3, 5] {
+        let costs = of(agents(20, Some(keeps)));
+        holds(&costs, 1.10);
+        assert!(costs.ours < costs.documented * 0.75, "{keeps}: {costs:?}");
+    }
+}
+
+#[test]
+fn recorded_traffic_is_near_the_clairvoyant() {
+    let Some(recorded) = crate::workload::recordings() else {
+        return;
+    };
+    for name in [
+        "bfcl",
+        "rag_cookbook",
+        "tau2_bench",
+        "tau_bench_airline",
+        "lmcache_agents",
+    ] {
+        let costs = measure(&recorded.join(format!("{name}.jsonl.xz")));
+        holds(&costs, 1.03);
+        assert!(costs.hit_rate >= 0.97 * costs.reachable, "{name}: {costs:?}");
+    }
+}
