@@ -4,6 +4,7 @@
 //! [`Figures`] says what the whole of it costs at least and what a clairvoyant would pay.
 
 mod figures;
+mod file;
 mod reading;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::provider::Catalog;
 use crate::sim::Request;
 
 pub use figures::{Figures, Measured};
+pub use file::{Job, measure};
 pub use reading::{Read, Rows};
 
 /// How long a cache without a fee keeps what is not used, where no page says so (assumed, as in
@@ -95,8 +97,14 @@ impl Ruler {
     /// holds an entry readable when its writer's answer has begun.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
+        Self::over(Rows::new(catalog))
+    }
+
+    /// The same over these rows.
+    #[must_use]
+    pub fn over(rows: Rows) -> Self {
         Self {
-            rows: Rows::new(catalog),
+            rows,
             course: Course::new(),
             marked: Vec::new(),
             rules: Rules::default(),

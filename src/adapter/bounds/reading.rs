@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::adapter::workload::{Part, Timed, Trace};
 use crate::bound::{Access, Piece, Rate};
-use crate::model::{Money, PriceTier, Tokens};
+use crate::model::{Money, PriceTier, Prices, Tokens};
 use crate::provider::{Catalog, Model};
 use crate::sim::Request;
 
@@ -15,6 +15,7 @@ use crate::sim::Request;
 #[derive(Debug)]
 pub struct Rows {
     catalog: Arc<Catalog>,
+    prices: Option<Prices>,
     rows: BTreeMap<(Arc<str>, Arc<str>), Model>,
 }
 
@@ -24,15 +25,25 @@ impl Rows {
     pub const fn new(catalog: Arc<Catalog>) -> Self {
         Self {
             catalog,
+            prices: None,
             rows: BTreeMap::new(),
         }
     }
 
+    /// The same with these prices for every model; what else a row says stays.
+    #[must_use]
+    pub const fn at(mut self, prices: Option<Prices>) -> Self {
+        self.prices = prices;
+        self
+    }
+
     fn of(&mut self, timed: &Timed) -> &Model {
         let key = (Arc::clone(&timed.provider), Arc::clone(&timed.model));
-        self.rows
-            .entry(key)
-            .or_insert_with(|| self.catalog.model(&timed.provider, &timed.model))
+        self.rows.entry(key).or_insert_with(|| {
+            let mut row = self.catalog.model(&timed.provider, &timed.model);
+            row.prices = self.prices.or(row.prices);
+            row
+        })
     }
 }
 
