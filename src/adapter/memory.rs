@@ -11,7 +11,7 @@ use moka::sync::Cache;
 use super::buffers::Buffers;
 use crate::economy::{Returns, Stream};
 use crate::engine::{Conversation, Memory, Trail};
-use crate::ledger::history::{Learned, Node, Nodes, Passed, Prints};
+use crate::ledger::history::{Learned, Maker, Node, Nodes, Passed, Prints};
 use crate::model::{Digest, Timestamp};
 
 /// How much is remembered.
@@ -22,7 +22,7 @@ pub struct Bounds {
     /// changed since the last request of its route: seven eighths for the one, one for the other.
     pub body_bytes: u64,
     /// Prefixes remembered, about 150 bytes each; twice as many of which only is known that they
-    /// were sent, 20 bytes each; and for every four of them a conversation, about 300 bytes.
+    /// were sent, 24 bytes each; and for every four of them a conversation, about 300 bytes.
     pub prefixes: u64,
     /// Scopes and services with learned chances, up to about 80 kB each.
     pub scopes: u64,
@@ -136,8 +136,8 @@ impl Nodes for InProcess {
         }
     }
 
-    fn pass(&self, path: &[u64], name: u32, now: Timestamp) -> Passed {
-        open(&self.prints).pass(path, name, now)
+    fn pass(&self, path: &[u64], maker: Maker, now: Timestamp) -> Passed {
+        open(&self.prints).pass(path, maker, now)
     }
 
     fn learned(&self, key: &Digest, look: &mut dyn FnMut(&Learned)) {

@@ -14,6 +14,7 @@ mod marks;
 mod memory;
 mod miss;
 mod overlay;
+mod path;
 mod pauses;
 mod prepare;
 mod reading;

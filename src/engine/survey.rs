@@ -5,13 +5,11 @@ use super::{Conversation, Memory};
 use super::chain::Before;
 use super::expected::Mark;
 use super::lifetime::lifetime;
+use super::path::{Path, tail_spot};
 use crate::economy::Stream;
-use crate::ledger::history::{
-    Learned, Node, Nodes, Passed, Reuse, Spot, kind_reuse, name_of, reuse, visit,
-};
+use crate::ledger::history::{Node, Nodes, Passed, Reuse, Spot, kind_reuse, reuse, visit};
 use crate::model::{
-    Block, Candidate, Choice, Digest, Fingerprint, Keyring, Outlook, Prompt, Role, Section,
-    Timestamp, Ttl, Why,
+    Candidate, Choice, Digest, Keyring, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
 };
 use crate::plan::{Rates, candidates};
 
@@ -46,16 +44,16 @@ pub(super) fn survey(
     prefix_tokens: Vec<u64>,
 ) -> (Outlook, Seen, Option<Choice>) {
     ground.give_up_broken();
-    let passed = ground.pass();
+    let path = Path::walk(ground);
     let mut found = candidates(ground.prompt);
-    ground.add_branches(&mut found, &passed);
+    ground.add_branches(&mut found, &path);
     let mut known = ground.look_up(&found);
     let warm = ground.warm(&mut found, &mut known);
     let seen = found.iter().zip(&known).rev();
     let seen = seen
         .filter_map(|(one, node)| Some((one.block, (*node)?)))
         .next();
-    let chances = ground.chances(&found, &known, &passed);
+    let chances = ground.chances(&found, &known, &path);
     let mut outlook = Outlook {
         prefix_tokens,
         warm,
@@ -91,7 +89,7 @@ pub(super) fn claim(nodes: &dyn Nodes, marks: &[Mark], now: Timestamp) {
 }
 
 impl Ground<'_> {
-    fn digest(&self, block: usize) -> Option<Digest> {
+    pub(super) fn digest(&self, block: usize) -> Option<Digest> {
         self.turn.prefix(self.keyring, block)
     }
 
@@ -119,65 +117,15 @@ impl Ground<'_> {
         }
     }
 
-    /// Finds what earlier requests, whoever sent them, have in common with this one, and leaves
-    /// word of this one; what they are to each other is learned from where it leaves them.
-    fn pass(&self) -> Passed {
-        let [high, low] = [0, 8].map(|from| {
-            let bytes = self.turn.root.as_bytes().get(from..from + 8);
-            let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-            u64::from_le_bytes(bytes.unwrap_or_default())
-        });
-        let tag = |prefix: &Fingerprint| {
-            let [a, b] = [prefix.0 >> 64, prefix.0 & u128::from(u64::MAX)];
-            let [a, b] = [a, b].map(|half| u64::try_from(half).unwrap_or(0));
-            (a ^ high).wrapping_add((b ^ low).rotate_left(32))
-        };
-        let path: Vec<u64> = self.turn.chain.iter().map(tag).collect();
-        let name = self.tail().and_then(|at| self.digest(at));
-        let name = name.as_ref().map_or(0, name_of);
-        let passed = self.nodes.pass(&path, name, self.now);
-        if passed.first && passed.known > self.prompt.end_of(Section::System) {
-            let shared = self.prompt.blocks.get(..passed.known);
-            let spot = self.tail_spot(shared.unwrap_or_default());
-            for key in self.keys {
-                self.nodes
-                    .learn(key, &mut |learned| learned.went_on(&passed, spot));
-            }
-        }
-        passed
-    }
-
-    fn tail(&self) -> Option<usize> {
-        self.prompt.markable_before(self.prompt.blocks.len())
-    }
-
-    /// How many leading blocks an earlier request had that went on differently.
-    fn parted(&self, passed: &Passed) -> Option<usize> {
-        if 0 < passed.known && passed.known < passed.end.min(self.turn.chain.len()) {
-            return Some(passed.known);
-        }
-        let before = self.before?;
-        (0 < before.shared && before.shared < before.blocks).then_some(before.shared)
-    }
-
     /// Adds the places where requests of this scope were seen to part, this one included, and those
     /// where the next one is likely to leave it.
-    fn add_branches(&self, found: &mut Vec<Candidate>, passed: &Passed) {
-        let [scope, service] = self.keys;
-        let parted = self
-            .parted(passed)
-            .and_then(|shared| self.prompt.markable_before(shared));
-        let blocks = self.turn.chain.len();
-        let forks = passed.forks.iter();
-        let mut ends: Vec<usize> = forks.copied().chain([passed.known]).collect();
-        let spot = self.tail_spot(&self.prompt.blocks);
-        self.nodes.learned(&service, &mut |learned| {
-            let usual = learned.partings(spot).usual();
-            ends.extend(usual.filter_map(|before_end| blocks.checked_sub(before_end)));
-        });
-        let ends = ends.into_iter().filter(|end| *end > 0);
-        let ends = ends.filter_map(|end| self.prompt.markable_before(end));
-        found.extend(ends.map(|block| Candidate::new(block, Why::Branch)));
+    fn add_branches(&self, found: &mut Vec<Candidate>, path: &Path) {
+        let [scope, _] = self.keys;
+        let parted = path.parted(self);
+        let parted = parted.and_then(|shared| self.prompt.markable_before(shared));
+        let likely = path.likely_ends(self).into_iter();
+        let likely = likely.filter_map(|end| self.prompt.markable_before(end));
+        found.extend(likely.map(|block| Candidate::new(block, Why::Branch)));
         if let Some((block, prefix)) = parted.and_then(|at| Some((at, self.digest(at)?))) {
             let depth = u32::try_from(block).unwrap_or(u32::MAX);
             self.nodes.learn(scope, &mut |learned| {
@@ -256,64 +204,40 @@ impl Ground<'_> {
     }
 
     /// Books visits and asks the history for the chance of each candidate.
-    fn chances(
-        &self,
-        found: &[Candidate],
-        known: &[Option<Node>],
-        passed: &Passed,
-    ) -> Vec<Reuse> {
+    fn chances(&self, found: &[Candidate], known: &[Option<Node>], path: &Path) -> Vec<Reuse> {
         let visited = found.iter().zip(known);
         let nodes: Vec<Node> = visited
-            .map(|(candidate, known)| self.visited(candidate, *known, passed))
+            .map(|(candidate, known)| self.visited(candidate, *known, &path.passed))
             .collect();
         let [scope, service] = self.keys;
         let mut chances = Vec::with_capacity(found.len());
         self.nodes.learned(&scope, &mut |wide| {
             self.nodes.learned(&service, &mut |narrow| {
-                let tail = self.tail_spot(&self.prompt.blocks);
-                let gone_on = kind_reuse(&[wide, narrow], tail, self.now);
+                let kinds = [wide, narrow];
+                let gone_on = kind_reuse(&kinds, path.tail_spot, self.now);
                 let visited = found.iter().zip(known).zip(&nodes);
-                chances = visited
-                    .map(|((candidate, known), node)| {
-                        let is_new = known.is_none() && candidate.block >= passed.known;
-                        let left = || self.left(candidate.block, &[wide, narrow], tail);
-                        match is_new {
-                            // Whoever goes on from this request reads to where it leaves it.
-                            true if self.is_passing(candidate) || candidate.why == Why::Tail => {
-                                gone_on.times(left())
-                            }
-                            true => {
-                                let own = reuse(&[wide, narrow], node, self.now);
-                                own.max(gone_on.times(left()))
-                            }
-                            false => reuse(&[wide, narrow], node, self.now),
-                        }
-                    })
-                    .collect();
+                let chance = |((candidate, known), node): ((&Candidate, &Option<Node>), &Node)| {
+                    if known.is_some() || candidate.block < path.passed.known {
+                        return reuse(&kinds, node, self.now);
+                    }
+                    // Whoever goes on from this request reads to where it leaves it.
+                    let gone_on = gone_on.times(path.left(self, candidate.block, &kinds));
+                    if self.is_passing(candidate) || candidate.why == Why::Tail {
+                        return gone_on;
+                    }
+                    reuse(&kinds, node, self.now).max(gone_on)
+                };
+                chances = visited.map(chance).collect();
             });
         });
         chances
-    }
-
-    /// The chance that the next request, if it goes on from this one, has the prefix that ends with
-    /// `block` in common with it.
-    fn left(&self, block: usize, kinds: &[&Learned], tail: Spot) -> f64 {
-        let end = self.tail().unwrap_or(block);
-        let before_end = if block >= end {
-            0
-        } else {
-            self.turn.chain.len() - 1 - block
-        };
-        let partings = kinds.iter().map(|learned| learned.partings(tail));
-        partings.fold(1.0, |prior, partings| partings.within(before_end, prior))
     }
 
     /// Whether a place is suggested by the shape of this request, or of the one before, alone.
     fn is_passing(&self, candidate: &Candidate) -> bool {
         match candidate.why {
             Why::PreviousTop | Why::Warm => true,
-            Why::BeforeLast => self.turn() == Turn::Later,
-            Why::Branch => self.turn() == Turn::Later,
+            Why::BeforeLast | Why::Branch => self.turn() == Turn::Later,
             Why::ToolsEnd | Why::SystemEnd | Why::Tail => false,
         }
     }
@@ -336,22 +260,8 @@ impl Ground<'_> {
         visit(self.nodes, &self.keys, (prefix, known), spot, self.now)
     }
 
-    /// The kind of the end of a request of these blocks.
-    fn tail_spot(&self, blocks: &[Block]) -> Spot {
-        let start = self.prompt.end_of(Section::System);
-        let turns = blocks.get(start..).unwrap_or_default();
-        let spoken = turns.iter().any(|block| block.role == Role::Assistant);
-        match (spoken, self.prompt.end_of(Section::Tools) > 0) {
-            (true, _) => Spot::Later,
-            (false, true) => Spot::AgentStart,
-            (false, false) => Spot::ChatStart,
-        }
-    }
-
     fn turn(&self) -> Turn {
-        let start = self.prompt.end_of(Section::System);
-        let turns = self.prompt.blocks.get(start..).unwrap_or_default();
-        if turns.iter().any(|block| block.role == Role::Assistant) {
+        if tail_spot(self.prompt, self.prompt.blocks.len()) == Spot::Later {
             Turn::Later
         } else {
             Turn::First
@@ -365,7 +275,7 @@ impl Ground<'_> {
             Why::Branch if turn == Turn::First => Spot::Inner,
             Why::Branch => Spot::Branch,
             Why::BeforeLast if turn == Turn::First => Spot::Inner,
-            Why::Tail if turn == Turn::First => self.tail_spot(&self.prompt.blocks),
+            Why::Tail if turn == Turn::First => tail_spot(self.prompt, self.prompt.blocks.len()),
             Why::Tail | Why::BeforeLast | Why::Warm | Why::PreviousTop => Spot::Later,
         }
     }

@@ -189,10 +189,9 @@ impl Learned {
         self.partings.get(&spot).unwrap_or(&NO_PARTINGS)
     }
 
-    /// A request went on from an earlier one that ended on this kind of spot, or parted from it in
-    /// what that one was the first to send.
-    pub fn went_on(&mut self, passed: &Passed, spot: Spot) {
-        let before_end = passed.end.saturating_sub(passed.known);
+    /// A request went on from an earlier one that ended on this kind of spot, or parted from it so
+    /// long before its end in what that one was the first to send.
+    pub fn went_on(&mut self, passed: &Passed, spot: Spot, before_end: usize) {
         self.partings.entry(spot).or_default().observe(before_end);
         if before_end > 0 {
             let mut tails = self.trials.iter_mut();

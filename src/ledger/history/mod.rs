@@ -13,7 +13,7 @@ mod trials;
 pub use learned::{Calibration, Held, Learned, Pace, Parts, RENT_SECS, Share};
 pub use node::{Entry, Node, Spot};
 pub use partings::Partings;
-pub use prints::{Passed, Prints, name_of};
+pub use prints::{Maker, Passed, Prints, name_of};
 pub use trials::{Trial, Trials};
 
 use std::time::Duration;
@@ -36,10 +36,9 @@ pub trait Nodes: std::fmt::Debug + Send + Sync {
     /// these are statistics.
     fn learn(&self, key: Digest, change: &mut dyn FnMut(&mut Learned));
 
-    /// Follows a request of this name by the tags of its prefixes, from the shortest on; see
-    /// [`Prints::pass`].
-    fn pass(&self, path: &[u64], name: u32, now: Timestamp) -> Passed {
-        let _ = (path, name, now);
+    /// Follows a request by the tags of its prefixes, from the shortest on; see [`Prints::pass`].
+    fn pass(&self, path: &[u64], maker: Maker, now: Timestamp) -> Passed {
+        let _ = (path, maker, now);
         Passed::default()
     }
 }

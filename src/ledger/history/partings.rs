@@ -1,4 +1,5 @@
-//! Where the next request leaves the one before it, counted in blocks from that one's end.
+//! Where the next request leaves the one before it, counted from that one's end: in blocks while
+//! only the user has spoken, in turns from then on.
 //!
 //! Most go on where it ended. Some ask about the same document with another question, and some
 //! clients replace what is so many turns old. None of that shows in the shape of a single prompt, and
@@ -25,7 +26,7 @@ pub struct Partings {
 
 #[expect(clippy::float_arithmetic, reason = "probabilities")]
 impl Partings {
-    /// One was left so many blocks before its end.
+    /// One was left so long before its end.
     pub fn observe(&mut self, before_end: usize) {
         for (_, weight) in &mut self.kinds {
             *weight *= FADES;
@@ -48,8 +49,8 @@ impl Partings {
         }
     }
 
-    /// The chance that a request which is gone on from is left at most so many blocks before its
-    /// end, shrunk towards `prior`, the same chance by what is known more widely.
+    /// The chance that a request which is gone on from is left at most so long before its end,
+    /// shrunk towards `prior`, the same chance by what is known more widely.
     #[must_use]
     pub fn within(&self, before_end: usize, prior: f64) -> f64 {
         let near = self.kinds.iter().take_while(|(at, _)| *at <= before_end);

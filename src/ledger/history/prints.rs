@@ -29,10 +29,30 @@ struct Print {
     /// Blocks of that request, and how many of them had been sent before.
     end: u16,
     start: u16,
+    /// Turns of that request.
+    turns: u16,
     /// When it was seen last, in ticks.
     seen: u16,
     /// Whether it came back.
     kept: bool,
+}
+
+/// A request as its prints tell of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Maker {
+    /// Its name, by [`name_of`] of its tail.
+    pub name: u32,
+    /// Its turns: runs of blocks of the model's, or of anybody else's.
+    pub turns: usize,
+}
+
+impl Maker {
+    /// A request of this name and so many turns.
+    #[must_use]
+    pub const fn new(name: u32, turns: usize) -> Self {
+        Self { name, turns }
+    }
 }
 
 /// What is known of the path that a request takes.
@@ -47,6 +67,8 @@ pub struct Passed {
     pub maker: u32,
     /// Blocks of that request.
     pub end: usize,
+    /// Turns of that request.
+    pub turns: usize,
     /// How long ago the last of them was seen, give or take two seconds.
     pub gap: Duration,
     /// Leading blocks at which the requests before parted from one another, deepest first.
@@ -62,7 +84,7 @@ pub struct Prints {
 }
 
 impl Prints {
-    /// A table of at most about this many prefixes, of 20 bytes each.
+    /// A table of at most about this many prefixes, of 24 bytes each.
     #[must_use]
     pub fn new(most: usize) -> Self {
         let most = (most / WAYS).max(FEWEST).next_power_of_two();
@@ -79,9 +101,9 @@ impl Prints {
         self.table.capacity() * size_of::<[Print; WAYS]>()
     }
 
-    /// Follows a request of this name, given as a tag for each of its prefixes from the shortest
-    /// on, and keeps what is new of it.
-    pub fn pass(&mut self, path: &[u64], name: u32, now: Timestamp) -> Passed {
+    /// Follows a request, given as a tag for each of its prefixes from the shortest on, and keeps
+    /// what is new of it.
+    pub fn pass(&mut self, path: &[u64], maker: Maker, now: Timestamp) -> Passed {
         let tick = tick_of(now);
         let known = self.known(path);
         let mut passed = Passed {
@@ -93,13 +115,15 @@ impl Prints {
             passed.first = !print.kept;
             passed.maker = print.maker;
             passed.end = usize::from(print.end);
+            passed.turns = usize::from(print.turns);
             let ticks = tick.wrapping_sub(print.seen);
             passed.gap = Duration::from_secs(u64::from(ticks) * u64::from(TICK_SECS));
             self.keep(path, known, tick);
             passed.forks = self.forks(path, usize::from(print.start));
         }
         let fresh = Print {
-            maker: name,
+            maker: maker.name,
+            turns: short(maker.turns),
             end: short(path.len()),
             start: short(known),
             seen: tick,
@@ -260,17 +284,17 @@ mod tests {
     fn a_request_is_found_by_what_it_shares() {
         let mut prints = Prints::new(1 << 12);
         let question = |own| path(1, 57, own, 60);
-        assert_eq!(prints.pass(&question(2), 2, at(0.0)).known, 0);
-        let second = prints.pass(&question(3), 3, at(60.0));
+        assert_eq!(prints.pass(&question(2), Maker::new(2, 1), at(0.0)).known, 0);
+        let second = prints.pass(&question(3), Maker::new(3, 1), at(60.0));
         assert_eq!((second.known, second.end, second.first), (57, 60, true));
         assert_eq!((second.maker, second.gap), (2, Duration::from_secs(60)));
-        let third = prints.pass(&question(4), 4, at(460.0));
+        let third = prints.pass(&question(4), Maker::new(4, 1), at(460.0));
         assert_eq!((third.known, third.first), (57, false));
         assert_eq!(third.gap, Duration::from_secs(400));
         // Goes on where the third one ended: it parted from the trunk at 57.
         let mut longer = question(4);
         longer.extend([11, 12, 13]);
-        let fourth = prints.pass(&longer, 5, at(500.0));
+        let fourth = prints.pass(&longer, Maker::new(5, 1), at(500.0));
         assert_eq!((fourth.known, fourth.end, fourth.maker), (60, 60, 4));
         assert_eq!(fourth.forks, [57]);
     }
@@ -280,15 +304,15 @@ mod tests {
         let mut prints = Prints::new(1 << 16);
         let steady: Vec<Vec<u64>> = (0..500).map(|own| path(own, 40, own, 40)).collect();
         for one in &steady {
-            prints.pass(one, 0, at(0.0));
-            prints.pass(one, 0, at(10.0));
+            prints.pass(one, Maker::default(), at(0.0));
+            prints.pass(one, Maker::default(), at(10.0));
         }
         for n in 0..1_000_000_u64 {
             let now = Timestamp::from_micros(11_000_000 + i64::try_from(n).unwrap() * 1000);
-            prints.pass(&path(5000 + n, 3, 0, 3), 0, now);
+            prints.pass(&path(5000 + n, 3, 0, 3), Maker::default(), now);
         }
         let known = steady.iter().filter(|one| prints.known(one) == one.len());
         assert!(known.count() >= 495);
-        assert!(prints.bytes() <= (1 << 16) * 24);
+        assert!(prints.bytes() <= (1 << 16) * 24, "{}", prints.bytes());
     }
 }
