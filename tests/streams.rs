@@ -1,6 +1,10 @@
 //! Lifetime classes and pings by expected dollars.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(
+    clippy::field_reassign_with_default,
+    reason = "non-exhaustive structs cannot be built otherwise"
+)]
 
 use std::sync::Arc;
 
@@ -18,11 +22,9 @@ fn at(secs: f64) -> Timestamp {
 }
 
 fn engine(keep_alive: Option<KeepAlive>) -> Engine {
-    let settings = Settings {
-        keep_alive,
-        ..Settings::default()
-    };
-    Engine::new(Arc::new(Catalog::bundled()), settings)
+    let mut settings = Settings::default();
+    settings.keep_alive = keep_alive;
+    Engine::new(Arc::new(Catalog::builtin()), settings)
         .remembering(Arc::new(InProcess::default()))
 }
 
@@ -45,28 +47,24 @@ fn body(turns: usize) -> Bytes {
 fn turn(engine: &Engine, secs: f64, turns: usize, stop: Stop) -> Record {
     let prepared = engine.prepare(at(secs), &META, &body(turns));
     let mut exchange = prepared.exchange;
-    let usage = Usage {
-        plain: Some(10),
-        read: Some(0),
-        write_5m: Some(32_000),
-        write_1h: Some(0),
-        output: Some(50),
-        ..Usage::default()
-    };
+    let usage = usage(0, 32_000);
     exchange.on_usage(at(secs + 1.0), usage);
     exchange.on_stop(stop);
     exchange.finish(at(secs + 4.0), End::Complete)
 }
 
+fn usage(read: u64, written: u64) -> Usage {
+    let mut usage = Usage::default();
+    usage.plain = Some(0);
+    usage.read = Some(read);
+    usage.write_5m = Some(written);
+    usage.write_1h = Some(0);
+    usage.output = Some(0);
+    usage
+}
+
 fn read(vigil: &Vigil) -> Option<Usage> {
-    Some(Usage {
-        plain: Some(0),
-        read: Some(vigil.tokens),
-        write_5m: Some(0),
-        write_1h: Some(0),
-        output: Some(0),
-        ..Usage::default()
-    })
+    Some(usage(vigil.tokens, 0))
 }
 
 #[test]
@@ -123,12 +121,7 @@ fn a_request_of_the_conversation_ends_its_vigil() {
 fn a_ping_that_writes_trips_the_breaker() {
     let engine = engine(Some(KeepAlive::default()));
     let vigil = *turn(&engine, 0.0, 0, Stop::ToolUse).vigil.unwrap();
-    let usage = Usage {
-        read: Some(0),
-        write_5m: Some(vigil.tokens),
-        ..read(&vigil).unwrap()
-    };
-    let ping = Pinged::new(vigil.due, 200, Some(usage));
+    let ping = Pinged::new(vigil.due, 200, Some(usage(0, vigil.tokens)));
     let (record, next) = engine.pinged(vigil.due, &META, &vigil, &ping);
     assert!(record.cost > vigil.price && next.is_none());
     assert!(turn(&engine, 600.0, 1, Stop::ToolUse).vigil.is_none());
@@ -143,12 +136,14 @@ fn budgets_hold() {
         vigil.price.unwrap()
     };
     let below = Money::from_pico(price.as_pico() - 1);
-    let budgets = [
-        KeepAlive { per_ping: below, ..KeepAlive::default() },
-        KeepAlive { per_session: below, ..KeepAlive::default() },
-        KeepAlive { per_day: below, ..KeepAlive::default() },
+    let limits: [fn(&mut KeepAlive) -> &mut Money; 3] = [
+        |budget| &mut budget.per_ping,
+        |budget| &mut budget.per_session,
+        |budget| &mut budget.per_day,
     ];
-    for budget in budgets {
+    for limit in limits {
+        let mut budget = KeepAlive::default();
+        *limit(&mut budget) = below;
         let engine = engine(Some(budget));
         assert!(turn(&engine, 0.0, 0, Stop::ToolUse).vigil.is_none(), "{budget:?}");
     }
@@ -156,9 +151,7 @@ fn budgets_hold() {
 
 #[test]
 fn the_deadline_ends_it() {
-    let budget = KeepAlive {
-        deadline: std::time::Duration::from_secs(200),
-        ..KeepAlive::default()
-    };
+    let mut budget = KeepAlive::default();
+    budget.deadline = std::time::Duration::from_secs(200);
     assert!(turn(&engine(Some(budget)), 0.0, 0, Stop::ToolUse).vigil.is_none());
 }

@@ -6,14 +6,16 @@
 
 pub mod leader;
 pub mod provider;
+mod duel;
 mod odds;
 mod returns;
 mod signs;
 mod stream;
 mod watch;
 
+pub use duel::{Bout, Duel, Paid, Score, Standing};
 pub use odds::{EDGES, Odds};
 pub use returns::Returns;
 pub use signs::{Input, Signs};
-pub use stream::{Asked, Stream};
-pub use watch::{Stake, Watch};
+pub use stream::{Asked, Kind, Stream};
+pub use watch::{GOES_ON, Stake, Watch};

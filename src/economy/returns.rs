@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::odds::{EDGES, Odds};
-use super::{Input, Signs};
+use super::{Duel, Input, Kind, Signs};
 use crate::model::{Money, Stop, Timestamp};
 
 /// Classes of pauses.
@@ -13,7 +13,7 @@ const CLASSES: usize = 8;
 const MEMORY: f32 = 2_000.0;
 
 /// How many pauses what is expected beforehand weighs.
-const PRIOR: f64 = 20.0;
+const PRIOR: f64 = 60.0;
 
 /// Pauses seen, by class: a statistic that a memory keeps per scope and for all of them together.
 ///
@@ -23,6 +23,10 @@ const PRIOR: f64 = 20.0;
 #[non_exhaustive]
 pub struct Returns {
     classes: [Class; CLASSES],
+    /// How one hour stands against five minutes, by kind of conversation.
+    pub duels: [Duel; Kind::COUNT],
+    /// One hour is not granted until then: it was asked for, and five minutes were billed.
+    pub ungranted_until: Option<Timestamp>,
     /// Pings are off until then: one of them wrote what it should have read.
     pub broken_until: Option<Timestamp>,
     /// The UTC day (days since the epoch) that pings were last paid for on, and what they cost.
@@ -39,6 +43,8 @@ impl Default for Returns {
     fn default() -> Self {
         Self {
             classes: [Class::default(); CLASSES],
+            duels: [Duel::default(); Kind::COUNT],
+            ungranted_until: None,
             broken_until: None,
             paid: (0, Money::ZERO),
         }
@@ -71,6 +77,17 @@ impl Returns {
         if let Some(ended) = bin.and_then(|bin| class.ended.get_mut(bin)) {
             *ended += 1.0;
         }
+    }
+
+    /// How one hour stands against five minutes in conversations of this kind.
+    pub fn duel_mut(&mut self, kind: Kind) -> Option<&mut Duel> {
+        self.duels.get_mut(kind.index())
+    }
+
+    /// The same, to look at.
+    #[must_use]
+    pub fn duel(&self, kind: Kind) -> Duel {
+        self.duels.get(kind.index()).copied().unwrap_or_default()
     }
 
     /// A ping was paid for.
@@ -133,13 +150,13 @@ const fn class(signs: &Signs) -> usize {
 const fn usual(signs: &Signs) -> [f64; EDGES.len()] {
     match signs.stop {
         Some(Stop::EndTurn) => [
-            0.20, 0.40, 0.22, 0.12, 0.14, 0.05, 0.05, 0.13, 0.12, 0.06, 0.06, 0.05, 0.15, 0.10,
+            0.18, 0.35, 0.20, 0.12, 0.12, 0.06, 0.06, 0.13, 0.14, 0.08, 0.08, 0.05, 0.07, 0.03,
         ],
         Some(Stop::ToolUse) => [
-            0.84, 0.80, 0.37, 0.40, 0.15, 0.10, 0.05, 0.15, 0.10, 0.05, 0.05, 0.02, 0.05, 0.02,
+            0.84, 0.75, 0.35, 0.37, 0.12, 0.09, 0.04, 0.15, 0.15, 0.03, 0.02, 0.01, 0.01, 0.01,
         ],
         _ => [
-            0.70, 0.60, 0.22, 0.15, 0.12, 0.08, 0.05, 0.12, 0.10, 0.05, 0.05, 0.03, 0.05, 0.02,
+            0.70, 0.60, 0.22, 0.18, 0.15, 0.07, 0.05, 0.15, 0.14, 0.05, 0.05, 0.03, 0.03, 0.02,
         ],
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::expected::{Expected, to_f64};
 use super::pauses::Pauses;
 use super::{Engine, Memory, Meta};
-use crate::economy::{Returns, Stake, Stream, Watch};
+use crate::economy::{GOES_ON, Returns, Stake, Stream, Watch};
 use crate::ledger::Record;
 use crate::model::{
     Digest, KeepAlive, Limits, Money, PriceTier, Rates, Timestamp, Tokens, Ttl, Usage, Vigil,
@@ -234,7 +234,7 @@ impl Idle<'_> {
         let lives = ttl.duration();
         let margin = margin(ttl).min(expires.since(then));
         Some(Stake {
-            loss: to_f64(lost) * (rates.write(ttl) - rates.read),
+            loss: to_f64(lost) * (rates.write(ttl) - rates.read) * GOES_ON,
             tokens: self.tokens,
             age: then.since(self.stream.last()),
             step: lives.saturating_sub(margin),

@@ -32,6 +32,8 @@ pub(super) struct Ground<'a> {
     /// The conversation, this request included.
     pub(super) stream: &'a Stream,
     pub(super) pauses: &'a Pauses,
+    /// Whether pings are allowed.
+    pub(super) pings: bool,
     pub(super) now: Timestamp,
 }
 
