@@ -37,7 +37,9 @@ impl<'a> Court<'a> {
         access.tail = visit.tail;
         let rate = self.runs.rate(visit);
         let judge = judge(&mut self.judges, self.rules, rate.min_tokens);
-        let usage = judge.serve(&access, marks).or_else(|| judge.serve(&access, &[]));
+        let usage = judge
+            .serve(&access, marks)
+            .or_else(|| judge.serve(&access, &[]));
         if let Some(usage) = usage {
             self.bill.book(&usage, rate.tier.cost(&usage));
         }
@@ -52,7 +54,10 @@ impl<'a> Court<'a> {
         let rate = self.runs.rate(visit);
         let judge = judge(&mut self.judges, self.rules, rate.min_tokens);
         let mark = blocks.len().checked_sub(1);
-        let marks: Vec<_> = mark.map(|mark| (mark, Ttl::FiveMinutes)).into_iter().collect();
+        let marks: Vec<_> = mark
+            .map(|mark| (mark, Ttl::FiveMinutes))
+            .into_iter()
+            .collect();
         if let Some(usage) = judge.ping(&access, &marks) {
             let mut tier = rate.tier;
             tier.read = rate.ping;
@@ -80,11 +85,7 @@ impl Runs {
     /// What the course costs when request `number` carries the markers `marks(number)`: index of
     /// the block, and class. Requests whose markers are refused are sent without any.
     #[must_use]
-    pub fn billed(
-        &self,
-        rules: Rules,
-        mut marks: impl FnMut(usize) -> Vec<(usize, Ttl)>,
-    ) -> Bill {
+    pub fn billed(&self, rules: Rules, mut marks: impl FnMut(usize) -> Vec<(usize, Ttl)>) -> Bill {
         let mut court = Court::new(self, rules);
         for (number, visit) in self.visits.iter().enumerate() {
             court.serve(visit, &marks(number));

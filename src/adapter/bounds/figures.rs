@@ -64,9 +64,14 @@ impl Figures {
     #[must_use]
     pub fn documented(&self) -> Bill {
         self.runs.billed(self.rules, |number| {
-            let places = self.marked.get(number).map_or(&[][..], |marked| &marked.places);
+            let places = self
+                .marked
+                .get(number)
+                .map_or(&[][..], |marked| &marked.places);
             let marks = places.iter();
-            marks.map(|place| (*place as usize, Ttl::FiveMinutes)).collect()
+            marks
+                .map(|place| (*place as usize, Ttl::FiveMinutes))
+                .collect()
         })
     }
 

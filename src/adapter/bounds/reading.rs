@@ -111,7 +111,10 @@ fn traced(trace: &Trace) -> Parts {
         Part::Tools | Part::System => true,
         Part::User | Part::Results | Part::Assistant | Part::Unsaid => false,
     });
-    let mut documented: Vec<usize> = head.into_iter().chain(blocks.len().checked_sub(1)).collect();
+    let mut documented: Vec<usize> = head
+        .into_iter()
+        .chain(blocks.len().checked_sub(1))
+        .collect();
     documented.dedup();
     (blocks, trace.tail, documented)
 }
@@ -141,7 +144,9 @@ fn rate(row: &Model, tokens: Tokens) -> Rate {
         return Rate::new(PriceTier::new([Money::ZERO; 5]));
     };
     let mut rate = Rate::new(*prices.tier(tokens));
-    let short = prices.short.map_or(prices.standard.read, |(_, tier)| tier.read);
+    let short = prices
+        .short
+        .map_or(prices.standard.read, |(_, tier)| tier.read);
     rate.ping = prices.standard.read.min(short);
     rate.min_tokens = row.limits.min_tokens;
     rate

@@ -114,13 +114,7 @@ fn one(path: &Path, job: &Job, args: &Bound) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
-fn row(
-    name: String,
-    read: Option<u32>,
-    figures: &Figures,
-    args: &Bound,
-    bar: &ProgressBar,
-) -> Row {
+fn row(name: String, read: Option<u32>, figures: &Figures, args: &Bound, bar: &ProgressBar) -> Row {
     let asked: Vec<Regime> = args.regime.iter().map(|arg| Regime::from(*arg)).collect();
     let regimes = Regime::ALL.into_iter();
     let regimes = regimes.filter(|regime| asked.is_empty() || asked.contains(regime));

@@ -52,9 +52,9 @@ pub(super) fn text(rows: &[Row], lower_only: bool) -> String {
 }
 
 fn headline(row: &Row) -> String {
-    let read = row.read.map_or_else(String::new, |read| {
-        format!(", reads at {}", share(read))
-    });
+    let read = row
+        .read
+        .map_or_else(String::new, |read| format!(", reads at {}", share(read)));
     format!(
         "{}: {} requests, {} input tokens{read}\n\
          no caching {}, five minutes on the system prompt's end and the tail {} ({}, hit rate {})\n",
@@ -147,7 +147,10 @@ pub(super) fn csv(rows: &[Row], lower_only: bool) -> String {
         "clairvoyant_hit_rate",
         "pings",
     ]);
-    let rate = |bill: &Bill| bill.hit_rate().map_or_else(String::new, |rate| format!("{rate:.6}"));
+    let rate = |bill: &Bill| {
+        bill.hit_rate()
+            .map_or_else(String::new, |rate| format!("{rate:.6}"))
+    };
     for row in rows {
         for (regime, measured) in &row.regimes {
             let far = &measured.clairvoyant;
