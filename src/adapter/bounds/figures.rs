@@ -5,16 +5,6 @@ use crate::model::{Money, Tokens, Ttl};
 
 use super::{Marked, Regime};
 
-/// What traffic costs on some terms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Measured {
-    /// At least.
-    pub lower: Bill,
-    /// Under a policy that knows all that comes and obeys what binds a request.
-    pub clairvoyant: Bill,
-}
-
 /// Closed traffic.
 #[derive(Clone, Debug)]
 pub struct Figures {
@@ -81,13 +71,9 @@ impl Figures {
         self.runs.lower(&regime.terms())
     }
 
-    /// What it costs at least, and under a clairvoyant policy.
+    /// What it costs under a policy that knows all that comes and obeys what binds a request.
     #[must_use]
-    pub fn measure(&self, regime: Regime) -> Measured {
-        let terms = regime.terms();
-        Measured {
-            lower: self.runs.lower(&terms),
-            clairvoyant: self.runs.clairvoyant(&terms, self.rules),
-        }
+    pub fn clairvoyant(&self, regime: Regime) -> Bill {
+        self.runs.clairvoyant(&regime.terms(), self.rules)
     }
 }

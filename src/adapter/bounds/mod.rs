@@ -16,7 +16,7 @@ use crate::model::Ttl;
 use crate::provider::Catalog;
 use crate::sim::Request;
 
-pub use figures::{Figures, Measured};
+pub use figures::Figures;
 pub use file::{Job, measure};
 pub use reading::{Read, Rows};
 

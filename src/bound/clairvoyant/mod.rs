@@ -42,7 +42,7 @@ impl Runs {
         }
         for numbers in scene::scopes(self).values() {
             let scene = Scene::new(self, numbers, terms);
-            for deed in search::best(&scene, rules, terms.pings) {
+            for deed in search::best(&scene, rules, terms) {
                 let Some(visit) = self.visits.get(deed.number()) else {
                     continue;
                 };

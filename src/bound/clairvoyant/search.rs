@@ -5,7 +5,7 @@ use super::play::{Deed, Play};
 use super::scene::Scene;
 use super::value::Allowed;
 use crate::bound::judge::Rules;
-use crate::bound::lower::CLASSES;
+use crate::bound::lower::{CLASSES, Terms};
 
 /// Slots that the search of one scope may go through.
 const WORK: usize = 30_000_000;
@@ -20,7 +20,7 @@ struct Plan {
 }
 
 /// The best found for this scope.
-pub(super) fn best(scene: &Scene<'_>, rules: Rules, pings: bool) -> Vec<Deed> {
+pub(super) fn best(scene: &Scene<'_>, rules: Rules, terms: &Terms) -> Vec<Deed> {
     let mut search = Search {
         play: Play::new(scene, rules),
         left: (WORK / scene.len().max(1)).min(PLAYS),
@@ -29,12 +29,12 @@ pub(super) fn best(scene: &Scene<'_>, rules: Rules, pings: bool) -> Vec<Deed> {
     let mut plans = Vec::new();
     for allowed in choices(scene.sold.len()) {
         plans.push(search.plan(none.clone(), allowed));
-        if pings {
+        if terms.pings {
             plans.push(search.plan(holds::worthwhile(scene, &allowed), allowed));
         }
     }
     plans.sort_by_key(|plan| plan.cost);
-    if pings {
+    if terms.pings {
         // Where two ways begin nearly alike, the one that looks worse may end better.
         plans.truncate(3);
         for plan in &mut plans {
