@@ -103,10 +103,7 @@ impl Read {
 type Parts = (Vec<Piece>, Tokens, Vec<usize>);
 
 fn traced(trace: &Trace) -> Parts {
-    let blocks = trace.blocks.iter().enumerate();
-    let blocks: Vec<Piece> = blocks
-        .map(|(at, block)| Piece::new(u128::from(block.id), trace.tokens_of(at)))
-        .collect();
+    let blocks = trace.pieces();
     let head = trace.blocks.iter().rposition(|block| match block.part {
         Part::Tools | Part::System => true,
         Part::User | Part::Results | Part::Assistant | Part::Unsaid => false,
