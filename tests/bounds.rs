@@ -8,10 +8,13 @@
     reason = "a test stops at the first surprise, and says how near it came"
 )]
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use cachewright::adapter::bounds::{Job, Regime, measure};
 use cachewright::bound::{Access, Bill, Course, Judge, Piece, Rate, Rules, Runs, Terms};
 use cachewright::model::{Money, PriceTier, Timestamp, Ttl, Usage};
+use cachewright::provider::Catalog;
 
 const FIVE: Ttl = Ttl::FiveMinutes;
 const HOUR: Ttl = Ttl::OneHour;
@@ -532,4 +535,89 @@ fn an_automatic_cache_keeps_every_block() {
     assert_eq!(read(&served(&mut judge, 9, &blocks(3), &[])), 30);
     assert_eq!(read(&served(&mut judge, 18, &blocks(4), &[])), 30);
     assert_eq!(read(&served(&mut judge, 28, &blocks(4), &[])), 0);
+}
+
+/// Costs relative to no caching, in thousandths, that replays of others found (economics.md, 8.1
+/// and 8.2, the former over more sessions than are at hand).
+#[test]
+fn traces_cost_at_least_what_others_found() {
+    let Some(dir) = crate::workload::recordings() else {
+        return;
+    };
+    let job = Job::new(Arc::new(Catalog::builtin()));
+    let measured = |name: &str| {
+        let path = dir.join(format!("{name}.jsonl.xz"));
+        let figures = measure(&path, &job, |_, _| ()).unwrap();
+        figures.at(|_| Rate::new(tier(100)))
+    };
+    let share = |part: Money, whole: Money| part.as_pico() * 1000 / whole.as_pico();
+    let moon = measured("mooncake_synth");
+    let none = moon.uncached();
+    assert_eq!(share(moon.lower(Regime::Short).cost, none), 504);
+    assert_eq!(share(moon.lower(Regime::HalfHour).cost, none), 451);
+    let agent = measured("kvct_claude_code");
+    let none = agent.uncached();
+    let by_default = share(agent.documented().cost, none);
+    assert!((190..=215).contains(&by_default), "{by_default}");
+    let lower = share(agent.lower(Regime::Pings).cost, none);
+    assert!((148..=156).contains(&lower), "{lower}");
+    let clairvoyant = agent.clairvoyant(Regime::Pings).cost;
+    let above = share(clairvoyant, agent.lower(Regime::Pings).cost);
+    assert!((1000..=1020).contains(&above), "{above}");
+}
+
+#[cfg(feature = "cli")]
+mod command {
+    use std::process::{Command, Output};
+
+    use serde_json::Value;
+
+    fn bound(args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cachewright"));
+        command.arg("bound").args(args).output().unwrap()
+    }
+
+    fn vector() -> String {
+        let root = env!("CARGO_MANIFEST_DIR");
+        format!("{root}/tests/vectors/replay/library.jsonl")
+    }
+
+    #[test]
+    fn it_says_the_same_as_table_json_and_csv() {
+        let table = String::from_utf8(bound(&[&vector()]).stdout).unwrap();
+        assert!(table.starts_with("library: 4 requests, "), "{table}");
+        for regime in ["5m", "5m+1h", "pings", "30m", "no-fee"] {
+            assert!(table.contains(&format!("| {regime} ")), "{table}");
+        }
+        let json: Value = serde_json::from_slice(&bound(&[&vector(), "--json"]).stdout).unwrap();
+        let row = &json["workloads"][0];
+        assert_eq!(row["requests"], 4);
+        let pico = |of: &Value| of["cost_picodollars"].as_i64().unwrap();
+        for regime in row["regimes"].as_array().unwrap() {
+            assert!(pico(&regime["lower"]) > 0);
+            assert!(pico(&regime["lower"]) <= pico(&regime["clairvoyant"]));
+            assert!(pico(&regime["clairvoyant"]) <= pico(&row["none"]));
+        }
+        let csv = String::from_utf8(bound(&[&vector(), "--csv"]).stdout).unwrap();
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines.len(), 1 + 5);
+        let cost = row["regimes"][0]["lower"]["cost_usd"].as_str();
+        assert_eq!(lines[1].split(',').nth(7), cost);
+    }
+
+    #[test]
+    fn reads_and_prices_can_be_others() {
+        let args = [&vector(), "--json", "--lower-only", "--regime", "5m"];
+        let args = [&args[..], &["--read", "0.1", "--read", "0.025"]].concat();
+        let json: Value = serde_json::from_slice(&bound(&args).stdout).unwrap();
+        let rows = json["workloads"].as_array().unwrap();
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[1]["read_share"], "0.025");
+        assert_eq!(rows[0]["regimes"][0]["clairvoyant"], Value::Null);
+        for wrong in [["--read", "1.5"], ["--prices", "no-such-model"]] {
+            let output = bound(&[&[vector().as_str()][..], &wrong].concat());
+            assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+        }
+        assert_eq!(bound(&["/no/such/file"]).status.code(), Some(1));
+    }
 }

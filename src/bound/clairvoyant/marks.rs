@@ -142,7 +142,9 @@ impl Sight<'_> {
             last.map_or(0, |run| run.blocks as usize)
         };
         let apart = blocks(*depth).saturating_sub(blocks(self.hit));
-        self.rules.lookback.is_none_or(|most| apart < most)
+        let rate = self.scene.stops.get(self.stop).map(|stop| stop.rate);
+        let lookback = rate.and_then(|rate| rate.lookback).or(self.rules.lookback);
+        lookback.is_none_or(|most| apart < most)
     }
 
     /// The depth where one more marker saves most tokens for requests that part from this one.
