@@ -14,8 +14,8 @@ mod run;
 
 pub use emit::{Detail, Emitter};
 pub use policy::Policy;
+pub(in crate::adapter) use rates::Sims;
 #[cfg(feature = "audit")]
 pub(in crate::adapter) use rates::endpoint;
-pub(in crate::adapter) use rates::Sims;
 pub use report::{Baselines, Report, Row, Tally};
 pub use run::{Job, Watch, replay, replay_alone};
