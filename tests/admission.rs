@@ -10,13 +10,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cachewright::adapter::bounds::{Regime, Ruler};
+use cachewright::adapter::memory::{Bounds, InProcess};
 use cachewright::adapter::replay::{Job, replay};
 use cachewright::adapter::workload::{Options, Workload};
+use cachewright::engine::{End, Engine, Meta, Settings};
+use cachewright::model::{Timestamp, Usage, Why};
 use cachewright::provider::Catalog;
 use cachewright::sim::Sim;
+use serde_json::{Value, json};
 
-use crate::support::traffic::{Agent, Sent, Service, file, interleaved, one_shots};
+use crate::support::traffic::{Agent, Sent, Service, file, interleaved, one_shots, words};
 
 /// Costs of one workload, in dollars.
 #[derive(Debug)]
@@ -110,6 +115,45 @@ fn what_a_client_is_about_to_replace_is_not_written() {
         holds(&costs, 1.10);
         assert!(costs.ours < costs.documented * 0.75, "{keeps}: {costs:?}");
     }
+}
+
+/// Sends a request that is answered at once, and says why its markers stand where they stand.
+fn send(engine: &Engine, at: f64, body: &Value) -> Vec<Why> {
+    let now = Timestamp::from_secs_f64(at);
+    let body = Bytes::from(serde_json::to_vec(body).unwrap());
+    let prepared = engine.prepare(now, &Meta::of("anthropic"), &body);
+    let whys = prepared.placements().iter().map(|one| one.why).collect();
+    let mut exchange = prepared.exchange;
+    exchange.on_usage(now, Usage::reported(10, 0, 3000, 0, 1));
+    exchange.finish(now, End::Complete);
+    whys
+}
+
+#[test]
+fn a_flood_of_prompts_that_nobody_repeats_pushes_no_conversation_out() {
+    let mut bounds = Bounds::default();
+    bounds.prefixes = 4000;
+    bounds.body_bytes = 1 << 20;
+    let engine = Engine::new(Arc::new(Catalog::builtin()), Settings::default())
+        .remembering(Arc::new(InProcess::new(bounds)));
+    let agent = Agent {
+        seed: 1,
+        turns: 6,
+        start: 0.0,
+        keeps: None,
+    };
+    let mut turns = agent.run(&Service::agents(1));
+    let last = turns.pop().unwrap();
+    for turn in &turns {
+        send(&engine, turn.at, &turn.body);
+    }
+    let begun = turns.last().unwrap().at;
+    for n in 0..20_000_u32 {
+        let body = json!({"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": words(u64::from(n), 30)}]});
+        send(&engine, begun + 1.0 + f64::from(n) * 0.01, &body);
+    }
+    let whys = send(&engine, begun + 250.0, &last.body);
+    assert!(whys.contains(&Why::Warm), "{whys:?}");
 }
 
 #[test]

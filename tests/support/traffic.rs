@@ -17,9 +17,9 @@ const MODEL: &str = "claude-sonnet-4-5";
 
 /// One request: seconds since the start, the session, and the body.
 pub(crate) struct Sent {
-    at: f64,
+    pub(crate) at: f64,
     session: String,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 /// Numbers that look random and are the same in every run.
