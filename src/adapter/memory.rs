@@ -9,6 +9,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::buffers::Buffers;
+use crate::economy::Behaviour;
 use crate::engine::{Conversation, Memory, Trail};
 use crate::ledger::history::{Learned, Node, Nodes};
 use crate::model::Digest;
@@ -49,6 +50,7 @@ pub struct InProcess {
     learned: Cache<Digest, Arc<Mutex<Learned>>>,
     conversations: Cache<Digest, Arc<[Arc<Conversation>]>>,
     trails: Cache<Digest, Arc<Mutex<Trail>>>,
+    behaviours: Cache<Digest, Arc<Mutex<Behaviour>>>,
     buffers: Buffers,
 }
 
@@ -70,6 +72,7 @@ impl InProcess {
             learned: recent(bounds.scopes).build(),
             conversations: recent(for_turns).weigher(weigh).build(),
             trails: recent(for_trails).weigher(weigh_trail).build(),
+            behaviours: recent(bounds.scopes).build(),
             buffers: Buffers::default(),
         }
     }
@@ -154,6 +157,18 @@ impl Memory for InProcess {
         if before != after {
             self.trails.insert(key, trail);
         }
+    }
+
+    fn behaviour(&self, key: &Digest, look: &mut dyn FnMut(&Behaviour)) {
+        match self.behaviours.get(key) {
+            Some(known) => look(&known.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => look(&Behaviour::default()),
+        }
+    }
+
+    fn learn_behaviour(&self, key: Digest, change: &mut dyn FnMut(&mut Behaviour)) {
+        let known = self.behaviours.get_with(key, Arc::default);
+        change(&mut known.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn buffer(&self, capacity: usize) -> Vec<u8> {

@@ -10,6 +10,7 @@ mod returns;
 mod signs;
 mod stream;
 
+pub use provider::{Behaviour, Foreseen};
 pub use returns::Returns;
 pub use signs::{Input, Signs};
 pub use stream::Stream;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::trail::Trail;
-use crate::economy::{Returns, Stream};
+use crate::economy::{Behaviour, Returns, Stream};
 use crate::ledger::history::{Learned, Node, Nodes};
 use crate::model::{Digest, Fingerprint, Keyring};
 use crate::wire::Remembered;
@@ -79,6 +79,15 @@ pub trait Memory: Nodes {
 
     /// Changes the pauses that were seen under this key. Lost updates are tolerated.
     fn learn_returns(&self, _key: Digest, _change: &mut dyn FnMut(&mut Returns)) {}
+
+    /// Shows how the provider under this key was seen to behave; a behaviour of which nothing is known
+    /// when there is none.
+    fn behaviour(&self, _key: &Digest, look: &mut dyn FnMut(&Behaviour)) {
+        look(&Behaviour::default());
+    }
+
+    /// Changes what is known of the provider under this key.
+    fn learn_behaviour(&self, _key: Digest, _change: &mut dyn FnMut(&mut Behaviour)) {}
 
     /// An empty buffer for a body of `capacity` bytes.
     fn buffer(&self, capacity: usize) -> Vec<u8> {

@@ -122,6 +122,7 @@ impl<'a> Draft<'a> {
         let total = estimate.prefix_tokens.last().copied().unwrap_or(0);
         let prices = self.model.prices.as_ref();
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
+        let rates = self.as_behaved(rates, total);
         let (mut outlook, seen) = self.survey(keys, &rates, estimate.prefix_tokens);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);
@@ -170,6 +171,16 @@ impl<'a> Draft<'a> {
             }),
             changes: self.spelled.changes,
         }
+    }
+
+    /// These prices where warm prefixes of this size are read as often as the provider was seen to.
+    fn as_behaved(&self, rates: Rates, tokens: u64) -> Rates {
+        let key = self.meta.behaviour(&self.engine.settings.keyring, &self.model.name);
+        let mut chance = 1.0;
+        self.engine.memory.behaviour(&key, &mut |known| {
+            chance = known.hit_of(self.now, tokens);
+        });
+        rates.with_hit(chance)
     }
 
     /// Keys of what is learned: the scope, and within it the service, which has the same tools and

@@ -131,6 +131,13 @@ impl<'a> Meta<'a> {
         }
     }
 
+    /// The key of what is known of the cache of this provider, model and place, whoever asks.
+    pub(super) fn behaviour(&self, keyring: &Keyring, model: &str) -> Digest {
+        let parts = [self.provider, model, self.place].map(str::as_bytes);
+        let [provider, model, place] = parts;
+        keyring.scope(&[b"behaviour", provider, model, place])
+    }
+
     /// Everything outside the body that separates caches, as one digest.
     pub(super) fn digest(&self, keyring: &Keyring) -> Digest {
         keyring.scope(&[
