@@ -320,12 +320,17 @@ impl Behaviour {
 
     /// How much counts weigh by now.
     fn weight(&self, now: Timestamp) -> f64 {
-        let passed = self.since.map_or(0.0, |since| now.since(since).as_secs_f64());
+        let passed = self
+            .since
+            .map_or(0.0, |since| now.since(since).as_secs_f64());
         (-passed / HALF_LIFE).exp2()
     }
 
     /// Fades what is old. Hourly is often enough, and exact all the same.
-    #[expect(clippy::cast_possible_truncation, reason = "a factor between zero and one")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a factor between zero and one"
+    )]
     fn pass(&mut self, now: Timestamp) {
         let Some(since) = self.since else {
             self.since = Some(now);

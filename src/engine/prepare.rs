@@ -175,7 +175,9 @@ impl<'a> Draft<'a> {
 
     /// These prices where warm prefixes of this size are read as often as the provider was seen to.
     fn as_behaved(&self, rates: Rates, tokens: u64) -> Rates {
-        let key = self.meta.behaviour(&self.engine.settings.keyring, &self.model.name);
+        let key = self
+            .meta
+            .behaviour(&self.engine.settings.keyring, &self.model.name);
         let mut chance = 1.0;
         self.engine.memory.behaviour(&key, &mut |known| {
             chance = known.hit_of(self.now, tokens);

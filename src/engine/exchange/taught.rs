@@ -60,7 +60,8 @@ impl Exchange {
     }
 
     fn tokens_of(&self, held: Held) -> u64 {
-        held.billed.unwrap_or_else(|| self.scale().apply(held.tokens))
+        held.billed
+            .unwrap_or_else(|| self.scale().apply(held.tokens))
     }
 
     fn foreseen(&self, held: Held) -> Foreseen {
