@@ -40,7 +40,7 @@ const CELLS: usize = (SIZES.len() + 1) * (GAPS.len() + 1) * (READS.len() + 1);
 /// whole numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub struct Odds {
+pub struct Tally {
     /// Times it came about.
     pub yes: f32,
     /// Times it did not.
@@ -48,7 +48,7 @@ pub struct Odds {
 }
 
 #[expect(clippy::float_arithmetic, reason = "chances, never money")]
-impl Odds {
+impl Tally {
     /// So many times it did, and so many times it did not.
     #[must_use]
     pub const fn new(yes: f32, no: f32) -> Self {
@@ -131,11 +131,11 @@ fn bucket<T: PartialOrd>(ends: &[T], value: &T) -> usize {
 #[non_exhaustive]
 pub struct Behaviour {
     /// Foreseen reads by size, idle time and reads before.
-    cells: [Odds; CELLS],
+    cells: [Tally; CELLS],
     /// First reads by the time since the write began to be answered.
-    fresh: [Odds; DELAYS.len()],
+    fresh: [Tally; DELAYS.len()],
     /// Whether one hour was granted where it was asked for.
-    hours: Odds,
+    hours: Tally,
     /// Seconds for which the entries of all but the shortest gaps lay idle.
     exposed: f32,
     /// When counts were last faded; `None` before anything was seen.
@@ -147,11 +147,11 @@ pub struct Behaviour {
 #[non_exhaustive]
 pub struct Parts {
     /// Foreseen reads by bucket, in the order of the buckets.
-    pub cells: Vec<Odds>,
+    pub cells: Vec<Tally>,
     /// First reads by delay.
-    pub fresh: Vec<Odds>,
+    pub fresh: Vec<Tally>,
     /// Grants of one hour.
-    pub hours: Odds,
+    pub hours: Tally,
     /// Seconds for which entries lay idle.
     pub exposed: f32,
     /// When counts were last faded.
@@ -161,9 +161,9 @@ pub struct Parts {
 impl Default for Behaviour {
     fn default() -> Self {
         Self {
-            cells: [Odds::default(); CELLS],
-            fresh: [Odds::default(); DELAYS.len()],
-            hours: Odds::default(),
+            cells: [Tally::default(); CELLS],
+            fresh: [Tally::default(); DELAYS.len()],
+            hours: Tally::default(),
             exposed: 0.0,
             since: None,
         }
@@ -217,8 +217,8 @@ impl Behaviour {
     pub fn observe_fresh(&mut self, now: Timestamp, delay: Duration, came: bool) {
         self.pass(now);
         let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        if let Some(odds) = self.fresh.get_mut(bucket(&DELAYS, &millis)) {
-            odds.observe(came);
+        if let Some(tally) = self.fresh.get_mut(bucket(&DELAYS, &millis)) {
+            tally.observe(came);
         }
     }
 
@@ -247,7 +247,7 @@ impl Behaviour {
         }
         let each = CELLS / (SIZES.len() + 1);
         let size = Foreseen::new(tokens, Duration::ZERO, 0).size();
-        let sum = |cells: &[Odds]| cells.iter().copied().fold(Odds::default(), Odds::plus);
+        let sum = |cells: &[Tally]| cells.iter().copied().fold(Tally::default(), Tally::plus);
         let all = sum(&self.cells).chance(weight, (1.0, PRIOR));
         let own = self.cells.chunks(each).nth(size).map(sum);
         own.unwrap_or_default().chance(weight, (all, BACK_OFF))
@@ -264,7 +264,7 @@ impl Behaviour {
     #[must_use]
     pub fn visible_after(&self, now: Timestamp) -> Duration {
         let weight = self.weight(now);
-        let late = |odds: &Odds| odds.chance(weight, (1.0, 4.0)) < VISIBLE;
+        let late = |tally: &Tally| tally.chance(weight, (1.0, 4.0)) < VISIBLE;
         let last = self.fresh.iter().rposition(late);
         let end = last.and_then(|at| DELAYS.get(at));
         end.map_or(Duration::ZERO, |end| Duration::from_millis(*end))
@@ -279,11 +279,11 @@ impl Behaviour {
         let reads = READS.len() + 1;
         let by_gap = |gap: usize| {
             let every = self.cells.chunks(reads).skip(gap).step_by(GAPS.len() + 1);
-            every.flatten().copied().fold(Odds::default(), Odds::plus)
+            every.flatten().copied().fold(Tally::default(), Tally::plus)
         };
         let at_once = 1.0 - by_gap(0).chance(1.0, (1.0, 4.0));
-        let beyond = |odds: Odds| {
-            let lost = f64::from(odds.no) - at_once * f64::from(odds.total());
+        let beyond = |tally: Tally| {
+            let lost = f64::from(tally.no) - at_once * f64::from(tally.total());
             lost.max(0.0)
         };
         let lost: f64 = (1..=GAPS.len()).map(by_gap).map(beyond).sum();
@@ -304,8 +304,8 @@ impl Behaviour {
         let weight = self.weight(now);
         let seen = |idle: u64| {
             let like = Foreseen::new(tokens, Duration::from_secs(idle), 0);
-            let odds = self.cells.get(like.cell()).copied().unwrap_or_default();
-            f64::from(odds.total()) * weight
+            let tally = self.cells.get(like.cell()).copied().unwrap_or_default();
+            f64::from(tally.total()) * weight
         };
         // Just above each bucket's lower end, as far as five minutes reach.
         let asked = [0, 30, 120].into_iter();
@@ -341,7 +341,7 @@ impl Behaviour {
         }
         let factor = self.weight(now) as f32;
         let all = self.cells.iter_mut().chain(&mut self.fresh);
-        all.for_each(|odds| odds.fade(factor));
+        all.for_each(|tally| tally.fade(factor));
         self.hours.fade(factor);
         self.exposed *= factor;
         self.since = Some(now);
