@@ -9,6 +9,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::buffers::Buffers;
+use crate::economy::leader::{Leader, Shadow};
 use crate::economy::{Behaviour, Returns, Stream};
 use crate::engine::{Conversation, Memory, Trail};
 use crate::ledger::history::{Learned, Node, Nodes};
@@ -52,6 +53,8 @@ pub struct InProcess {
     conversations: Cache<Digest, Arc<[Arc<Conversation>]>>,
     trails: Cache<Digest, Arc<Mutex<Trail>>>,
     behaviours: Cache<Digest, Arc<Mutex<Behaviour>>>,
+    shadows: Cache<Digest, Shadow>,
+    leaders: Cache<Digest, Arc<Mutex<Leader>>>,
     streams: Cache<Digest, Stream>,
     returns: Cache<Digest, Arc<Mutex<Returns>>>,
     buffers: Buffers,
@@ -76,6 +79,8 @@ impl InProcess {
             conversations: recent(for_turns).weigher(weigh).build(),
             trails: recent(for_trails).weigher(weigh_trail).build(),
             behaviours: recent(bounds.scopes).build(),
+            shadows: recent(bounds.prefixes / 8).build(),
+            leaders: recent(bounds.scopes).build(),
             streams: recent(bounds.prefixes / 4).build(),
             returns: recent(bounds.scopes).build(),
             buffers: Buffers::default(),
@@ -194,6 +199,26 @@ impl Memory for InProcess {
     fn learn_returns(&self, key: Digest, change: &mut dyn FnMut(&mut Returns)) {
         let returns = self.returns.get_with(key, Arc::default);
         change(&mut open(&returns));
+    }
+
+    fn shadow(&self, conversation: &Digest) -> Option<Shadow> {
+        self.shadows.get(conversation)
+    }
+
+    fn put_shadow(&self, conversation: Digest, shadow: Shadow) {
+        self.shadows.insert(conversation, shadow);
+    }
+
+    fn leader(&self, key: &Digest, look: &mut dyn FnMut(&Leader)) {
+        match self.leaders.get(key) {
+            Some(leader) => look(&open(&leader)),
+            None => look(&Leader::default()),
+        }
+    }
+
+    fn learn_leader(&self, key: Digest, change: &mut dyn FnMut(&mut Leader)) {
+        let leader = self.leaders.get_with(key, Arc::default);
+        change(&mut open(&leader));
     }
 
     fn buffer(&self, capacity: usize) -> Vec<u8> {

@@ -8,6 +8,7 @@ mod inquiry;
 mod judge;
 mod keep;
 mod kin;
+mod lead;
 mod lifetime;
 mod lineage;
 mod memory;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use crate::ledger::history::Held;
+use crate::economy::leader::Led;
 use crate::ledger::{Attempt, Record};
 use crate::model::{Change, Plan, Skip, Timestamp, Ttl, Why};
 use crate::provider::Catalog;
@@ -156,6 +158,7 @@ pub struct Prepared {
     pub errand: Option<Errand>,
     pub(crate) placed: Option<Placed>,
     pub(crate) changes: Vec<Change>,
+    pub(crate) led: Option<Led>,
 }
 
 /// What a plan was made for.
@@ -186,6 +189,13 @@ impl Prepared {
                 why: breakpoint.why,
             })
             .collect()
+    }
+
+    /// Which variant of the decisions was followed, and what each would have cost; `None` where the
+    /// user or the provider has settled the class.
+    #[must_use]
+    pub const fn led(&self) -> Option<&Led> {
+        self.led.as_ref()
     }
 
     /// Every change to the body, with its reason; placements included.

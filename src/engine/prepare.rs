@@ -17,6 +17,7 @@ use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, Seen, survey};
 use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
+use crate::economy::leader::{Allowed, Led};
 use crate::economy::Stream;
 use crate::ledger::history::Calibration;
 use crate::model::{
@@ -39,6 +40,7 @@ pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &B
             errand: None,
             placed: None,
             changes: Vec::new(),
+            led: None,
         },
     }
 }
@@ -126,7 +128,7 @@ impl<'a> Draft<'a> {
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
         let rates = self.as_behaved(rates, total);
         let (pauses, stream) = self.note(keys, &estimate.prefix_tokens);
-        let (mut outlook, seen, choice) =
+        let (mut outlook, seen, choice, led) =
             self.survey((keys, &pauses, &stream), &rates, estimate.prefix_tokens);
         self.engine.memory.put_stream(pauses.conversation, stream);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
@@ -177,6 +179,7 @@ impl<'a> Draft<'a> {
                 dialect: self.endpoint.dialect,
             }),
             changes: self.spelled.changes,
+            led,
         }
     }
 
@@ -219,7 +222,7 @@ impl<'a> Draft<'a> {
         (keys, pauses, stream): ([Digest; 2], &Pauses, &Stream),
         rates: &Rates,
         prefix_tokens: Vec<u64>,
-    ) -> (Outlook, Seen, Option<Choice>) {
+    ) -> (Outlook, Seen, Option<Choice>, Option<Led>) {
         let settings = &self.engine.settings;
         let limits = &self.model.limits;
         let ground = Ground {
@@ -237,9 +240,25 @@ impl<'a> Draft<'a> {
             rates,
             stream,
             pauses,
+            allowed: self.allowed(),
             now: self.now,
         };
         survey(&ground, prefix_tokens)
+    }
+
+    /// The variants that may lead here: none where the user or the provider has settled the class. With
+    /// pings the policy decides by itself, as long as no variant knows which of them it sends.
+    fn allowed(&self) -> Option<Allowed> {
+        let decides = self.model.limits.one_hour && self.wishes.ttl.is_none();
+        let is_free = self.engine.settings.keep_alive.is_none();
+        let among = || {
+            if is_free {
+                Allowed::of(|variant| variant.pings == 0)
+            } else {
+                Allowed::POLICY
+            }
+        };
+        decides.then(among)
     }
 
     /// The requests before this one; they learn of it as well.

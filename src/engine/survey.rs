@@ -3,8 +3,10 @@
 use super::pauses::Pauses;
 use super::{Conversation, Memory};
 use super::chain::Before;
+use super::lead::{lead, withhold};
 use super::lifetime::lifetime;
 use crate::economy::Stream;
+use crate::economy::leader::{Allowed, Led};
 use crate::ledger::history::{Node, Reuse, Spot, reuse, visit};
 use crate::model::{
     Candidate, Choice, Digest, Keyring, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
@@ -30,6 +32,8 @@ pub(super) struct Ground<'a> {
     /// The conversation, this request included.
     pub(super) stream: &'a Stream,
     pub(super) pauses: &'a Pauses,
+    /// The variants that may lead; `None` where the traffic has no say.
+    pub(super) allowed: Option<Allowed>,
     pub(super) now: Timestamp,
 }
 
@@ -40,7 +44,7 @@ pub(super) type Seen = Option<(usize, Node)>;
 pub(super) fn survey(
     ground: &Ground<'_>,
     prefix_tokens: Vec<u64>,
-) -> (Outlook, Seen, Option<Choice>) {
+) -> (Outlook, Seen, Option<Choice>, Option<Led>) {
     ground.give_up_broken();
     let mut found = candidates(ground.prompt);
     ground.add_branches(&mut found);
@@ -62,14 +66,27 @@ pub(super) fn survey(
     } else {
         Some(lifetime(ground, &found, &chances, &mut outlook))
     };
-    // Whoever reads to a deeper place has read to every shallower one.
+    outlook.candidates = found;
+    expect(&mut outlook, &chances);
+    let led = lead(ground, &mut outlook);
+    if let Some(variant) = led.and_then(|led| led.variant) {
+        expect(&mut outlook, &chances);
+        let opening = ground.prompt.end_of(Section::System);
+        withhold(&variant, opening, &mut outlook);
+    }
+    (outlook, seen, choice, led)
+}
+
+/// What is expected of each candidate within the class that it is written with. Whoever reads to a
+/// deeper place has read to every shallower one.
+fn expect(outlook: &mut Outlook, chances: &[Reuse]) {
+    let mut found = std::mem::take(&mut outlook.candidates);
     let mut deeper = 0.0_f64;
-    for (candidate, chance) in found.iter_mut().zip(&chances).rev() {
+    for (candidate, chance) in found.iter_mut().zip(chances).rev() {
         deeper = deeper.max(chance.within(outlook.class_at(candidate.block)));
         candidate.reuse = deeper;
     }
     outlook.candidates = found;
-    (outlook, seen, choice)
 }
 
 impl Ground<'_> {

@@ -208,6 +208,11 @@ impl Leader {
         f64::from(self.mean)
     }
 
+    /// Takes in what each variant cost for a request of `tokens`, where a narrower level leads.
+    pub fn observe(&mut self, led: &Led, tokens: f64, allowed: Allowed) {
+        self.learn(&led.costs, tokens, allowed);
+    }
+
     /// What the policy cost for one request, and what was paid for it in fact.
     pub(super) fn settle(&mut self, policy: f64, paid: f64) {
         self.credit += (policy * (1.0 + STAKE) - paid) as f32;
