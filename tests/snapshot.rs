@@ -149,7 +149,7 @@ fn what_is_no_state_is_refused_by_name() {
     drive(snapshot.memory(), &mut sim(), &conversations(0)[..3]);
     snapshot.save().unwrap();
     let whole = std::fs::read_to_string(&path).unwrap();
-    let other = whole.replacen("state\":1", "state\":2", 1);
+    let other = whole.replacen("state\":2", "state\":3", 1);
     let odd = whole.replacen("\"log_gap\":\"", "\"log_gap\":\"NaN", 1);
     let digest = whole.replacen("\"prefixes\":{\"", "\"prefixes\":{\"+", 1);
     assert!(whole != odd && whole != digest);
@@ -161,7 +161,7 @@ fn what_is_no_state_is_refused_by_name() {
         (&odd, "damaged state (line 1, column"),
         (&digest, "damaged state (line 1, column"),
         (&format!("{whole}x"), "damaged state (line 2, column 1)"),
-        (&other, "state of version 2"),
+        (&other, "state of version 3"),
     ] {
         std::fs::write(&path, content).unwrap();
         let error = Snapshot::open(&path).unwrap_err();

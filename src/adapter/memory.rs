@@ -89,14 +89,39 @@ impl InProcess {
 
     /// What was seen, in the order of its keys; bodies are not history.
     #[cfg(feature = "replay")]
-    pub(super) fn history(&self) -> (BTreeMap<Digest, Node>, BTreeMap<Digest, Learned>) {
-        let nodes = self.nodes.iter().map(|(prefix, node)| (*prefix, node));
-        let learned = self.learned.iter().map(|(key, learned)| {
-            let learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
-            (*key, learned.clone())
-        });
-        (nodes.collect(), learned.collect())
+    pub(super) fn history(&self) -> History {
+        History {
+            nodes: copied(&self.nodes),
+            learned: opened(&self.learned),
+            behaviours: opened(&self.behaviours),
+            leaders: opened(&self.leaders),
+            shadows: copied(&self.shadows),
+        }
     }
+}
+
+/// All that is remembered but bodies, by its keys.
+#[cfg(feature = "replay")]
+pub(super) struct History {
+    pub(super) nodes: BTreeMap<Digest, Node>,
+    pub(super) learned: BTreeMap<Digest, Learned>,
+    pub(super) behaviours: BTreeMap<Digest, Behaviour>,
+    pub(super) leaders: BTreeMap<Digest, Leader>,
+    pub(super) shadows: BTreeMap<Digest, Shadow>,
+}
+
+#[cfg(feature = "replay")]
+fn copied<V: Clone + Send + Sync + 'static>(kept: &Cache<Digest, V>) -> BTreeMap<Digest, V> {
+    kept.iter().map(|(key, value)| (*key, value)).collect()
+}
+
+#[cfg(feature = "replay")]
+fn opened<V: Clone + Send + 'static>(
+    kept: &Cache<Digest, Arc<Mutex<V>>>,
+) -> BTreeMap<Digest, V> {
+    let kept = kept.iter();
+    kept.map(|(key, value)| (*key, open(&value).clone()))
+        .collect()
 }
 
 /// A cache that keeps what was used last. What is new here is what the next turn will ask for, so

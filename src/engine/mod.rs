@@ -13,6 +13,7 @@ mod lifetime;
 mod lineage;
 mod memory;
 mod miss;
+mod numbers;
 mod overlay;
 mod pauses;
 mod prepare;
@@ -29,6 +30,7 @@ mod vault;
 pub use exchange::{End, Exchange, Order};
 pub use keep::Pinged;
 pub use memory::{Conversation, Forgetful, Memory};
+pub use numbers::{Numbers, Weighed};
 pub use overlay::{Overlay, Wishes};
 pub use settings::{Meta, Settings};
 pub use traced::Traced;
@@ -40,7 +42,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use crate::ledger::history::Held;
-use crate::economy::leader::Led;
+use crate::economy::Behaviour;
 use crate::ledger::{Attempt, Record};
 use crate::model::{Change, Plan, Skip, Timestamp, Ttl, Why};
 use crate::provider::Catalog;
@@ -103,6 +105,16 @@ impl Engine {
         vault::done(self, now, meta, errand, outcome)
     }
 
+    /// How the cache of this provider, model and place was seen to behave.
+    #[must_use]
+    pub fn behaviour(&self, meta: &Meta<'_>, model: &str) -> Behaviour {
+        let key = meta.behaviour(&self.settings.keyring, model);
+        let mut seen = Behaviour::default();
+        self.memory
+            .behaviour(&key, &mut |known| seen.clone_from(known));
+        seen
+    }
+
     /// An empty buffer for an adapter that gathers a body of this many bytes, used again where the
     /// memory can: a fresh megabyte costs more in page faults than in copying.
     #[must_use]
@@ -158,7 +170,7 @@ pub struct Prepared {
     pub errand: Option<Errand>,
     pub(crate) placed: Option<Placed>,
     pub(crate) changes: Vec<Change>,
-    pub(crate) led: Option<Led>,
+    pub(crate) numbers: Option<Numbers>,
 }
 
 /// What a plan was made for.
@@ -189,13 +201,6 @@ impl Prepared {
                 why: breakpoint.why,
             })
             .collect()
-    }
-
-    /// Which variant of the decisions was followed, and what each would have cost; `None` where the
-    /// user or the provider has settled the class.
-    #[must_use]
-    pub const fn led(&self) -> Option<&Led> {
-        self.led.as_ref()
     }
 
     /// Every change to the body, with its reason; placements included.

@@ -10,6 +10,7 @@ use super::estimate::{Estimate, Uncounted};
 use super::expected::{Expected, Mark};
 use super::inquiry::Question;
 use super::lineage::{self, Lineage, Search};
+use super::numbers::Numbers;
 use super::pauses::{Pauses, asked};
 use super::reading::{Known, recall_and_read};
 use super::reshape::{Spelled, reshape};
@@ -40,7 +41,7 @@ pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &B
             errand: None,
             placed: None,
             changes: Vec::new(),
-            led: None,
+            numbers: None,
         },
     }
 }
@@ -149,6 +150,7 @@ impl<'a> Draft<'a> {
             Some(self.splice(&mut edits))
         };
         let marks = self.marks(&plan, &outlook);
+        let numbers = Numbers::of(&rates, &outlook, &plan, (choice, led));
         let expected = Expected {
             keys,
             lineage: self.lineage(&marks, seen, &outlook),
@@ -179,7 +181,7 @@ impl<'a> Draft<'a> {
                 dialect: self.endpoint.dialect,
             }),
             changes: self.spelled.changes,
-            led,
+            numbers: Some(numbers),
         }
     }
 

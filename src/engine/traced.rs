@@ -27,7 +27,7 @@ impl Engine {
             errand: None,
             placed: None,
             changes: Vec::new(),
-            led: None,
+            numbers: None,
         }
     }
 }

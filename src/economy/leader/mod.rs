@@ -19,7 +19,7 @@
 mod shadow;
 mod variant;
 
-pub use shadow::{Led, Shadow};
+pub use shadow::{Led, Shadow, ShadowParts};
 pub use variant::{Extent, VARIANTS, Variant};
 
 use crate::model::Timestamp;

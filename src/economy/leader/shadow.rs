@@ -16,6 +16,20 @@ pub struct Shadow {
     leader: Leader,
 }
 
+/// The numbers of a [`Shadow`], for stores outside the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ShadowParts {
+    /// Per variant: tokens held for an hour, tokens held, and pings.
+    pub held: [[u32; 3]; VARIANTS],
+    /// The same as it is in fact.
+    pub real: [u32; 3],
+    /// When the last request came.
+    pub last: Option<Timestamp>,
+    /// The stream's own leader.
+    pub leader: Leader,
+}
+
 /// What is to be done with one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -31,6 +45,28 @@ pub struct Led {
 }
 
 impl Shadow {
+    /// What was stored earlier.
+    #[must_use]
+    pub fn from_parts(parts: &ShadowParts) -> Self {
+        Self {
+            held: parts.held.map(Held::from_parts),
+            real: Held::from_parts(parts.real),
+            last: parts.last,
+            leader: parts.leader,
+        }
+    }
+
+    /// The parts that [`Shadow::from_parts`] takes.
+    #[must_use]
+    pub fn parts(&self) -> ShadowParts {
+        ShadowParts {
+            held: self.held.map(Held::parts),
+            real: self.real.parts(),
+            last: self.last,
+            leader: self.leader,
+        }
+    }
+
     /// Its own leader.
     #[must_use]
     pub const fn leader(&self) -> &Leader {

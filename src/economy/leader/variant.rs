@@ -122,6 +122,20 @@ const fn period(ttl: Ttl) -> Duration {
 }
 
 impl Held {
+    /// Tokens held for an hour, tokens held, and pings: for stores outside the process.
+    pub(super) fn parts(self) -> [u32; 3] {
+        [self.hour, self.depth, u32::from(self.pings)]
+    }
+
+    /// What [`Held::parts`] gave.
+    pub(super) fn from_parts([hour, depth, pings]: [u32; 3]) -> Self {
+        Self {
+            hour: hour.min(depth),
+            depth,
+            pings: u8::try_from(pings).unwrap_or(u8::MAX),
+        }
+    }
+
     /// The class that expires first.
     const fn shortest(self) -> Ttl {
         if self.hour < self.depth {
