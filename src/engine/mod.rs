@@ -11,6 +11,7 @@ mod kin;
 mod lead;
 mod lifetime;
 mod lineage;
+mod marks;
 mod memory;
 mod miss;
 mod numbers;
@@ -44,7 +45,7 @@ use bytes::Bytes;
 pub use crate::ledger::history::Held;
 use crate::economy::Behaviour;
 use crate::ledger::{Attempt, Record};
-use crate::model::{Change, Plan, Skip, Timestamp, Ttl, Why};
+use crate::model::{Breakpoint, Change, Plan, Skip, Timestamp, Ttl, Why};
 use crate::provider::Catalog;
 use crate::wire::Dialect;
 pub use crate::wire::Framing;
@@ -182,6 +183,13 @@ pub(crate) struct Placed {
 }
 
 impl Prepared {
+    /// Where markers were placed, by the block that each stands on.
+    #[must_use]
+    pub fn breakpoints(&self) -> &[Breakpoint] {
+        let plan = self.placed.as_ref().map(|placed| &placed.plan);
+        plan.map_or(&[], |plan| &plan.breakpoints)
+    }
+
     /// Where markers were placed, as JSON pointers into the body that is sent.
     #[must_use]
     pub fn placements(&self) -> Vec<Placement> {
