@@ -178,3 +178,25 @@ fn what_is_no_state_is_refused_by_name() {
             .is_io()
     );
 }
+
+/// A file of the version before has nothing of what was learned of providers and variants, and is read.
+#[test]
+fn an_older_history_is_still_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.json");
+    let snapshot = Snapshot::open(&path).unwrap();
+    drive(snapshot.memory(), &mut sim(), &conversations(0));
+    snapshot.save().unwrap();
+    let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let learned = state.as_object_mut().unwrap().remove("economy").unwrap();
+    assert!(!learned["leaders"].as_object().unwrap().is_empty());
+    assert!(!learned["providers"].as_object().unwrap().is_empty());
+    assert!(!learned["shadows"].as_object().unwrap().is_empty());
+    state["cachewright_state"] = 1.into();
+    std::fs::write(&path, state.to_string()).unwrap();
+    Snapshot::open(&path).unwrap().save().unwrap();
+    let kept: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(kept["prefixes"], state["prefixes"]);
+    assert_eq!(kept["scopes"], state["scopes"]);
+    assert_eq!(kept["cachewright_state"], 2);
+}

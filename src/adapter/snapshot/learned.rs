@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::form::{Exact, Hex};
 use crate::economy::leader::{Leader, Parts as LeaderParts, Shadow, ShadowParts, VARIANTS};
-use crate::economy::provider::{Behaviour, Parts, Tally};
+use crate::economy::provider::{Behaviour, Tally};
 use crate::model::Timestamp;
 
 /// How a provider's cache behaves. Times are microseconds.
