@@ -8,12 +8,13 @@ use crate::model::{Outlook, Section, Ttl};
 /// outlook.
 ///
 /// The candidates' chances must be those of the policy's own decision. Where a variant leads they are
-/// to be looked up again, since the classes are other ones, and then [`withhold`] takes its turn.
+/// to be looked up again, since the classes are other ones.
 pub(super) fn lead(ground: &Ground<'_>, outlook: &mut Outlook) -> Option<Led> {
     let allowed = ground.allowed?;
     let opening = ground.prompt.end_of(Section::System);
     let tokens = outlook.prefix_tokens.last().copied()?;
-    let shared = ground.before.map_or(0, |before| before.shared);
+    let warm = outlook.warm.map_or(0, |(block, _)| block + 1);
+    let shared = ground.before.map_or(warm, |before| before.shared);
     let end = |blocks: usize| blocks.checked_sub(1).map_or(0, |at| outlook.tokens_to(at));
     let extent = Extent::new(end(shared), end(opening), tokens);
     let own = decided(ground, outlook, opening);
@@ -59,19 +60,6 @@ fn decided(ground: &Ground<'_>, outlook: &Outlook, opening: usize) -> Variant {
     own
 }
 
-/// Expects nothing of what the variant does not write.
-pub(super) fn withhold(variant: &Variant, opening: usize, outlook: &mut Outlook) {
-    let written = match (variant.base, variant.tail) {
-        (_, Some(_)) => usize::MAX,
-        (Some(_), None) => opening,
-        (None, None) => 0,
-    };
-    let beyond = outlook.candidates.iter_mut();
-    for candidate in beyond.filter(|candidate| candidate.block >= written) {
-        candidate.reuse = 0.0;
-    }
-}
-
 /// Decides the classes as the variant does. What is warm keeps its class: one hour behind five minutes
 /// would expire with them.
 fn classes(variant: &Variant, opening: usize, outlook: &mut Outlook) {
@@ -86,9 +74,7 @@ fn classes(variant: &Variant, opening: usize, outlook: &mut Outlook) {
         outlook.hour_to = None;
         return;
     }
-    let by_hour = opening
-        .checked_sub(1)
-        .filter(|_| base == Ttl::OneHour);
+    let by_hour = opening.checked_sub(1).filter(|_| base == Ttl::OneHour);
     let kept = outlook.warm.map(|(block, _)| block);
     outlook.hour_to = by_hour.max(kept);
 }

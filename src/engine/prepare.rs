@@ -258,7 +258,8 @@ impl<'a> Draft<'a> {
         let is_free = self.engine.settings.keep_alive.is_none();
         let among = || {
             if is_free {
-                Allowed::of(|variant| variant.pings == 0)
+                // How deep to write is settled by the chances of each prefix.
+                Allowed::of(|variant| variant.pings == 0 && variant.tail.is_some())
             } else {
                 Allowed::POLICY
             }

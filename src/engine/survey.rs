@@ -3,7 +3,7 @@
 use super::pauses::Pauses;
 use super::{Conversation, Memory};
 use super::chain::Before;
-use super::lead::{lead, withhold};
+use super::lead::lead;
 use super::lifetime::lifetime;
 use crate::economy::Stream;
 use crate::economy::leader::{Allowed, Led};
@@ -69,10 +69,8 @@ pub(super) fn survey(
     outlook.candidates = found;
     expect(&mut outlook, &chances);
     let led = lead(ground, &mut outlook);
-    if let Some(variant) = led.and_then(|led| led.variant) {
+    if led.is_some_and(|led| led.variant.is_some()) {
         expect(&mut outlook, &chances);
-        let opening = ground.prompt.end_of(Section::System);
-        withhold(&variant, opening, &mut outlook);
     }
     (outlook, seen, choice, led)
 }

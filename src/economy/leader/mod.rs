@@ -27,7 +27,7 @@ use crate::model::Timestamp;
 /// By how much a variant must be better before it takes over, in requests of mean size.
 pub const MARGIN: f64 = 1.5;
 /// At how much excess a variant's past is forgotten, in requests of mean size.
-const CAP: f64 = 4.5;
+const CAP: f64 = 3.0;
 /// Share of what the policy cost that following others may lose.
 pub const STAKE: f64 = 0.005;
 /// In how many seconds half of the pledged pings of silent conversations are taken as sent.

@@ -87,6 +87,7 @@ impl Shadow {
         let tokens = to_f64(extent.tokens);
         if self.last.is_none() {
             self.leader = Leader::under(wider, tokens);
+            self.begin(extent, own);
         }
         let before = self.pledges(rates);
         let mut costs = [0.0; VARIANTS];
@@ -121,6 +122,16 @@ impl Shadow {
             cost,
             costs,
         }
+    }
+
+    /// What others keep warm is there for every variant.
+    fn begin(&mut self, extent: &Extent, own: &Variant) {
+        for (place, held) in self.held.iter_mut().enumerate() {
+            let variant = Variant::at(place).unwrap_or(*own);
+            *held = Held::found(extent.shared, &variant);
+        }
+        let leads = self.leader.leading(Allowed::of(|_| true));
+        self.real = Held::found(extent.shared, &Variant::at(leads).unwrap_or(*own));
     }
 
     /// What the pings of the pause that ends now were pledged to cost.
@@ -323,7 +334,7 @@ mod tests {
         let mut wider = Leader::default();
         let with = (&Rates::USUAL, Allowed::of(|_| true));
         let mut shadow = Shadow::default();
-        for n in 0..30_u64 {
+        for n in 0..20_u64 {
             let now = Timestamp::from_secs_f64(1.0).plus(Duration::from_secs(n * 500));
             let extent = Extent::new(100_000 + n, 8_000, 100_001 + n);
             shadow.step(now, &extent, &FIVE, with, &mut wider);

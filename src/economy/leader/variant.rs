@@ -73,7 +73,8 @@ impl Variant {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Extent {
-    /// Tokens that it has in common with the request before it.
+    /// Tokens that it has in common with the request before it; of the first one, those that others
+    /// keep warm.
     pub shared: Tokens,
     /// Tokens of tools and system prompt.
     pub base: Tokens,
@@ -142,6 +143,22 @@ impl Held {
             Ttl::FiveMinutes
         } else {
             Ttl::OneHour
+        }
+    }
+
+    /// What a conversation finds that begins: `tokens` that others keep warm, in the class that
+    /// `variant` gives such a prefix.
+    pub(super) fn found(tokens: Tokens, variant: &Variant) -> Self {
+        let depth = narrow(tokens);
+        let hour = if variant.base == Some(Ttl::OneHour) {
+            depth
+        } else {
+            0
+        };
+        Self {
+            hour,
+            depth,
+            pings: 0,
         }
     }
 
