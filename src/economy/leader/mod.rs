@@ -272,7 +272,8 @@ impl Leader {
         let least = self.excess.get(self.best(allowed)).copied().unwrap_or(0.0);
         let most = (CAP * self.mean()) as f32;
         for excess in &mut self.excess {
-            *excess = (*excess - least).min(most);
+            // One that may not lead can be better by far.
+            *excess = (*excess - least).clamp(-most, most);
         }
     }
 

@@ -56,7 +56,7 @@ impl Exchange {
             return Some(true);
         }
         let miss = self.record.miss.as_ref()?;
-        matches!(miss.cause, Cause::Lost | Cause::Unknown).then_some(false)
+        (miss.cause == Cause::Lost).then_some(false)
     }
 
     fn tokens_of(&self, held: Held) -> u64 {
