@@ -255,7 +255,8 @@ impl<'a> Draft<'a> {
     /// pings the policy decides by itself, as long as no variant knows which of them it sends.
     fn allowed(&self) -> Option<Allowed> {
         let decides = self.model.limits.one_hour && self.wishes.ttl.is_none();
-        let is_free = self.engine.settings.keep_alive.is_none();
+        let settings = &self.engine.settings;
+        let is_free = settings.follow_leader && settings.keep_alive.is_none();
         let among = || {
             if is_free {
                 // How deep to write is settled by the chances of each prefix.
