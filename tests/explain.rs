@@ -388,3 +388,34 @@ fn bad_input_is_named_with_its_fix() {
     let help = stdout(&run(&["--help"]));
     assert!(help.contains("Examples:") && help.contains("explain A.json B.json"));
 }
+
+/// One body alone is planned, and the numbers behind the plan are told.
+#[test]
+fn one_body_is_planned_with_its_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("next.json");
+    std::fs::write(&path, Ask::new().spelled("messages").to_string()).unwrap();
+    let path = path.to_str().unwrap();
+    let told = run(&[path, "--json"]);
+    assert!(told.status.success(), "{told:?}");
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let places = told["places"].as_array().unwrap();
+    let marked = places.iter().filter(|place| place["marked"] == true);
+    assert_eq!(u64::try_from(marked.count()).unwrap(), told["breakpoints"].as_u64().unwrap());
+    for place in places {
+        let (chance, from) = (&place["chance"], &place["threshold"]);
+        assert!((0.0..=1.0).contains(&chance.as_f64().unwrap()), "{place}");
+        assert!((0.2..0.6).contains(&from.as_f64().unwrap()), "{place}");
+    }
+    assert_eq!(told["follows"], "policy");
+    assert_eq!(told["rates"]["hit"], 1.0);
+    assert_eq!(told["class"]["class"], "5m");
+    assert!(told["variants"].as_array().unwrap().len() > 4);
+    let text = String::from_utf8(run(&[path]).stdout).unwrap();
+    for word in ["breakpoints for", "pays from", "follows", "ping", "tools end"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(!text.contains("leap"), "{text}");
+    let refused = run(&[path, path, "--state", "x.json"]);
+    assert_eq!(refused.status.code(), Some(2));
+}

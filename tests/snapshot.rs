@@ -149,7 +149,7 @@ fn what_is_no_state_is_refused_by_name() {
     drive(snapshot.memory(), &mut sim(), &conversations(0)[..3]);
     snapshot.save().unwrap();
     let whole = std::fs::read_to_string(&path).unwrap();
-    let other = whole.replacen("state\":1", "state\":2", 1);
+    let other = whole.replacen("state\":2", "state\":3", 1);
     let odd = whole.replacen("\"log_gap\":\"", "\"log_gap\":\"NaN", 1);
     let digest = whole.replacen("\"prefixes\":{\"", "\"prefixes\":{\"+", 1);
     assert!(whole != odd && whole != digest);
@@ -161,7 +161,7 @@ fn what_is_no_state_is_refused_by_name() {
         (&odd, "damaged state (line 1, column"),
         (&digest, "damaged state (line 1, column"),
         (&format!("{whole}x"), "damaged state (line 2, column 1)"),
-        (&other, "state of version 2"),
+        (&other, "state of version 3"),
     ] {
         std::fs::write(&path, content).unwrap();
         let error = Snapshot::open(&path).unwrap_err();
@@ -177,4 +177,26 @@ fn what_is_no_state_is_refused_by_name() {
             .unwrap_err()
             .is_io()
     );
+}
+
+/// A file of the version before has nothing of what was learned of providers and variants, and is read.
+#[test]
+fn an_older_history_is_still_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.json");
+    let snapshot = Snapshot::open(&path).unwrap();
+    drive(snapshot.memory(), &mut sim(), &conversations(0));
+    snapshot.save().unwrap();
+    let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let learned = state.as_object_mut().unwrap().remove("economy").unwrap();
+    assert!(!learned["leaders"].as_object().unwrap().is_empty());
+    assert!(!learned["providers"].as_object().unwrap().is_empty());
+    assert!(!learned["shadows"].as_object().unwrap().is_empty());
+    state["cachewright_state"] = 1.into();
+    std::fs::write(&path, state.to_string()).unwrap();
+    Snapshot::open(&path).unwrap().save().unwrap();
+    let kept: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(kept["prefixes"], state["prefixes"]);
+    assert_eq!(kept["scopes"], state["scopes"]);
+    assert_eq!(kept["cachewright_state"], 2);
 }

@@ -9,7 +9,8 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::buffers::Buffers;
-use crate::economy::{Returns, Stream};
+use crate::economy::leader::{Leader, Shadow};
+use crate::economy::{Behaviour, Returns, Stream};
 use crate::engine::{Conversation, Memory, Trail};
 use crate::ledger::history::{Learned, Maker, Node, Nodes, Passed, Prints};
 use crate::model::{Digest, Timestamp};
@@ -54,6 +55,9 @@ pub struct InProcess {
     learned: Cache<Digest, Arc<Mutex<Learned>>>,
     conversations: Cache<Digest, Arc<[Arc<Conversation>]>>,
     trails: Cache<Digest, Arc<Mutex<Trail>>>,
+    behaviours: Cache<Digest, Arc<Mutex<Behaviour>>>,
+    shadows: Cache<Digest, Shadow>,
+    leaders: Cache<Digest, Arc<Mutex<Leader>>>,
     streams: Cache<Digest, Stream>,
     returns: Cache<Digest, Arc<Mutex<Returns>>>,
     buffers: Buffers,
@@ -80,6 +84,9 @@ impl InProcess {
             learned: recent(bounds.scopes).build(),
             conversations: recent(for_turns).weigher(weigh).build(),
             trails: recent(for_trails).weigher(weigh_trail).build(),
+            behaviours: recent(bounds.scopes).build(),
+            shadows: recent(bounds.prefixes / 8).build(),
+            leaders: recent(bounds.scopes).build(),
             streams: recent(bounds.prefixes / 4).build(),
             returns: recent(bounds.scopes).build(),
             buffers: Buffers::default(),
@@ -88,15 +95,41 @@ impl InProcess {
 
     /// What was seen, in the order of its keys; bodies are not history.
     #[cfg(feature = "replay")]
-    pub(super) fn history(&self) -> (BTreeMap<Digest, Node>, BTreeMap<Digest, Learned>) {
-        let nodes = self.nodes.iter().chain(self.proven.iter());
-        let nodes = nodes.map(|(prefix, node)| (*prefix, node));
-        let learned = self.learned.iter().map(|(key, learned)| {
-            let learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
-            (*key, learned.clone())
-        });
-        (nodes.collect(), learned.collect())
+    pub(super) fn history(&self) -> History {
+        let mut nodes = copied(&self.nodes);
+        nodes.extend(copied(&self.proven));
+        History {
+            nodes,
+            learned: opened(&self.learned),
+            behaviours: opened(&self.behaviours),
+            leaders: opened(&self.leaders),
+            shadows: copied(&self.shadows),
+        }
     }
+}
+
+/// All that is remembered but bodies, by its keys.
+#[cfg(feature = "replay")]
+pub(super) struct History {
+    pub(super) nodes: BTreeMap<Digest, Node>,
+    pub(super) learned: BTreeMap<Digest, Learned>,
+    pub(super) behaviours: BTreeMap<Digest, Behaviour>,
+    pub(super) leaders: BTreeMap<Digest, Leader>,
+    pub(super) shadows: BTreeMap<Digest, Shadow>,
+}
+
+#[cfg(feature = "replay")]
+fn copied<V: Clone + Send + Sync + 'static>(kept: &Cache<Digest, V>) -> BTreeMap<Digest, V> {
+    kept.iter().map(|(key, value)| (*key, value)).collect()
+}
+
+#[cfg(feature = "replay")]
+fn opened<V: Clone + Send + 'static>(
+    kept: &Cache<Digest, Arc<Mutex<V>>>,
+) -> BTreeMap<Digest, V> {
+    let kept = kept.iter();
+    kept.map(|(key, value)| (*key, open(&value).clone()))
+        .collect()
 }
 
 /// A cache that keeps what was used last. What is new here is what the next turn will ask for, so
@@ -180,6 +213,18 @@ impl Memory for InProcess {
         }
     }
 
+    fn behaviour(&self, key: &Digest, look: &mut dyn FnMut(&Behaviour)) {
+        match self.behaviours.get(key) {
+            Some(known) => look(&open(&known)),
+            None => look(&Behaviour::default()),
+        }
+    }
+
+    fn learn_behaviour(&self, key: Digest, change: &mut dyn FnMut(&mut Behaviour)) {
+        let known = self.behaviours.get_with(key, Arc::default);
+        change(&mut open(&known));
+    }
+
     fn stream(&self, conversation: &Digest) -> Option<Stream> {
         self.streams.get(conversation)
     }
@@ -198,6 +243,26 @@ impl Memory for InProcess {
     fn learn_returns(&self, key: Digest, change: &mut dyn FnMut(&mut Returns)) {
         let returns = self.returns.get_with(key, Arc::default);
         change(&mut open(&returns));
+    }
+
+    fn shadow(&self, conversation: &Digest) -> Option<Shadow> {
+        self.shadows.get(conversation)
+    }
+
+    fn put_shadow(&self, conversation: Digest, shadow: Shadow) {
+        self.shadows.insert(conversation, shadow);
+    }
+
+    fn leader(&self, key: &Digest, look: &mut dyn FnMut(&Leader)) {
+        match self.leaders.get(key) {
+            Some(leader) => look(&open(&leader)),
+            None => look(&Leader::default()),
+        }
+    }
+
+    fn learn_leader(&self, key: Digest, change: &mut dyn FnMut(&mut Leader)) {
+        let leader = self.leaders.get_with(key, Arc::default);
+        change(&mut open(&leader));
     }
 
     fn buffer(&self, capacity: usize) -> Vec<u8> {

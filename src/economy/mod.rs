@@ -5,9 +5,9 @@
 //! spent on learning it.
 
 pub mod leader;
-pub mod provider;
 mod duel;
 mod odds;
+pub mod provider;
 mod returns;
 mod signs;
 mod stream;
@@ -15,6 +15,7 @@ mod watch;
 
 pub use duel::{Bout, Duel, Paid, Score, Standing};
 pub use odds::{EDGES, Odds};
+pub use provider::{Behaviour, Foreseen};
 pub use returns::Returns;
 pub use signs::{Input, Signs};
 pub use stream::{Asked, Kind, Stream};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::trail::Trail;
-use crate::economy::{Returns, Stream};
+use crate::economy::leader::{Leader, Shadow};
+use crate::economy::{Behaviour, Returns, Stream};
 use crate::ledger::history::{Learned, Node, Nodes};
 use crate::model::{Digest, Fingerprint, Keyring};
 use crate::wire::Remembered;
@@ -79,6 +80,33 @@ pub trait Memory: Nodes {
 
     /// Changes the pauses that were seen under this key. Lost updates are tolerated.
     fn learn_returns(&self, _key: Digest, _change: &mut dyn FnMut(&mut Returns)) {}
+
+    /// Shows how the provider under this key was seen to behave; a behaviour of which nothing is known
+    /// when there is none.
+    fn behaviour(&self, _key: &Digest, look: &mut dyn FnMut(&Behaviour)) {
+        look(&Behaviour::default());
+    }
+
+    /// Changes what is known of the provider under this key.
+    fn learn_behaviour(&self, _key: Digest, _change: &mut dyn FnMut(&mut Behaviour)) {}
+
+    /// How this conversation would fare under each variant of the decisions.
+    fn shadow(&self, _conversation: &Digest) -> Option<Shadow> {
+        None
+    }
+
+    /// Keeps how a conversation would fare.
+    fn put_shadow(&self, _conversation: Digest, _shadow: Shadow) {}
+
+    /// Shows which variant leads under this key.
+    fn leader(&self, _key: &Digest, look: &mut dyn FnMut(&Leader)) {
+        look(&Leader::default());
+    }
+
+    /// Changes which variant leads under this key. Lost updates are tolerated.
+    fn learn_leader(&self, _key: Digest, change: &mut dyn FnMut(&mut Leader)) {
+        change(&mut Leader::default());
+    }
 
     /// An empty buffer for a body of `capacity` bytes.
     fn buffer(&self, capacity: usize) -> Vec<u8> {

@@ -8,11 +8,13 @@ mod inquiry;
 mod judge;
 mod keep;
 mod kin;
+mod lead;
 mod lifetime;
 mod lineage;
 mod marks;
 mod memory;
 mod miss;
+mod numbers;
 mod overlay;
 mod path;
 mod pauses;
@@ -30,6 +32,7 @@ mod vault;
 pub use exchange::{End, Exchange, Order};
 pub use keep::Pinged;
 pub use memory::{Conversation, Forgetful, Memory};
+pub use numbers::{Numbers, Weighed};
 pub use overlay::{Overlay, Wishes};
 pub use settings::{Meta, Settings};
 pub use traced::Traced;
@@ -41,6 +44,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use crate::ledger::history::Held;
+use crate::economy::Behaviour;
 use crate::ledger::{Attempt, Record};
 use crate::model::{Breakpoint, Change, Plan, Skip, Timestamp, Ttl, Why};
 use crate::provider::Catalog;
@@ -103,6 +107,16 @@ impl Engine {
         vault::done(self, now, meta, errand, outcome)
     }
 
+    /// How the cache of this provider, model and place was seen to behave.
+    #[must_use]
+    pub fn behaviour(&self, meta: &Meta<'_>, model: &str) -> Behaviour {
+        let key = meta.behaviour(&self.settings.keyring, model);
+        let mut seen = Behaviour::default();
+        self.memory
+            .behaviour(&key, &mut |known| seen.clone_from(known));
+        seen
+    }
+
     /// An empty buffer for an adapter that gathers a body of this many bytes, used again where the
     /// memory can: a fresh megabyte costs more in page faults than in copying.
     #[must_use]
@@ -158,6 +172,7 @@ pub struct Prepared {
     pub errand: Option<Errand>,
     pub(crate) placed: Option<Placed>,
     pub(crate) changes: Vec<Change>,
+    pub(crate) numbers: Option<Numbers>,
 }
 
 /// What a plan was made for.

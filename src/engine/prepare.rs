@@ -10,6 +10,7 @@ use super::estimate::{Estimate, Uncounted};
 use super::expected::{Expected, Mark};
 use super::inquiry::Question;
 use super::lineage::{self, Lineage, Search};
+use super::numbers::Numbers;
 use super::pauses::{Pauses, asked};
 use super::reading::{Known, recall_and_read};
 use super::reshape::{Spelled, reshape};
@@ -17,6 +18,7 @@ use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, Seen, claim, survey};
 use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
+use crate::economy::leader::{Allowed, Led};
 use crate::economy::{Bout, Kind, Stream};
 use crate::ledger::history::Calibration;
 use crate::model::{
@@ -39,6 +41,7 @@ pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &B
             errand: None,
             placed: None,
             changes: Vec::new(),
+            numbers: None,
         },
     }
 }
@@ -127,8 +130,9 @@ impl<'a> Draft<'a> {
         let total = estimate.prefix_tokens.last().copied().unwrap_or(0);
         let prices = self.model.prices.as_ref();
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
+        let rates = self.as_behaved(rates, total);
         let (pauses, (mut stream, bout)) = self.note(keys, &estimate.prefix_tokens);
-        let (mut outlook, seen, choice) =
+        let (mut outlook, seen, choice, led) =
             self.survey((keys, &pauses, &stream), &rates, estimate.prefix_tokens);
         stream.class = choice.map(|choice| choice.ttl);
         pauses.judge(&*self.engine.memory, &mut stream, (&bout, &rates));
@@ -152,6 +156,7 @@ impl<'a> Draft<'a> {
         };
         let marks = self.marks(&plan, &outlook);
         claim(&*self.engine.memory, &marks, self.now);
+        let numbers = Numbers::of(&rates, &outlook, &plan, (choice, led));
         let expected = Expected {
             keys,
             lineage: self.lineage(&marks, seen, &outlook),
@@ -182,7 +187,20 @@ impl<'a> Draft<'a> {
                 dialect: self.endpoint.dialect,
             }),
             changes: self.spelled.changes,
+            numbers: Some(numbers),
         }
+    }
+
+    /// These prices where warm prefixes of this size are read as often as the provider was seen to.
+    fn as_behaved(&self, rates: Rates, tokens: u64) -> Rates {
+        let key = self
+            .meta
+            .behaviour(&self.engine.settings.keyring, &self.model.name);
+        let mut chance = 1.0;
+        self.engine.memory.behaviour(&key, &mut |known| {
+            chance = known.hit_of(self.now, tokens);
+        });
+        rates.with_hit(chance)
     }
 
     /// Keys of what is learned: the scope, and within it the service, which has the same tools and
@@ -215,7 +233,7 @@ impl<'a> Draft<'a> {
         (keys, pauses, stream): ([Digest; 2], &Pauses, &Stream),
         rates: &Rates,
         prefix_tokens: Vec<u64>,
-    ) -> (Outlook, Seen, Option<Choice>) {
+    ) -> (Outlook, Seen, Option<Choice>, Option<Led>) {
         let settings = &self.engine.settings;
         let limits = &self.model.limits;
         let ground = Ground {
@@ -234,9 +252,27 @@ impl<'a> Draft<'a> {
             stream,
             pauses,
             pings: settings.keep_alive.is_some(),
+            allowed: self.allowed(),
             now: self.now,
         };
         survey(&ground, prefix_tokens)
+    }
+
+    /// The variants that may lead here: none where the user or the provider has settled the class. With
+    /// pings the policy decides by itself, as long as no variant knows which of them it sends.
+    fn allowed(&self) -> Option<Allowed> {
+        let decides = self.model.limits.one_hour && self.wishes.ttl.is_none();
+        let settings = &self.engine.settings;
+        let is_free = settings.follow_leader && settings.keep_alive.is_none();
+        let among = || {
+            if is_free {
+                // How deep to write is settled by the chances of each prefix.
+                Allowed::of(|variant| variant.pings == 0 && variant.tail.is_some())
+            } else {
+                Allowed::POLICY
+            }
+        };
+        decides.then(among)
     }
 
     /// The requests before this one; they learn of it as well.

@@ -43,6 +43,9 @@ pub struct Settings {
     /// What may be spent on keeping idle prefixes warm; `None` for no pings at all. Pings are
     /// requests that no call asked for, so the user decides.
     pub keep_alive: Option<KeepAlive>,
+    /// Whether a variant of the decisions takes over where it does better on the traffic than the
+    /// policy; see [`leader`](crate::economy::leader).
+    pub follow_leader: bool,
     /// What differs for requests of one route; see [`Settings::on`].
     pub routes: BTreeMap<Box<str>, Overlay>,
     /// Whether the provider is asked why a prefix was not read, where it answers that. It adds a
@@ -73,6 +76,7 @@ impl Default for Settings {
             day_retention: false,
             explicit_caches: false,
             keep_alive: None,
+            follow_leader: true,
             routes: BTreeMap::new(),
             provider_diagnostics: false,
             excerpts: false,
@@ -129,6 +133,13 @@ impl<'a> Meta<'a> {
             steered: false,
             stored_as: "",
         }
+    }
+
+    /// The key of what is known of the cache of this provider, model and place, whoever asks.
+    pub(super) fn behaviour(&self, keyring: &Keyring, model: &str) -> Digest {
+        let parts = [self.provider, model, self.place].map(str::as_bytes);
+        let [provider, model, place] = parts;
+        keyring.scope(&[b"behaviour", provider, model, place])
     }
 
     /// Everything outside the body that separates caches, as one digest.

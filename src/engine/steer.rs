@@ -86,16 +86,15 @@ impl Steering<'_> {
         };
         let shards = self.shards(most);
         if shards > 1 {
-            // A conversation stays on its shard; when shards double, half of them move.
-            let [first, second, ..] = self.conversation.as_bytes();
-            let place = u16::from_le_bytes([*first, *second]);
-            key.push_str(&format!("-{}", u32::from(place) % shards));
+            let (head, _) = self.conversation.as_bytes().split_at(8);
+            let place = head.try_into().map_or(0, u64::from_le_bytes);
+            key.push_str(&format!("-{}", shard(place, shards)));
         }
         key
     }
 
-    /// Into how many keys the requests of a service are split: the next power of two above what
-    /// their pace asks for.
+    /// Into how many keys the requests of a service are split: the fewest that leave each as far below
+    /// the limit as a minute's chance may take it above the mean, √most.
     #[expect(
         clippy::float_arithmetic,
         clippy::cast_possible_truncation,
@@ -108,9 +107,25 @@ impl Steering<'_> {
             learned.pace.observe(self.now);
             pace = learned.pace.per_minute(self.now);
         });
-        let wanted = (pace / f64::from(most.max(1))).ceil() as u32;
-        wanted.clamp(1, 1 << 10).next_power_of_two()
+        let most = f64::from(most.max(1));
+        if pace <= most {
+            return 1;
+        }
+        let each = (most - most.sqrt()).max(1.0);
+        ((pace / each).ceil() as u32).clamp(1, 1 << 10)
     }
+}
+
+/// The shard of a conversation, by a jump hash (Lamping and Veach, 2014): with one shard more, only
+/// those move that go there, so that a pace that swings costs little.
+fn shard(mut place: u64, shards: u32) -> u32 {
+    let (mut shard, mut next) = (0, 0_u64);
+    while next < u64::from(shards) {
+        shard = next;
+        place = place.wrapping_mul(2_862_933_555_777_941_757).wrapping_add(1);
+        next = ((shard + 1) << 31) / ((place >> 33) + 1);
+    }
+    u32::try_from(shard).unwrap_or(0)
 }
 
 /// What steers a request, unless something of the caller's own does.
@@ -133,5 +148,27 @@ pub(super) fn model_id<'a>(catalog: &Catalog, prompt: &'a Prompt, meta: &Meta<'a
         meta.model
     } else {
         &prompt.model
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_shard_more_moves_only_those_that_go_there() {
+        let places = (0..4_000_u64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        for shards in 1..40 {
+            let mut sizes = vec![0_u32; shards as usize];
+            for place in places.clone() {
+                let now = shard(place, shards);
+                sizes[now as usize] += 1;
+                let then = shard(place, shards + 1);
+                assert!(then == now || then == shards, "{place}: {now} {then}");
+            }
+            let mean = 4_000 / shards;
+            let even = sizes.iter().all(|size| size.abs_diff(mean) < mean / 2);
+            assert!(even, "{shards}: {sizes:?}");
+        }
     }
 }

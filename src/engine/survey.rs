@@ -4,9 +4,11 @@ use super::pauses::Pauses;
 use super::{Conversation, Memory};
 use super::chain::Before;
 use super::expected::Mark;
+use super::lead::lead;
 use super::lifetime::lifetime;
 use super::path::{Path, tail_spot};
 use crate::economy::Stream;
+use crate::economy::leader::{Allowed, Led};
 use crate::ledger::history::{Node, Nodes, Passed, Reuse, Spot, kind_reuse, reuse, visit};
 use crate::model::{
     Candidate, Choice, Digest, Keyring, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
@@ -34,6 +36,8 @@ pub(super) struct Ground<'a> {
     pub(super) pauses: &'a Pauses,
     /// Whether pings are allowed.
     pub(super) pings: bool,
+    /// The variants that may lead; `None` where the traffic has no say.
+    pub(super) allowed: Option<Allowed>,
     pub(super) now: Timestamp,
 }
 
@@ -44,7 +48,7 @@ pub(super) type Seen = Option<(usize, Node)>;
 pub(super) fn survey(
     ground: &Ground<'_>,
     prefix_tokens: Vec<u64>,
-) -> (Outlook, Seen, Option<Choice>) {
+) -> (Outlook, Seen, Option<Choice>, Option<Led>) {
     ground.give_up_broken();
     let path = Path::walk(ground);
     let mut found = candidates(ground.prompt);
@@ -62,20 +66,47 @@ pub(super) fn survey(
         claimed: ground.claimed(&found, &known, warm),
         ..Outlook::default()
     };
-    let choice = if let Some(ttl) = ground.ttl {
+    let mut choice = if let Some(ttl) = ground.ttl {
         outlook.ttl = ttl;
         None
     } else {
         Some(lifetime(ground, &found, &chances, &mut outlook))
     };
-    // Whoever reads to a deeper place has read to every shallower one.
+    outlook.candidates = found;
+    expect(&mut outlook, &chances);
+    let led = lead(ground, &mut outlook);
+    if led.is_some_and(|led| led.variant.is_some()) {
+        expect(&mut outlook, &chances);
+        choice.iter_mut().for_each(|choice| follow(choice, &outlook));
+    }
+    (outlook, seen, choice, led)
+}
+
+/// The choice is what a leading variant made of it.
+fn follow(choice: &mut Choice, outlook: &Outlook) {
+    let all = outlook.prefix_tokens.last().copied().unwrap_or(0);
+    choice.hour = match (outlook.ttl, outlook.hour_to) {
+        (Ttl::OneHour, _) => all,
+        (_, Some(block)) => outlook.tokens_to(block),
+        (_, None) => 0,
+    };
+    choice.ttl = if choice.hour > 0 {
+        Ttl::OneHour
+    } else {
+        Ttl::FiveMinutes
+    };
+}
+
+/// What is expected of each candidate within the class that it is written with. Whoever reads to a
+/// deeper place has read to every shallower one.
+fn expect(outlook: &mut Outlook, chances: &[Reuse]) {
+    let mut found = std::mem::take(&mut outlook.candidates);
     let mut deeper = 0.0_f64;
-    for (candidate, chance) in found.iter_mut().zip(&chances).rev() {
+    for (candidate, chance) in found.iter_mut().zip(chances).rev() {
         deeper = deeper.max(chance.within(outlook.class_at(candidate.block)));
         candidate.reuse = deeper;
     }
     outlook.candidates = found;
-    (outlook, seen, choice)
 }
 
 /// Leaves word that a request under way is to write these prefixes.

@@ -50,6 +50,7 @@ impl Engine {
                 errand: None,
                 placed: None,
                 changes: Vec::new(),
+                numbers: None,
             },
         }
     }

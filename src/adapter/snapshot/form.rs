@@ -34,6 +34,19 @@ impl<'de> Deserialize<'de> for Hex {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exact(f64);
 
+impl Exact {
+    /// A number of single precision, exactly.
+    pub(super) fn single(value: f32) -> Self {
+        Self(f64::from(value))
+    }
+
+    /// The number, in the precision that it came in.
+    #[expect(clippy::cast_possible_truncation, reason = "it came from there")]
+    pub(super) const fn as_single(self) -> f32 {
+        self.0 as f32
+    }
+}
+
 impl Serialize for Exact {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.collect_str(&self.0)

@@ -13,14 +13,21 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use self::form::{Hex, KnownNode, KnownScope};
-use super::memory::InProcess;
+use self::learned::Economy;
+use super::memory::{History, InProcess};
+use crate::economy::leader::Leader;
+use crate::engine::Memory;
 use crate::error::Error;
 use crate::ledger::history::Nodes;
+use crate::model::Digest;
 
 mod form;
+mod learned;
 
 /// The form of the file. It changes whenever a reader of the old form would be wrong.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The oldest form that is still read: it has nothing of what was learned of providers and variants.
+const OLDEST: u32 = 1;
 
 /// A memory with the file that it came from and goes back to.
 #[derive(Debug)]
@@ -36,6 +43,8 @@ struct Content {
     cachewright_state: u32,
     prefixes: BTreeMap<Hex, KnownNode>,
     scopes: BTreeMap<Hex, KnownScope>,
+    #[serde(default)]
+    economy: Economy,
 }
 
 /// The version alone, to tell another version from a damaged file.
@@ -100,7 +109,13 @@ impl Snapshot {
 }
 
 fn content(memory: &InProcess) -> Content {
-    let (nodes, learned) = memory.history();
+    let History {
+        nodes,
+        learned,
+        behaviours,
+        leaders,
+        shadows,
+    } = memory.history();
     let scopes = learned.iter();
     Content {
         cachewright_state: VERSION,
@@ -111,7 +126,19 @@ fn content(memory: &InProcess) -> Content {
         scopes: scopes
             .map(|(key, learned)| (Hex(*key), learned.into()))
             .collect(),
+        economy: Economy {
+            providers: spelled(&behaviours),
+            leaders: spelled(&leaders),
+            shadows: spelled(&shadows),
+        },
     }
+}
+
+fn spelled<'a, T, K: From<&'a T>>(values: &'a BTreeMap<Digest, T>) -> BTreeMap<Hex, K> {
+    let values = values.iter();
+    values
+        .map(|(key, value)| (Hex(*key), K::from(value)))
+        .collect()
 }
 
 /// Why a file is no memory.
@@ -136,7 +163,7 @@ impl Fault {
             )),
             Self::Foreign => Error::input(format!("{file}: is not a state of cachewright")),
             Self::Version(found) => Error::input(format!(
-                "{file}: state of version {found}, this program reads version {VERSION}; remove it \
+                "{file}: state of version {found}, this program reads {OLDEST} to {VERSION}; remove it \
                  to start without a history"
             )),
         }
@@ -154,7 +181,7 @@ fn parse(bytes: &[u8]) -> Result<InProcess, Fault> {
         Ok(content) => content,
         Err(error) => return Err(fault(bytes, error)),
     };
-    if content.cachewright_state != VERSION {
+    if !(OLDEST..=VERSION).contains(&content.cachewright_state) {
         return Err(Fault::Version(content.cachewright_state));
     }
     let memory = InProcess::default();
@@ -165,13 +192,24 @@ fn parse(bytes: &[u8]) -> Result<InProcess, Fault> {
         let stored = scope.into();
         memory.learn(key, &mut |learned| learned.clone_from(&stored));
     }
+    for (Hex(key), known) in content.economy.providers {
+        let stored = known.into();
+        memory.learn_behaviour(key, &mut |known| known.clone_from(&stored));
+    }
+    for (Hex(key), known) in content.economy.leaders {
+        let stored: Leader = known.into();
+        memory.learn_leader(key, &mut |leader| *leader = stored);
+    }
+    for (Hex(key), known) in content.economy.shadows {
+        memory.put_shadow(key, known.into());
+    }
     Ok(memory)
 }
 
 /// What is wrong with a file that could not be read as a state.
 fn fault(bytes: &[u8], error: serde_json::Error) -> Fault {
     match serde_json::from_slice::<Head>(bytes) {
-        Ok(head) if head.cachewright_state != VERSION => Fault::Version(head.cachewright_state),
+        Ok(head) if !(OLDEST..=VERSION).contains(&head.cachewright_state) => Fault::Version(head.cachewright_state),
         Ok(_) => Fault::Damaged(error),
         Err(_) if bytes.starts_with(b"{\"cachewright_state\":") => Fault::Damaged(error),
         Err(_) => Fault::Foreign,

@@ -3,6 +3,7 @@
 mod pause;
 mod presume;
 mod settle;
+mod taught;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::refusal::Refusal;
 use super::{Engine, Memory, Meta};
 use crate::ledger::history::Learned;
 use crate::ledger::{Record, Verdict};
-use crate::model::{KeepAlive, Skip, Stop, Timestamp, Usage};
+use crate::model::{Digest, KeepAlive, Skip, Stop, Timestamp, Usage};
 use crate::provider::{Catalog, Model};
 use crate::wire::{Dialect, Framing, Watcher};
 
@@ -60,6 +61,8 @@ pub struct Exchange {
     regional: bool,
     model: Option<Model>,
     expected: Option<Expected>,
+    /// The key of what is known of this provider's cache.
+    behaviour: Digest,
     watcher: Option<Watcher>,
     /// What was refused and not answered a second time yet.
     refusal: Option<Refusal>,
@@ -97,6 +100,7 @@ impl Exchange {
         exchange.record.model = model.name.clone();
         exchange.record.model_known = model.limits.known;
         exchange.describe(&expected, &engine.settings.keyring);
+        exchange.behaviour = meta.behaviour(&engine.settings.keyring, &model.name);
         exchange.model = Some(model);
         exchange.expected = Some(expected);
         exchange
@@ -126,6 +130,7 @@ impl Exchange {
             regional: meta.regional,
             model: None,
             expected: None,
+            behaviour: Digest::default(),
             watcher: None,
             refusal: None,
             usage: None,
@@ -271,6 +276,7 @@ impl Exchange {
         let told = seen.diagnostics.as_ref();
         let reported = told.and_then(|told| told.reason.as_deref());
         self.price(reported);
+        self.teach();
         self.leave(&seen);
         self.pause(now);
         self.record

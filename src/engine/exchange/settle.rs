@@ -103,11 +103,11 @@ impl Exchange {
         }
     }
 
-    fn scale(&self) -> Scale {
+    pub(super) fn scale(&self) -> Scale {
         Scale::of(self.usage.as_ref(), self.record.estimated_input)
     }
 
-    fn case<'a>(&self, usage: &'a Usage, expected: &'a Expected) -> Case<'a> {
+    pub(super) fn case<'a>(&self, usage: &'a Usage, expected: &'a Expected) -> Case<'a> {
         let scale = self.scale();
         let min_tokens = self
             .model

@@ -1,5 +1,7 @@
 //! Arguments of `cachewright explain`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 const EXAMPLES: &str = "\
@@ -7,24 +9,27 @@ Examples:
   cachewright explain monday.json tuesday.json
   cachewright explain A.json B.json --json
   cachewright explain A.json B.json --path /model/us.anthropic.claude-sonnet-4-5-20250929-v1:0/converse
+  cachewright explain next.json --state history.json
   cachewright explain 1z141z3-5f --ledger ledger.db
   cachewright explain 1z141z3-5f --config cachewright.toml
 
 The two files are request bodies as they were sent, the earlier one first. Cache markers in them do
-not count as a difference. Excerpts of both prompts are printed: mind who reads along.
+not count as a difference. Excerpts of both prompts are printed: mind who reads along. One file alone
+is planned, and the numbers behind the plan are told; nothing of its prompt is printed.
 
 Exit codes: 0 explained, 1 an input failed, 2 unusable command line.";
 
-/// Say why one request did not read what another had written.
+/// Say why one request did not read what another had written, or what decides where one is written.
 ///
-/// With two files: what moved, where, what it costs, and what to change. With the id of an exchange:
+/// With one file: where its breakpoints go, by which chances, thresholds and expected costs, and
+/// whether a ping would keep it warm. With two files: what moved, where, what it costs, and what to change. With the id of an exchange:
 /// the same from the ledger, with why a route sent it where it went, all attempts of its call, and
 /// what came of each.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Explain {
-    /// Two request bodies, the earlier one first; or the id of an exchange in the ledger.
-    #[arg(required = true, num_args = 1..=2, value_name = "A.json B.json|ID")]
+    /// One request body; two, the earlier one first; or the id of an exchange in the ledger.
+    #[arg(required = true, num_args = 1..=2, value_name = "A.json [B.json]|ID")]
     pub(crate) what: Vec<String>,
     /// The provider that both were sent to, where the bodies do not show it.
     #[arg(long, value_name = "NAME")]
@@ -42,6 +47,9 @@ pub(crate) struct Explain {
     /// that --config names, or `$CACHEWRIGHT_LEDGER`, or the default file in the state directory.
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) ledger: Option<String>,
+    /// The history that one body is planned by, as `replay --state` leaves it.
+    #[arg(long, value_name = "FILE", conflicts_with = "ledger")]
+    pub(crate) state: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,8 +1,10 @@
-//! `cachewright explain`: two request bodies, or one exchange of the ledger.
+//! `cachewright explain`: one request body, two of them, or one exchange of the ledger.
 
 mod attempts;
 mod exchange;
 mod figures;
+mod numbers;
+mod plan;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -24,11 +26,11 @@ pub(crate) fn run<C: AsRef<Catalog>>(
     catalog: impl Fn() -> Result<C, Error>,
 ) -> Result<(), Failure> {
     match args.what.as_slice() {
+        [_, _] if args.state.is_some() => {
+            Err(Error::config("--state goes with one body, which is planned by it").into())
+        }
         [earlier, later] => bodies(args, [earlier, later], catalog()?.as_ref()),
-        [file] if Path::new(file).exists() => Err(Error::config(format!(
-            "`{file}` is one body, and two are compared: name the later one as well"
-        ))
-        .into()),
+        [file] if Path::new(file).exists() => plan::run(args, Path::new(file), catalog()?.as_ref()),
         [id] => exchange::run(args, id, config),
         _ => Err(Error::config("name two request bodies, or the id of an exchange").into()),
     }
@@ -40,10 +42,7 @@ fn bodies(args: &Explain, files: [&String; 2], catalog: &Catalog) -> Result<(), 
             Error::config("--ledger goes with the id of an exchange, not with files").into(),
         );
     }
-    let mut told = Told::default();
-    told.provider = args.provider.as_deref().map(Into::into);
-    told.dialect = args.dialect.as_deref().map(Into::into);
-    told.model = args.model.as_deref().map(Into::into);
+    let told = told(args);
     let told = (&told, args.path.as_deref());
     // The digests never leave this process, so any secret will do.
     let keyring = Keyring::new(b"explain");
@@ -65,4 +64,13 @@ fn bodies(args: &Explain, files: [&String; 2], catalog: &Catalog) -> Result<(), 
     } else {
         show::text(&found)
     }
+}
+
+/// What the arguments say of the bodies.
+fn told(args: &Explain) -> Told {
+    let mut told = Told::default();
+    told.provider = args.provider.as_deref().map(Into::into);
+    told.dialect = args.dialect.as_deref().map(Into::into);
+    told.model = args.model.as_deref().map(Into::into);
+    told
 }
