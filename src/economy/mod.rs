@@ -6,10 +6,14 @@
 
 pub mod leader;
 pub mod provider;
+mod odds;
 mod returns;
 mod signs;
 mod stream;
+mod watch;
 
+pub use odds::{EDGES, Odds};
 pub use returns::Returns;
 pub use signs::{Input, Signs};
-pub use stream::Stream;
+pub use stream::{Asked, Stream};
+pub use watch::{Stake, Watch};

@@ -35,6 +35,12 @@ pub struct Vigil {
     pub chance: f64,
     /// The chance from which on a ping pays.
     pub threshold: f64,
+    /// How many pings in a row are worth planning for, this one included.
+    pub planned: u32,
+    /// The service (tools and system prompt) whose pauses are learned together, as a digest.
+    pub service: Digest,
+    /// The model that the last request was for, by its row.
+    pub model: Box<str>,
 }
 
 /// What may be spent on keeping prefixes warm. Asking for it is opting in: pings are requests that
