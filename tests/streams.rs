@@ -22,8 +22,7 @@ fn engine(keep_alive: Option<KeepAlive>) -> Engine {
         keep_alive,
         ..Settings::default()
     };
-    Engine::new(Arc::new(Catalog::bundled()), settings)
-        .remembering(Arc::new(InProcess::default()))
+    Engine::new(Arc::new(Catalog::bundled()), settings).remembering(Arc::new(InProcess::default()))
 }
 
 /// An agent's conversation: a long system prompt, and so many turns.
@@ -144,13 +143,25 @@ fn budgets_hold() {
     };
     let below = Money::from_pico(price.as_pico() - 1);
     let budgets = [
-        KeepAlive { per_ping: below, ..KeepAlive::default() },
-        KeepAlive { per_session: below, ..KeepAlive::default() },
-        KeepAlive { per_day: below, ..KeepAlive::default() },
+        KeepAlive {
+            per_ping: below,
+            ..KeepAlive::default()
+        },
+        KeepAlive {
+            per_session: below,
+            ..KeepAlive::default()
+        },
+        KeepAlive {
+            per_day: below,
+            ..KeepAlive::default()
+        },
     ];
     for budget in budgets {
         let engine = engine(Some(budget));
-        assert!(turn(&engine, 0.0, 0, Stop::ToolUse).vigil.is_none(), "{budget:?}");
+        assert!(
+            turn(&engine, 0.0, 0, Stop::ToolUse).vigil.is_none(),
+            "{budget:?}"
+        );
     }
 }
 
@@ -160,5 +171,9 @@ fn the_deadline_ends_it() {
         deadline: std::time::Duration::from_secs(200),
         ..KeepAlive::default()
     };
-    assert!(turn(&engine(Some(budget)), 0.0, 0, Stop::ToolUse).vigil.is_none());
+    assert!(
+        turn(&engine(Some(budget)), 0.0, 0, Stop::ToolUse)
+            .vigil
+            .is_none()
+    );
 }

@@ -5,8 +5,8 @@
 //! spent on learning it.
 
 pub mod leader;
-pub mod provider;
 mod odds;
+pub mod provider;
 mod returns;
 mod signs;
 mod stream;

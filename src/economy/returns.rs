@@ -67,7 +67,9 @@ impl Returns {
         let Some(class) = self.classes.get_mut(class(signs)) else {
             return;
         };
-        let bin = EDGES.iter().position(|edge| gap.as_secs() < u64::from(*edge));
+        let bin = EDGES
+            .iter()
+            .position(|edge| gap.as_secs() < u64::from(*edge));
         if let Some(ended) = bin.and_then(|bin| class.ended.get_mut(bin)) {
             *ended += 1.0;
         }

@@ -20,7 +20,8 @@ use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
 use crate::economy::Stream;
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Choice, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp, Ttl,
+    Choice, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp,
+    Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};

@@ -21,12 +21,17 @@ impl Exchange {
         }
         stream.answer(now, self.stop);
         let held = held(expected);
-        let short = self.model.as_ref().map_or_else(Default::default, |model| model.limits.ttl);
+        let short = self
+            .model
+            .as_ref()
+            .map_or_else(Default::default, |model| model.limits.ttl);
         stream.hour = held.map_or(0, |(_, _, hour)| hour);
         stream.ends = ends(self.record.at, short);
         self.memory.put_stream(pauses.conversation, stream);
         pauses.begin(&*self.memory, &stream);
-        let tier = self.prices().map(|prices| *prices.tier(self.record.estimated_input));
+        let tier = self
+            .prices()
+            .map(|prices| *prices.tier(self.record.estimated_input));
         let (Some(budget), Some(model), Some((prefix, tokens, _))) =
             (self.keep_alive, &self.model, held)
         else {
