@@ -116,11 +116,10 @@ impl Running {
             let mut record = exchange.finish(cache.now(), end);
             record.overhead = self.spent + cache.stopwatch().saturating_sub(began);
             cache.note(sent, &record);
-            let record = cache.book(record);
             if let Some(original) = original {
                 cache.watch(original, &record);
             }
-            record
+            cache.book(record)
         });
         for mut pending in mem::take(&mut self.pending) {
             if let Some(record) = &record {

@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_day_is_never_overspent_and_the_next_one_begins_with_nothing() {
-        let cents = |cents| Money::from_pico(cents * 10_000_000_000);
+        let cents = |cents: i128| Money::from_pico(cents * 10_000_000_000);
         let (mut day, now) = (Day::default(), Timestamp::from_micros(5 * DAY + 3));
         let one = day.reserve(now, cents(4), cents(10)).unwrap();
         let two = day.reserve(now, cents(6), cents(10)).unwrap();

@@ -124,7 +124,8 @@ impl Keep {
         }
         if !mem::replace(&mut state.is_ticking, true) && !ticker::start(&self.0) {
             // Nothing would wake anybody, nor keep the deadlines.
-            *state = State::default();
+            state.is_ticking = false;
+            state.idle.clear();
         }
     }
 
@@ -259,22 +260,14 @@ impl Keep {
 
     /// Drops everything, and takes nothing more.
     pub(super) fn stop(&self) -> Retained {
-        self.drop_all(true)
+        self.0.state().is_stopped = true;
+        self.clear()
     }
 
-    /// Drops everything.
+    /// Drops everything; pings under way are not waited for.
     pub(crate) fn clear(&self) -> Retained {
-        self.drop_all(false)
-    }
-
-    #[expect(
-        clippy::fn_params_excessive_bools,
-        reason = "what is kept of it is one"
-    )]
-    fn drop_all(&self, stops: bool) -> Retained {
         let mut state = self.0.state();
         let dropped = state.retained();
-        state.is_stopped |= stops;
         let idle = mem::take(&mut state.idle);
         let mut places = Vec::new();
         for out in state.out.values_mut() {
@@ -328,10 +321,15 @@ impl Held {
             }
         }
         let told = told.and_then(|()| state.told.take());
-        let next = state
-            .idle
-            .values()
-            .map(|idle| idle.vigil.due.min(idle.until));
+        // What is due already waits for whoever sends it, or expires.
+        let next = state.idle.values().map(|idle| {
+            let end = idle.until.min(idle.vigil.expires);
+            if idle.vigil.due > now {
+                idle.vigil.due.min(end)
+            } else {
+                end
+            }
+        });
         let next = next.min().map_or(Duration::MAX, |at| at.since(now));
         drop(state);
         places.iter().for_each(Place::wake);
@@ -368,5 +366,168 @@ impl fmt::Debug for Flight {
         f.debug_struct("Flight")
             .field("number", &self.number)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use http::Request;
+
+    use super::*;
+    use crate::adapter::caller::Caller;
+    use crate::adapter::keep::letter::Least;
+    use crate::model::{Keyring, Ttl};
+
+    #[derive(Debug, Default)]
+    struct Hands(AtomicI64);
+
+    impl Clock for Hands {
+        fn now(&self) -> Timestamp {
+            at(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000)
+    }
+
+    fn told(bounds: impl FnOnce(&mut Retention)) -> (Keep, Arc<Hands>) {
+        let hands = Arc::new(Hands::default());
+        let mut retention = Retention {
+            pinger: Pinger::Caller,
+            ..Retention::default()
+        };
+        bounds(&mut retention);
+        let clock: Arc<dyn Clock> = Arc::clone(&hands) as _;
+        (Keep::new(clock, retention), hands)
+    }
+
+    fn key(name: &str) -> Digest {
+        Keyring::new(b"k").scope(&[name.as_bytes()])
+    }
+
+    fn idle(conversation: &str, account: &str, due: i64) -> Idle {
+        let (mut parts, ()) = Request::post("http://h/v1/messages")
+            .body(())
+            .expect("a request")
+            .into_parts();
+        parts.extensions.insert(Least(0));
+        let caller = Caller {
+            dialect: "messages",
+            account: account.into(),
+            ..Caller::default()
+        };
+        let letter = Letter::new(caller, parts, br#"{"max_tokens":1}"#);
+        Idle {
+            vigil: Box::new(Vigil {
+                conversation: key(conversation),
+                prefix: key("prefix"),
+                ttl: Ttl::FiveMinutes,
+                due: at(due),
+                expires: at(due + 20),
+                tokens: 9,
+                pings: 0,
+                price: Some(Money::from_pico(5)),
+                spent: Money::ZERO,
+                chance: 1.0,
+                threshold: 0.1,
+                planned: 1,
+                service: key("service"),
+                model: "m".into(),
+            }),
+            letter: letter.expect("a ping"),
+            place: None,
+            lane: key(account),
+            budgets: KeepAlive::default(),
+            until: at(1000),
+        }
+    }
+
+    #[test]
+    fn a_deadline_holds_whatever_the_vigil_says() {
+        let (keep, hands) = told(|_| {});
+        let mut short = idle("one", "a", 280);
+        short.until = at(100);
+        keep.hold(short);
+        keep.hold(idle("two", "a", 280));
+        assert_eq!(keep.retained().sessions, 2);
+        hands.0.store(100, Ordering::SeqCst);
+        assert_eq!(keep.retained().sessions, 1);
+        // What expires unpinged goes as well, and what comes too late is not taken.
+        hands.0.store(300, Ordering::SeqCst);
+        assert_eq!(keep.retained(), Retained::default());
+        keep.hold(idle("two", "a", 280));
+        assert_eq!(keep.retained(), Retained::default());
+    }
+
+    #[test]
+    fn a_ping_of_a_conversation_that_went_on_is_the_last_one() {
+        let (keep, hands) = told(|_| {});
+        keep.hold(idle("one", "a", 280));
+        assert!(keep.due(None).is_none());
+        hands.0.store(280, Ordering::SeqCst);
+        let flight = keep.due(None).expect("it is due");
+        assert!(keep.due(None).is_none() && keep.afford(&flight));
+        assert_eq!(keep.retained().sessions, 1);
+        keep.end(&key("one"));
+        assert!(!keep.is_cut(&flight));
+        let next = Fate::Next(idle("one", "a", 560).vigil);
+        keep.settle(flight, Some(Money::from_pico(7)), next);
+        assert_eq!(keep.retained(), Retained::default());
+    }
+
+    #[test]
+    fn a_stop_cuts_what_is_under_way_and_takes_nothing_more() {
+        let (keep, hands) = told(|_| {});
+        keep.hold(idle("one", "a", 280));
+        keep.hold(idle("two", "a", 290));
+        hands.0.store(280, Ordering::SeqCst);
+        let flight = keep.due(None).expect("it is due");
+        assert_eq!(keep.stop().sessions, 2);
+        assert!(keep.is_cut(&flight));
+        keep.settle(flight, None, Fate::Next(idle("one", "a", 560).vigil));
+        keep.hold(idle("three", "a", 560));
+        assert_eq!(keep.retained(), Retained::default());
+        keep.resume();
+        keep.hold(idle("three", "a", 560));
+        assert_eq!(keep.retained().sessions, 1);
+    }
+
+    #[test]
+    fn a_refused_key_and_a_write_end_what_is_theirs_and_no_more() {
+        for (fate, later) in [(Fate::Revoked, 2), (Fate::Shut, 1)] {
+            let (keep, hands) = told(|_| {});
+            keep.hold(idle("one", "a", 280));
+            keep.hold(idle("two", "a", 290));
+            keep.hold(idle("three", "b", 290));
+            hands.0.store(280, Ordering::SeqCst);
+            let flight = keep.due(None).expect("it is due");
+            keep.settle(flight, None, fate);
+            assert_eq!(keep.retained().sessions, 1);
+            // A key may be changed; a cache that is not understood stays so for a while.
+            keep.hold(idle("two", "a", 290));
+            assert_eq!(keep.retained().sessions, later);
+        }
+    }
+
+    #[test]
+    fn what_is_due_first_makes_room() {
+        let (keep, hands) = told(|retention| retention.max_sessions = 2);
+        for (conversation, due) in [("one", 300), ("two", 280), ("three", 290)] {
+            keep.hold(idle(conversation, "a", due));
+        }
+        hands.0.store(299, Ordering::SeqCst);
+        let flight = keep.due(None).expect("it is due");
+        assert_eq!(flight.idle.vigil.conversation, key("three"));
+        let unpriced = |mut idle: Idle| {
+            idle.vigil.price = None;
+            idle
+        };
+        keep.release(flight);
+        keep.hold(unpriced(idle("four", "a", 299)));
+        let flight = keep.due(None).expect("it is due");
+        assert!(!keep.afford(&flight));
     }
 }

@@ -35,11 +35,9 @@ impl Cachewright {
     /// let cache = Cachewright::builder().config("settings", text)?.build()?;
     /// // … requests …
     /// for ping in cache.due_pings() {
-    ///     # #[cfg(feature = "reqwest")] {
     ///     let answer = client.execute(ping.request().try_into()?).await?;
     ///     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     ///     ping.answered(status, &headers, &answer.bytes().await?);
-    ///     # }
     /// }
     /// # Ok(())
     /// # }
