@@ -73,7 +73,10 @@ fn agents(count: u64, keeps: Option<usize>) -> Vec<Sent> {
 /// No more than 1 % above what everybody does, wherever that is; never a tenth above a clairvoyant.
 fn holds(costs: &Costs, of_clairvoyant: f64) {
     assert!(costs.ours <= costs.documented * 1.01, "{costs:?}");
-    assert!(costs.ours <= costs.clairvoyant * of_clairvoyant, "{costs:?}");
+    assert!(
+        costs.ours <= costs.clairvoyant * of_clairvoyant,
+        "{costs:?}"
+    );
 }
 
 #[test]
@@ -170,6 +173,9 @@ fn recorded_traffic_is_near_the_clairvoyant() {
     ] {
         let costs = measure(&recorded.join(format!("{name}.jsonl.xz")));
         holds(&costs, 1.03);
-        assert!(costs.hit_rate >= 0.97 * costs.reachable, "{name}: {costs:?}");
+        assert!(
+            costs.hit_rate >= 0.97 * costs.reachable,
+            "{name}: {costs:?}"
+        );
     }
 }

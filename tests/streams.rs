@@ -24,8 +24,7 @@ fn at(secs: f64) -> Timestamp {
 fn engine(keep_alive: Option<KeepAlive>) -> Engine {
     let mut settings = Settings::default();
     settings.keep_alive = keep_alive;
-    Engine::new(Arc::new(Catalog::builtin()), settings)
-        .remembering(Arc::new(InProcess::default()))
+    Engine::new(Arc::new(Catalog::builtin()), settings).remembering(Arc::new(InProcess::default()))
 }
 
 /// An agent's conversation: a long system prompt, and so many turns.
@@ -145,7 +144,10 @@ fn budgets_hold() {
         let mut budget = KeepAlive::default();
         *limit(&mut budget) = below;
         let engine = engine(Some(budget));
-        assert!(turn(&engine, 0.0, 0, Stop::ToolUse).vigil.is_none(), "{budget:?}");
+        assert!(
+            turn(&engine, 0.0, 0, Stop::ToolUse).vigil.is_none(),
+            "{budget:?}"
+        );
     }
 }
 
@@ -153,5 +155,9 @@ fn budgets_hold() {
 fn the_deadline_ends_it() {
     let mut budget = KeepAlive::default();
     budget.deadline = std::time::Duration::from_secs(200);
-    assert!(turn(&engine(Some(budget)), 0.0, 0, Stop::ToolUse).vigil.is_none());
+    assert!(
+        turn(&engine(Some(budget)), 0.0, 0, Stop::ToolUse)
+            .vigil
+            .is_none()
+    );
 }

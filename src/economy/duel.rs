@@ -141,7 +141,8 @@ impl Duel {
         Standing {
             ahead: aged.ahead + prior,
             needed: SURE * aged.squares.sqrt(),
-            held_back: earnest + most_behind < 0.0 || pending > EAGER * aged.usual + 2.0 * prior.max(0.0),
+            held_back: earnest + most_behind < 0.0
+                || pending > EAGER * aged.usual + 2.0 * prior.max(0.0),
         }
     }
 }

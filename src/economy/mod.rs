@@ -4,8 +4,8 @@
 //! plain value that a memory keeps. Reuse is seen whether or not anything was written, so nothing is
 //! spent on learning it.
 
-pub mod leader;
 mod duel;
+pub mod leader;
 mod odds;
 pub mod provider;
 mod returns;

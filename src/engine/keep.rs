@@ -57,7 +57,7 @@ impl Engine {
     /// that it returns still pays for it, and the budgets allow it.
     #[must_use]
     pub fn still_pays(&self, now: Timestamp, meta: &Meta<'_>, vigil: &Vigil) -> bool {
-        let Some(budget) = self.settings.keep_alive else {
+        let Some(budget) = self.settings.on(meta.route).keep_alive else {
             return false;
         };
         if now >= vigil.expires {
@@ -80,9 +80,9 @@ impl Engine {
     ) -> (Record, Option<Vigil>) {
         let model = self.catalog.model(meta.provider, &vigil.model);
         let tier = tier(&model, meta, vigil.tokens);
-        let cost = what.usage.and_then(|usage| {
-            usage.cost.or_else(|| Some(tier?.cost(&usage)))
-        });
+        let cost = what
+            .usage
+            .and_then(|usage| usage.cost.or_else(|| Some(tier?.cost(&usage))));
         let record = Record {
             at: what.at,
             first_byte: Some(now).filter(|_| what.status != 0),
@@ -126,7 +126,7 @@ impl Engine {
         let model = self.catalog.model(meta.provider, &vigil.model);
         let idle = Idle {
             memory: &*self.memory,
-            budget: self.settings.keep_alive?,
+            budget: self.settings.on(meta.route).keep_alive?,
             tier: tier(&model, meta, vigil.tokens),
             limits: model.limits,
             model: vigil.model.clone(),
@@ -220,7 +220,8 @@ impl Idle<'_> {
     /// How many pings are worth planning for from then on.
     fn watch(&self, then: Timestamp) -> Watch {
         let odds = self.pauses.odds(self.memory, &self.stream);
-        self.stake(then).map_or_else(Watch::default, |stake| stake.watch(&odds))
+        self.stake(then)
+            .map_or_else(Watch::default, |stake| stake.watch(&odds))
     }
 
     #[expect(clippy::float_arithmetic, reason = "an expectation, never money")]
@@ -321,7 +322,10 @@ fn tier(model: &Model, meta: &Meta<'_>, tokens: Tokens) -> Option<PriceTier> {
 /// that it keeps for an hour.
 pub(super) fn held(expected: &Expected) -> Option<(Digest, Tokens, Tokens)> {
     let deepest = expected.marks.iter().max_by_key(|mark| mark.tokens)?;
-    let hour = expected.marks.iter().filter(|mark| mark.ttl == Ttl::OneHour);
+    let hour = expected
+        .marks
+        .iter()
+        .filter(|mark| mark.ttl == Ttl::OneHour);
     let hour = hour.map(|mark| mark.tokens).max().unwrap_or(0);
     Some((deepest.prefix, deepest.tokens, hour))
 }

@@ -95,10 +95,7 @@ impl Ground<'_> {
         outlook: &Outlook,
     ) -> bool {
         let value = |ttl: Ttl| {
-            let (write, read) = (
-                self.rates.write(ttl),
-                self.rates.write_5m - self.rates.read,
-            );
+            let (write, read) = (self.rates.write(ttl), self.rates.write_5m - self.rates.read);
             let mut below = 0.0;
             let mut sum = 0.0;
             let mut best = 0.0_f64;

@@ -43,8 +43,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use crate::ledger::history::Held;
 use crate::economy::Behaviour;
+pub use crate::ledger::history::Held;
 use crate::ledger::{Attempt, Record};
 use crate::model::{Breakpoint, Change, Plan, Skip, Timestamp, Ttl, Why};
 use crate::provider::Catalog;

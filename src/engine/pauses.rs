@@ -4,9 +4,7 @@ use super::{Memory, Meta};
 use std::time::Duration;
 
 use crate::economy::{Asked, Bout, Input, Odds, Paid, Returns, Standing, Stream, Watch};
-use crate::model::{
-    BlockKind, Digest, Keyring, Prompt, Rates, Role, Timestamp, Tokens, Ttl,
-};
+use crate::model::{BlockKind, Digest, Keyring, Prompt, Rates, Role, Timestamp, Tokens, Ttl};
 
 /// How far apart pings are with five minutes.
 pub(super) const STEP: Duration = Duration::from_secs(280);
@@ -96,7 +94,9 @@ impl Pauses {
     /// Whether one hour was asked for and five minutes were billed, not long ago.
     pub(super) fn is_ungranted(&self, memory: &dyn Memory, now: Timestamp) -> bool {
         let mut until = None;
-        memory.returns(&self.account, &mut |returns| until = returns.ungranted_until);
+        memory.returns(&self.account, &mut |returns| {
+            until = returns.ungranted_until
+        });
         until.is_some_and(|until| now < until)
     }
 
@@ -108,7 +108,12 @@ impl Pauses {
 
     /// What pings are expected to cost with five minutes in the pause that begins.
     #[expect(clippy::float_arithmetic, reason = "expectations, never money")]
-    pub(super) fn plan(&self, memory: &dyn Memory, stream: &mut Stream, (watch, price): (&Watch, f64)) {
+    pub(super) fn plan(
+        &self,
+        memory: &dyn Memory,
+        stream: &mut Stream,
+        (watch, price): (&Watch, f64),
+    ) {
         stream.planned = watch.pings;
         let cost = watch.sent * price;
         stream.net += cost;

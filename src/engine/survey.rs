@@ -1,12 +1,12 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
-use super::pauses::Pauses;
-use super::{Conversation, Memory};
 use super::chain::Before;
 use super::expected::Mark;
 use super::lead::lead;
 use super::lifetime::lifetime;
 use super::path::{Path, tail_spot};
+use super::pauses::Pauses;
+use super::{Conversation, Memory};
 use crate::economy::Stream;
 use crate::economy::leader::{Allowed, Led};
 use crate::ledger::history::{Node, Nodes, Passed, Reuse, Spot, kind_reuse, reuse, visit};
@@ -77,7 +77,9 @@ pub(super) fn survey(
     let led = lead(ground, &mut outlook);
     if led.is_some_and(|led| led.variant.is_some()) {
         expect(&mut outlook, &chances);
-        choice.iter_mut().for_each(|choice| follow(choice, &outlook));
+        choice
+            .iter_mut()
+            .for_each(|choice| follow(choice, &outlook));
     }
     (outlook, seen, choice, led)
 }
