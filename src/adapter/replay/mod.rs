@@ -7,14 +7,20 @@
 mod baseline;
 mod desk;
 mod emit;
+mod pinger;
 mod policy;
 mod rates;
 mod report;
 mod run;
+mod scores;
+mod serve;
+mod traced;
+mod vigils;
 
 pub use emit::{Detail, Emitter};
 pub use policy::Policy;
 #[cfg(feature = "audit")]
 pub(in crate::adapter) use rates::endpoint;
-pub use report::{Baselines, Report, Row, Tally};
+pub use report::{Baselines, Compared, Report, Row, Tally};
+pub use scores::{Estimate, Score};
 pub use run::{Job, Watch, replay, replay_alone};

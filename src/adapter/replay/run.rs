@@ -9,8 +9,8 @@ use super::baseline::Bench;
 use super::desk::Desk;
 use super::emit::Emitter;
 use super::policy::Policy;
-use super::report::{Baselines, Row, Tally};
-use crate::adapter::memory::InProcess;
+use super::report::{Baselines, Compared, Row, Tally};
+use crate::adapter::memory::{Bounds, InProcess};
 use crate::adapter::workload::{Options, Timed, Workload};
 use crate::engine::{Engine, Settings};
 use crate::error::Error;
@@ -19,6 +19,14 @@ use crate::provider::Catalog;
 /// Requests that may wait between two threads: enough to even out their speeds, few enough that
 /// the longest bodies on record stay within some tens of megabytes.
 const WAITING: usize = 16;
+
+/// What an engine remembers in a replay: every session of a file at once, which a trace's sessions
+/// are, and no more prefixes or scopes than elsewhere.
+const REPLAYED: Bounds = Bounds {
+    body_bytes: 1 << 30,
+    prefixes: 200_000,
+    scopes: 1_000,
+};
 
 /// What to replay a workload with.
 #[derive(Clone, Debug)]
@@ -52,7 +60,8 @@ impl Job {
 
     /// The engine that replays one workload.
     pub(super) fn engine(&self) -> Engine {
-        let memory = self.memory.clone().unwrap_or_default();
+        let memory = self.memory.clone();
+        let memory = memory.unwrap_or_else(|| InProcess::new(REPLAYED));
         Engine::new(Arc::clone(&self.catalog), self.settings.clone()).remembering(Arc::new(memory))
     }
 }
@@ -87,7 +96,9 @@ pub fn replay(
     emitters: &mut [Emitter],
     watch: &mut dyn Watch,
 ) -> Result<Row, Error> {
-    let workload = Workload::open(path, job.reading.clone())?;
+    let mut reading = job.reading.clone();
+    reading.traces = true;
+    let workload = Workload::open(path, reading)?;
     let total = workload.requests();
     let mut marks = Vec::new();
     for emitter in emitters.iter_mut() {
@@ -101,7 +112,7 @@ pub fn replay(
         let (to_main, from_main) = sync_channel(WAITING);
         let (to_bench, from_bench) = sync_channel(WAITING);
         let reader = scope.spawn(move || read(workload, &to_main, &to_bench));
-        let bench = scope.spawn(move || compare(&from_bench, Arc::clone(&job.catalog)));
+        let bench = scope.spawn(move || compare(&from_bench, &job.catalog));
         let mut desk = Desk::new(job, emitters);
         let mut outcome = Ok(());
         for timed in &from_main {
@@ -119,9 +130,14 @@ pub fn replay(
             watch.progress(desk.done(), total);
         }
         drop(from_main);
-        row.main = desk.close();
+        let main = desk.close()?;
+        row.main = main.tally;
+        row.compared.push(main);
         let read = reader.join().unwrap_or_else(|_| Err(fallen()));
-        row.baselines = bench.join().map_err(|_| fallen())?;
+        let (baselines, mut others) = bench.join().map_err(|_| fallen())?;
+        others.retain(|other| other.policy != job.policy);
+        row.baselines = baselines;
+        row.compared.append(&mut others);
         outcome.and(read)
     });
     if let Err(error) = done {
@@ -152,7 +168,7 @@ pub fn replay_alone(
         watch.sent(&timed, &body);
         watch.booked(&timed, &desk.last());
     }
-    Ok(desk.close())
+    Ok(desk.close()?.tally)
 }
 
 /// A thread of ours died, which only a fault of this crate can do.
@@ -182,7 +198,10 @@ fn read(
     Ok(())
 }
 
-fn compare(requests: &Receiver<Timed>, catalog: Arc<Catalog>) -> Baselines {
+fn compare(
+    requests: &Receiver<Timed>,
+    catalog: &Arc<Catalog>,
+) -> (Baselines, Vec<Compared>) {
     let mut bench = Bench::new(catalog);
     for timed in requests {
         bench.take(&timed);
