@@ -179,6 +179,12 @@ impl Runs {
             .sum()
     }
 
+    /// Input tokens of all requests.
+    #[must_use]
+    pub fn tokens(&self) -> Tokens {
+        self.visits.iter().map(|visit| visit.tokens).sum()
+    }
+
     /// How many runs there are: the work of a bound grows with them.
     #[must_use]
     pub const fn len(&self) -> usize {

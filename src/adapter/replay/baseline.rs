@@ -1,14 +1,16 @@
 //! What the same requests cost when the markers are placed by others, or not at all.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::bounded::Bounded;
 use super::pinger::Pinger;
 use super::policy::Policy;
 use super::rates::{Rates, Sims, uncached};
 use super::report::{Baselines, Compared, Tally};
 use super::traced::{Judges, Mark, Purpose, effective};
 use crate::adapter::workload::Timed;
-use crate::model::{Timestamp, Ttl, Usage};
+use crate::model::{Money, Timestamp, Ttl, Usage};
 use crate::provider::{Catalog, Model};
 use crate::sim::Request;
 
@@ -31,6 +33,17 @@ pub(super) struct Bench {
     all: Vec<Contender>,
     none: Compared,
     recorded: Tally,
+    bounded: Bounded,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    pub(super) sums: Baselines,
+    /// Each policy by itself.
+    pub(super) all: Vec<Compared>,
+    /// The least that each session can cost.
+    pub(super) bound: BTreeMap<Arc<str>, Money>,
 }
 
 /// One policy with caches and pings of its own.
@@ -61,6 +74,7 @@ impl Bench {
             all: all.into(),
             none: Compared::of(Policy::None),
             recorded: Tally::default(),
+            bounded: Bounded::new(catalog),
         }
     }
 
@@ -71,6 +85,7 @@ impl Bench {
             None => self.reader.ask(timed, &timed.body, &[]).ok(),
         };
         let row = Arc::new(self.rates.of(timed).clone());
+        self.bounded.take(timed, request.as_ref(), &row.limits);
         let mut plain = timed.trace.as_ref().map(|trace| trace.input_tokens());
         for contender in &mut self.all {
             let usage = contender.take(timed, request.as_ref(), &row);
@@ -91,7 +106,7 @@ impl Bench {
     }
 
     /// The sums, and each policy by itself.
-    pub(super) fn finish(self) -> (Baselines, Vec<Compared>) {
+    pub(super) fn finish(self) -> Comparison {
         let mut all = vec![self.none];
         all.extend(self.all.into_iter().map(Contender::finish));
         let tally = |policy: Policy| {
@@ -105,7 +120,11 @@ impl Bench {
             own: tally(Policy::Own),
             recorded: self.recorded,
         };
-        (sums, all)
+        Comparison {
+            sums,
+            all,
+            bound: self.bounded.finish(),
+        }
     }
 }
 
@@ -139,8 +158,10 @@ impl Contender {
             row: Arc::clone(row),
         };
         let usage = self.serve(&sent, timed.at, Purpose::Request);
-        let mut one = Tally::default();
-        one.rejected = u64::from(usage.is_none());
+        let mut one = Tally {
+            rejected: u64::from(usage.is_none()),
+            ..Tally::default()
+        };
         let guess = uncached(timed, row);
         one.book(&usage.unwrap_or(guess), row.prices.as_ref());
         self.sums.add(&timed.session, one);

@@ -16,6 +16,7 @@ use super::run::Job;
 use super::serve::{Call, Service};
 use super::traced::{effective, planned};
 use super::vigils::Vigils;
+use crate::adapter::memory::Bounds;
 use crate::adapter::workload::Timed;
 use crate::engine::{End, Engine, Exchange, Framing, Meta, Pinged, Placement, Prepared};
 use crate::error::Error;
@@ -91,9 +92,9 @@ pub(super) struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    pub(super) fn new(job: &Job, emitters: &'a mut [Emitter]) -> Self {
+    pub(super) fn new(job: &Job, bounds: Bounds, emitters: &'a mut [Emitter]) -> Self {
         Self {
-            engine: job.engine(),
+            engine: job.engine(bounds),
             service: Service::new(&job.catalog),
             emitters,
             events: BinaryHeap::new(),

@@ -63,7 +63,7 @@ struct Marked {
 }
 
 impl Marked {
-    const fn of(breakpoint: &model::Breakpoint) -> Self {
+    fn of(breakpoint: &model::Breakpoint) -> Self {
         Self {
             block: breakpoint.block,
             ttl: breakpoint.ttl.as_str(),

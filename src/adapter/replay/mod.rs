@@ -5,6 +5,7 @@
 //! are joined by bounded channels, and the figures do not depend on how they are scheduled.
 
 mod baseline;
+mod bounded;
 mod desk;
 mod emit;
 mod pinger;
@@ -21,6 +22,7 @@ pub use emit::{Detail, Emitter};
 pub use policy::Policy;
 #[cfg(feature = "audit")]
 pub(in crate::adapter) use rates::endpoint;
+pub(in crate::adapter) use rates::Sims;
 pub use report::{Baselines, Compared, Report, Row, Tally};
-pub use scores::{Estimate, Score};
 pub use run::{Job, Watch, replay, replay_alone};
+pub use scores::{Estimate, Score};

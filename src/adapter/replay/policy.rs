@@ -83,9 +83,10 @@ impl Policy {
 
     /// How often it pings while nobody uses a conversation.
     pub(super) const fn pings(self) -> u32 {
-        match self {
-            Self::Keep(pings) => pings,
-            _ => 0,
+        if let Self::Keep(pings) = self {
+            pings
+        } else {
+            0
         }
     }
 

@@ -36,13 +36,13 @@ impl Rates {
 
 /// One simulator per provider row, since providers do not see each other's entries.
 #[derive(Debug)]
-pub(super) struct Sims {
+pub(in crate::adapter) struct Sims {
     catalog: Arc<Catalog>,
     open: BTreeMap<Arc<str>, Sim>,
 }
 
 impl Sims {
-    pub(super) const fn new(catalog: Arc<Catalog>) -> Self {
+    pub(in crate::adapter) const fn new(catalog: Arc<Catalog>) -> Self {
         Self {
             catalog,
             open: BTreeMap::new(),
@@ -57,7 +57,7 @@ impl Sims {
     }
 
     /// Reads this body as its provider would, with the routing headers it is sent with.
-    pub(super) fn ask(
+    pub(in crate::adapter) fn ask(
         &mut self,
         timed: &Timed,
         body: &[u8],

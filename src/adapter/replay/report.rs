@@ -31,6 +31,8 @@ pub struct Tally {
     pub output: u64,
     /// What all of it costs, pings included.
     pub cost: Money,
+    /// What the input costs, pings included: what bounds and policies are compared by.
+    pub input_cost: Money,
     /// Pings; they are no requests, and their tokens are no input.
     pub pings: u64,
     /// What the pings cost.
@@ -72,7 +74,15 @@ impl Tally {
         self.write_1h += usage.write_1h.unwrap_or(0);
         self.output += usage.output.unwrap_or(0);
         match prices {
-            Some(prices) => self.cost += prices.tier(usage.input().unwrap_or(0)).cost(usage),
+            Some(prices) => {
+                let tier = prices.tier(usage.input().unwrap_or(0));
+                let input = Usage {
+                    output: None,
+                    ..*usage
+                };
+                self.cost += tier.cost(usage);
+                self.input_cost += tier.cost(&input);
+            }
             None => self.unpriced += 1,
         }
     }
@@ -83,6 +93,7 @@ impl Tally {
         if let Some(prices) = prices {
             let cost = prices.tier(usage.input().unwrap_or(0)).cost(usage);
             self.cost += cost;
+            self.input_cost += cost;
             self.ping_cost += cost;
         }
     }
@@ -100,6 +111,7 @@ impl AddAssign for Tally {
         self.write_1h += other.write_1h;
         self.output += other.output;
         self.cost += other.cost;
+        self.input_cost += other.input_cost;
         self.pings += other.pings;
         self.ping_cost += other.ping_cost;
         self.wasted += other.wasted;
@@ -114,7 +126,7 @@ pub struct Compared {
     pub policy: Policy,
     /// The sums.
     pub tally: Tally,
-    /// What each session cost.
+    /// What the input of each session cost, pings included.
     pub sessions: BTreeMap<Arc<str>, Money>,
 }
 
@@ -128,7 +140,7 @@ impl Compared {
 
     pub(super) fn add(&mut self, session: &Arc<str>, one: Tally) {
         self.tally += one;
-        *self.sessions.entry(Arc::clone(session)).or_default() += one.cost;
+        *self.sessions.entry(Arc::clone(session)).or_default() += one.input_cost;
     }
 }
 
@@ -166,14 +178,28 @@ pub struct Row {
     pub name: String,
     /// Bytes of the bodies that were replayed.
     pub bytes: u64,
+    /// Whether it holds traces of hashes, of which it is known what was written in vain.
+    pub traced: bool,
     /// The policy under test.
     pub main: Tally,
     /// The others, for comparison.
     pub baselines: Baselines,
     /// Every policy by itself, the one under test first.
     pub compared: Vec<Compared>,
-    /// The least that each session can cost, where that was asked for.
+    /// The least that the input of each session can cost, where that was asked for.
     pub bound: Option<BTreeMap<Arc<str>, Money>>,
+}
+
+impl Row {
+    /// The least that its input can cost.
+    #[must_use]
+    pub fn least(&self) -> Option<Money> {
+        let bound = self.bound.as_ref()?;
+        Some(bound.values().fold(Money::ZERO, |mut sum, cost| {
+            sum += *cost;
+            sum
+        }))
+    }
 }
 
 /// The whole report.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::baseline::Bench;
+use super::baseline::{Bench, Comparison};
 use super::desk::Desk;
 use super::emit::Emitter;
 use super::policy::Policy;
-use super::report::{Baselines, Compared, Row, Tally};
+use super::report::{Row, Tally};
 use crate::adapter::memory::{Bounds, InProcess};
 use crate::adapter::workload::{Options, Timed, Workload};
 use crate::engine::{Engine, Settings};
@@ -20,13 +20,9 @@ use crate::provider::Catalog;
 /// the longest bodies on record stay within some tens of megabytes.
 const WAITING: usize = 16;
 
-/// What an engine remembers in a replay: every session of a file at once, which a trace's sessions
-/// are, and no more prefixes or scopes than elsewhere.
-const REPLAYED: Bounds = Bounds {
-    body_bytes: 1 << 30,
-    prefixes: 200_000,
-    scopes: 1_000,
-};
+/// Bytes of conversations that an engine remembers of traces: they hold no text, and sessions of a
+/// trace without a common clock all run at once.
+const OF_TRACES: u64 = 1 << 30;
 
 /// What to replay a workload with.
 #[derive(Clone, Debug)]
@@ -43,6 +39,8 @@ pub struct Job {
     /// The memory to start from and to go on in; without one every workload starts with an empty
     /// memory of its own.
     pub memory: Option<InProcess>,
+    /// Whether the other policies and the bound are left out.
+    pub alone: bool,
 }
 
 impl Job {
@@ -55,13 +53,14 @@ impl Job {
             policy: Policy::default(),
             reading: Options::default(),
             memory: None,
+            alone: false,
         }
     }
 
     /// The engine that replays one workload.
-    pub(super) fn engine(&self) -> Engine {
+    pub(super) fn engine(&self, bounds: Bounds) -> Engine {
         let memory = self.memory.clone();
-        let memory = memory.unwrap_or_else(|| InProcess::new(REPLAYED));
+        let memory = memory.unwrap_or_else(|| InProcess::new(bounds));
         Engine::new(Arc::clone(&self.catalog), self.settings.clone()).remembering(Arc::new(memory))
     }
 }
@@ -100,6 +99,10 @@ pub fn replay(
     reading.traces = true;
     let workload = Workload::open(path, reading)?;
     let total = workload.requests();
+    let mut bounds = Bounds::default();
+    if workload.is_traced() {
+        bounds.body_bytes = OF_TRACES;
+    }
     let mut marks = Vec::new();
     for emitter in emitters.iter_mut() {
         marks.push(emitter.position()?);
@@ -112,11 +115,12 @@ pub fn replay(
         let (to_main, from_main) = sync_channel(WAITING);
         let (to_bench, from_bench) = sync_channel(WAITING);
         let reader = scope.spawn(move || read(workload, &to_main, &to_bench));
-        let bench = scope.spawn(move || compare(&from_bench, &job.catalog));
-        let mut desk = Desk::new(job, emitters);
+        let bench = scope.spawn(move || compare(&from_bench, job));
+        let mut desk = Desk::new(job, bounds, emitters);
         let mut outcome = Ok(());
         for timed in &from_main {
             row.bytes += timed.body.len() as u64;
+            row.traced |= timed.trace.is_some();
             match desk.take(&timed, path) {
                 Ok(body) => {
                     watch.sent(&timed, &body);
@@ -134,10 +138,13 @@ pub fn replay(
         row.main = main.tally;
         row.compared.push(main);
         let read = reader.join().unwrap_or_else(|_| Err(fallen()));
-        let (baselines, mut others) = bench.join().map_err(|_| fallen())?;
-        others.retain(|other| other.policy != job.policy);
-        row.baselines = baselines;
-        row.compared.append(&mut others);
+        if let Some(comparison) = bench.join().map_err(|_| fallen())? {
+            let mut others = comparison.all;
+            others.retain(|other| other.policy != job.policy);
+            row.compared.append(&mut others);
+            row.baselines = comparison.sums;
+            row.bound = Some(comparison.bound);
+        }
         outcome.and(read)
     });
     if let Err(error) = done {
@@ -161,7 +168,7 @@ pub fn replay_alone(
     job: &Job,
     watch: &mut dyn Watch,
 ) -> Result<Tally, Error> {
-    let mut desk = Desk::new(job, &mut []);
+    let mut desk = Desk::new(job, Bounds::default(), &mut []);
     for timed in requests {
         let timed = timed?;
         let body = desk.take(&timed, path)?;
@@ -198,13 +205,14 @@ fn read(
     Ok(())
 }
 
-fn compare(
-    requests: &Receiver<Timed>,
-    catalog: &Arc<Catalog>,
-) -> (Baselines, Vec<Compared>) {
-    let mut bench = Bench::new(catalog);
+fn compare(requests: &Receiver<Timed>, job: &Job) -> Option<Comparison> {
+    if job.alone {
+        requests.iter().for_each(drop);
+        return None;
+    }
+    let mut bench = Bench::new(&job.catalog);
     for timed in requests {
         bench.take(&timed);
     }
-    bench.finish()
+    Some(bench.finish())
 }

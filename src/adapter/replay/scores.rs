@@ -33,7 +33,7 @@ pub struct Score {
     pub policy: Policy,
     /// Its sums.
     pub tally: Tally,
-    /// Its input and output cost ÷ the cost without caching.
+    /// What its input costs ÷ what it costs without caching.
     pub relative: Option<Estimate>,
     /// Its cost ÷ the bound.
     pub over_bound: Option<Estimate>,

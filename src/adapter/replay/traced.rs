@@ -67,15 +67,13 @@ impl Judges {
 /// What holds for a model's cache: all of the row but the positions that are searched, since blocks
 /// of a trace are no such positions.
 fn rules(limits: &Limits) -> Rules {
-    let mut rules = Rules::default();
-    rules.max_breakpoints = limits.max_breakpoints;
-    rules.min_tokens = limits.min_tokens;
-    match limits.regime {
-        Regime::Breakpoints => {}
-        Regime::Exact => rules.lookback = Some(1),
-        Regime::Automatic => rules.implicit = Some(AUTOMATIC),
+    Rules {
+        max_breakpoints: limits.max_breakpoints,
+        min_tokens: limits.min_tokens,
+        lookback: (limits.regime == Regime::Exact).then_some(1),
+        implicit: (limits.regime == Regime::Automatic).then_some(AUTOMATIC),
+        ..Rules::default()
     }
-    rules
 }
 
 /// The markers that reach the provider: those that were placed, and where it sets one on the last
@@ -135,10 +133,10 @@ pub(super) fn planned(trace: &Trace, model: &str, limits: &Limits) -> Traced {
         prompt.implicit = trace.blocks.len().checked_sub(1);
     }
     let tokens = (1_u64..).map(|number| number * u64::from(trace.per_block));
-    let mut traced = Traced::default();
-    traced.prefix_tokens = tokens.take(trace.blocks.len()).collect();
-    traced.prompt = prompt;
-    traced
+    Traced {
+        prefix_tokens: tokens.take(trace.blocks.len()).collect(),
+        prompt,
+    }
 }
 
 const fn described(part: Part) -> (Section, Role, BlockKind) {

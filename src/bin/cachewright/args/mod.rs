@@ -24,7 +24,7 @@ pub(crate) use explain::Explain;
 pub(crate) use ledger::{Export, ExportFormat, Info, Ledger, LedgerCommand, Place, Span};
 pub(crate) use lint::{FailOn, Lint};
 pub(crate) use probe::Probe;
-pub(crate) use replay::{RegimeArg, Replay};
+pub(crate) use replay::Replay;
 pub(crate) use report::{Report, Shape};
 pub(crate) use route::Route;
 pub(crate) use tune::Tune;

@@ -6,6 +6,7 @@ use cachewright::adapter::replay::Policy;
 use cachewright::model::Regime;
 use clap::{Args, ValueEnum};
 
+use super::bound::share;
 use super::{Format, MarkersArg, ModeArg, TtlArg};
 
 const EXAMPLES: &str = "\
@@ -102,15 +103,4 @@ impl From<RegimeArg> for Regime {
             RegimeArg::Automatic => Self::Automatic,
         }
     }
-}
-
-/// Reads a share from 0 to 1 with at most six decimals, in millionths.
-fn share(text: &str) -> Result<u32, String> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let whole = if whole.is_empty() { "0" } else { whole };
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let parts = (digits(whole) && digits(fraction) && fraction.len() <= 6)
-        .then(|| format!("{whole}{fraction:0<6}").parse::<u32>().ok());
-    let parts = parts.flatten().filter(|parts| *parts <= 1_000_000);
-    parts.ok_or_else(|| "write a share of the input price from 0 to 1, such as 0.05".to_owned())
 }
