@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::bill::Bill;
-use super::course::{Runs, Visit};
+use super::course::{Rate, Runs, Visit};
 use super::judge::{Access, Judge, Piece, Rules};
 use crate::model::{Timestamp, Tokens, Ttl};
 
-/// Judges by the shortest prefix that they cache; models that differ in it share no scope.
+/// By the shortest prefix and the lookback.
+type Judges = BTreeMap<(Tokens, Option<usize>), Judge>;
+
+/// Judges by what their models cache; models that differ in it share no scope.
 pub(super) struct Court<'a> {
     runs: &'a Runs,
     rules: Rules,
-    judges: BTreeMap<Tokens, Judge>,
+    judges: Judges,
     blocks: Vec<Piece>,
     bill: Bill,
     now: Timestamp,
@@ -36,8 +39,10 @@ impl<'a> Court<'a> {
         access.visible = visit.visible;
         access.tail = visit.tail;
         let rate = self.runs.rate(visit);
-        let judge = judge(&mut self.judges, self.rules, rate.min_tokens);
-        let usage = judge.serve(&access, marks).or_else(|| judge.serve(&access, &[]));
+        let judge = judge(&mut self.judges, self.rules, rate);
+        let usage = judge
+            .serve(&access, marks)
+            .or_else(|| judge.serve(&access, &[]));
         if let Some(usage) = usage {
             self.bill.book(&usage, rate.tier.cost(&usage));
         }
@@ -50,9 +55,12 @@ impl<'a> Court<'a> {
         let blocks = self.blocks.get(..blocks).unwrap_or(&self.blocks);
         let access = Access::new(visit.scope, at, blocks);
         let rate = self.runs.rate(visit);
-        let judge = judge(&mut self.judges, self.rules, rate.min_tokens);
+        let judge = judge(&mut self.judges, self.rules, rate);
         let mark = blocks.len().checked_sub(1);
-        let marks: Vec<_> = mark.map(|mark| (mark, Ttl::FiveMinutes)).into_iter().collect();
+        let marks: Vec<_> = mark
+            .map(|mark| (mark, Ttl::FiveMinutes))
+            .into_iter()
+            .collect();
         if let Some(usage) = judge.ping(&access, &marks) {
             let mut tier = rate.tier;
             tier.read = rate.ping;
@@ -69,9 +77,11 @@ impl<'a> Court<'a> {
     }
 }
 
-fn judge(judges: &mut BTreeMap<Tokens, Judge>, mut rules: Rules, least: Tokens) -> &mut Judge {
-    judges.entry(least).or_insert_with(|| {
-        rules.min_tokens = least;
+fn judge<'a>(judges: &'a mut Judges, mut rules: Rules, rate: &Rate) -> &'a mut Judge {
+    let key = (rate.min_tokens, rate.lookback);
+    judges.entry(key).or_insert_with(|| {
+        rules.min_tokens = rules.min_tokens.max(rate.min_tokens);
+        rules.lookback = rate.lookback.or(rules.lookback);
         Judge::new(rules)
     })
 }
@@ -80,11 +90,7 @@ impl Runs {
     /// What the course costs when request `number` carries the markers `marks(number)`: index of
     /// the block, and class. Requests whose markers are refused are sent without any.
     #[must_use]
-    pub fn billed(
-        &self,
-        rules: Rules,
-        mut marks: impl FnMut(usize) -> Vec<(usize, Ttl)>,
-    ) -> Bill {
+    pub fn billed(&self, rules: Rules, mut marks: impl FnMut(usize) -> Vec<(usize, Ttl)>) -> Bill {
         let mut court = Court::new(self, rules);
         for (number, visit) in self.visits.iter().enumerate() {
             court.serve(visit, &marks(number));

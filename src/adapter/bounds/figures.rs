@@ -5,16 +5,6 @@ use crate::model::{Money, Tokens, Ttl};
 
 use super::{Marked, Regime};
 
-/// What traffic costs on some terms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Measured {
-    /// At least.
-    pub lower: Bill,
-    /// Under a policy that knows all that comes and obeys what binds a request.
-    pub clairvoyant: Bill,
-}
-
 /// Closed traffic.
 #[derive(Clone, Debug)]
 pub struct Figures {
@@ -64,9 +54,14 @@ impl Figures {
     #[must_use]
     pub fn documented(&self) -> Bill {
         self.runs.billed(self.rules, |number| {
-            let places = self.marked.get(number).map_or(&[][..], |marked| &marked.places);
+            let places = self
+                .marked
+                .get(number)
+                .map_or(&[][..], |marked| &marked.places);
             let marks = places.iter();
-            marks.map(|place| (*place as usize, Ttl::FiveMinutes)).collect()
+            marks
+                .map(|place| (*place as usize, Ttl::FiveMinutes))
+                .collect()
         })
     }
 
@@ -76,13 +71,9 @@ impl Figures {
         self.runs.lower(&regime.terms())
     }
 
-    /// What it costs at least, and under a clairvoyant policy.
+    /// What it costs under a policy that knows all that comes and obeys what binds a request.
     #[must_use]
-    pub fn measure(&self, regime: Regime) -> Measured {
-        let terms = regime.terms();
-        Measured {
-            lower: self.runs.lower(&terms),
-            clairvoyant: self.runs.clairvoyant(&terms, self.rules),
-        }
+    pub fn clairvoyant(&self, regime: Regime) -> Bill {
+        self.runs.clairvoyant(&regime.terms(), self.rules)
     }
 }

@@ -16,7 +16,7 @@ use crate::model::Ttl;
 use crate::provider::Catalog;
 use crate::sim::Request;
 
-pub use figures::{Figures, Measured};
+pub use figures::Figures;
 pub use file::{Job, measure};
 pub use reading::{Read, Rows};
 
@@ -93,8 +93,8 @@ pub struct Ruler {
 }
 
 impl Ruler {
-    /// A ruler that prices by these rows. It follows every block, looks back without limit, and
-    /// holds an entry readable when its writer's answer has begun.
+    /// A ruler that prices by these rows. It follows every block, looks back in traces without
+    /// limit, and holds an entry readable when its writer's answer has begun.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
         Self::over(Rows::new(catalog))

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::adapter::workload::{Part, Timed, Trace};
 use crate::bound::{Access, Piece, Rate};
-use crate::model::{Money, PriceTier, Prices, Tokens};
+use crate::model::{Money, PriceTier, Prices, Regime, Tokens};
 use crate::provider::{Catalog, Model};
 use crate::sim::Request;
 
@@ -76,7 +76,12 @@ impl Read {
             (None, None) => (Vec::new(), estimated(timed, row), Vec::new()),
         };
         let sent = blocks.iter().map(|block| Tokens::from(block.tokens));
-        let rate = rate(row, sent.sum::<Tokens>() + tail);
+        let mut rate = rate(row, sent.sum::<Tokens>() + tail);
+        // A trace's blocks are pieces of messages, not the blocks that a provider counts.
+        rate.lookback = match (&timed.trace, row.limits.regime) {
+            (None, Regime::Breakpoints) => Some(row.limits.lookback),
+            (None, Regime::Exact | Regime::Automatic) | (Some(_), _) => None,
+        };
         let own = timed.trace.as_ref().map(|trace| trace.scope);
         let tenant = timed.tenant.as_deref().unwrap_or_default();
         let name = format!("{}\n{}\n{tenant}\n{own:?}", timed.provider, row.name);
@@ -103,15 +108,15 @@ impl Read {
 type Parts = (Vec<Piece>, Tokens, Vec<usize>);
 
 fn traced(trace: &Trace) -> Parts {
-    let blocks = trace.blocks.iter().enumerate();
-    let blocks: Vec<Piece> = blocks
-        .map(|(at, block)| Piece::new(u128::from(block.id), trace.tokens_of(at)))
-        .collect();
+    let blocks = trace.pieces();
     let head = trace.blocks.iter().rposition(|block| match block.part {
         Part::Tools | Part::System => true,
         Part::User | Part::Results | Part::Assistant | Part::Unsaid => false,
     });
-    let mut documented: Vec<usize> = head.into_iter().chain(blocks.len().checked_sub(1)).collect();
+    let mut documented: Vec<usize> = head
+        .into_iter()
+        .chain(blocks.len().checked_sub(1))
+        .collect();
     documented.dedup();
     (blocks, trace.tail, documented)
 }
@@ -141,7 +146,9 @@ fn rate(row: &Model, tokens: Tokens) -> Rate {
         return Rate::new(PriceTier::new([Money::ZERO; 5]));
     };
     let mut rate = Rate::new(*prices.tier(tokens));
-    let short = prices.short.map_or(prices.standard.read, |(_, tier)| tier.read);
+    let short = prices
+        .short
+        .map_or(prices.standard.read, |(_, tier)| tier.read);
     rate.ping = prices.standard.read.min(short);
     rate.min_tokens = row.limits.min_tokens;
     rate

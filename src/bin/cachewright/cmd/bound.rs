@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cachewright::adapter::bounds::{Figures, Job, Measured, Regime, measure};
+use cachewright::adapter::bounds::{Figures, Job, Regime, measure};
 use cachewright::bound::{Bill, Rate};
 use cachewright::error::Error;
 use cachewright::model::{Money, Prices, Tokens};
@@ -27,7 +27,16 @@ struct Row {
     tokens: Tokens,
     uncached: Money,
     documented: Bill,
-    regimes: Vec<(Regime, Measured)>,
+    regimes: Vec<Line>,
+}
+
+/// One regime of a row.
+#[derive(Debug)]
+struct Line {
+    regime: Regime,
+    lower: Bill,
+    /// `None` where it was not asked for.
+    clairvoyant: Option<Bill>,
 }
 
 /// Measures every input and prints one report.
@@ -52,9 +61,9 @@ pub(crate) fn run(args: &Bound, catalog: &Arc<Catalog>) -> Result<(), Failure> {
     }
     if !rows.is_empty() {
         let text = match args.format.style() {
-            Style::Table => render::text(&rows, args.lower_only),
-            Style::Json => render::json(&rows, args.lower_only),
-            Style::Csv => render::csv(&rows, args.lower_only),
+            Style::Table => render::text(&rows),
+            Style::Json => render::json(&rows),
+            Style::Csv => render::csv(&rows),
         };
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
@@ -114,26 +123,17 @@ fn one(path: &Path, job: &Job, args: &Bound) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
-fn row(
-    name: String,
-    read: Option<u32>,
-    figures: &Figures,
-    args: &Bound,
-    bar: &ProgressBar,
-) -> Row {
+fn row(name: String, read: Option<u32>, figures: &Figures, args: &Bound, bar: &ProgressBar) -> Row {
     let asked: Vec<Regime> = args.regime.iter().map(|arg| Regime::from(*arg)).collect();
     let regimes = Regime::ALL.into_iter();
     let regimes = regimes.filter(|regime| asked.is_empty() || asked.contains(regime));
     let regimes = regimes.map(|regime| {
         bar.set_message(format!("{name} {}", regime.as_str()));
-        let measured = if args.lower_only {
-            let mut measured = Measured::default();
-            measured.lower = figures.lower(regime);
-            measured
-        } else {
-            figures.measure(regime)
-        };
-        (regime, measured)
+        Line {
+            regime,
+            lower: figures.lower(regime),
+            clairvoyant: (!args.lower_only).then(|| figures.clairvoyant(regime)),
+        }
     });
     let regimes = regimes.collect();
     Row {

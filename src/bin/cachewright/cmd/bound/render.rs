@@ -20,18 +20,20 @@ const HEADER: [&str; 9] = [
 ];
 
 /// A table per file.
-pub(super) fn text(rows: &[Row], lower_only: bool) -> String {
+pub(super) fn text(rows: &[Row]) -> String {
     let mut text = String::new();
-    let columns = if lower_only { 4 } else { HEADER.len() };
+    let lines = || rows.iter().flat_map(|row| &row.regimes);
+    let all = lines().any(|line| line.clairvoyant.is_some());
+    let columns = if all { HEADER.len() } else { 4 };
     for row in rows {
         if !text.is_empty() {
             text.push('\n');
         }
         text.push_str(&headline(row));
-        let lines = row.regimes.iter().map(|(regime, measured)| {
-            let (lower, far) = (&measured.lower, &measured.clairvoyant);
+        let lines = row.regimes.iter().map(|line| {
+            let (lower, far) = (&line.lower, line.clairvoyant.unwrap_or_default());
             let mut line = vec![
-                regime.as_str().to_owned(),
+                line.regime.as_str().to_owned(),
                 lower.cost.to_string(),
                 ratio(lower.cost, row.uncached),
                 lower.hit_rate().map_or_else(String::new, percent),
@@ -52,9 +54,9 @@ pub(super) fn text(rows: &[Row], lower_only: bool) -> String {
 }
 
 fn headline(row: &Row) -> String {
-    let read = row.read.map_or_else(String::new, |read| {
-        format!(", reads at {}", share(read))
-    });
+    let read = row
+        .read
+        .map_or_else(String::new, |read| format!(", reads at {}", share(read)));
     format!(
         "{}: {} requests, {} input tokens{read}\n\
          no caching {}, five minutes on the system prompt's end and the tail {} ({}, hit rate {})\n",
@@ -75,20 +77,19 @@ fn share(read: u32) -> String {
 }
 
 /// The report as JSON.
-pub(super) fn json(rows: &[Row], lower_only: bool) -> String {
-    let rows: Vec<Value> = rows.iter().map(|row| object(row, lower_only)).collect();
+pub(super) fn json(rows: &[Row]) -> String {
+    let rows: Vec<Value> = rows.iter().map(|row| object(row)).collect();
     let mut text = serde_json::to_string_pretty(&json!({"workloads": rows})).unwrap_or_default();
     text.push('\n');
     text
 }
 
-fn object(row: &Row, lower_only: bool) -> Value {
-    let regimes = row.regimes.iter().map(|(regime, measured)| {
-        let far = (!lower_only).then(|| bill(&measured.clairvoyant));
+fn object(row: &Row) -> Value {
+    let regimes = row.regimes.iter().map(|line| {
         json!({
-            "regime": regime.as_str(),
-            "lower": bill(&measured.lower),
-            "clairvoyant": far,
+            "regime": line.regime.as_str(),
+            "lower": bill(&line.lower),
+            "clairvoyant": line.clairvoyant.as_ref().map(bill),
         })
     });
     json!({
@@ -130,7 +131,7 @@ fn bill(bill: &Bill) -> Value {
 }
 
 /// The report as CSV: a line per file, price of a read and regime.
-pub(super) fn csv(rows: &[Row], lower_only: bool) -> String {
+pub(super) fn csv(rows: &[Row]) -> String {
     let mut out = csv::Writer::from_writer(Vec::new());
     // Writing into memory cannot fail.
     let _ = out.write_record([
@@ -147,24 +148,28 @@ pub(super) fn csv(rows: &[Row], lower_only: bool) -> String {
         "clairvoyant_hit_rate",
         "pings",
     ]);
-    let rate = |bill: &Bill| bill.hit_rate().map_or_else(String::new, |rate| format!("{rate:.6}"));
+    let rate = |bill: &Bill| {
+        bill.hit_rate()
+            .map_or_else(String::new, |rate| format!("{rate:.6}"))
+    };
     for row in rows {
-        for (regime, measured) in &row.regimes {
-            let far = &measured.clairvoyant;
-            let known = |text: String| if lower_only { String::new() } else { text };
+        for line in &row.regimes {
+            let known = |show: &dyn Fn(&Bill) -> String| {
+                line.clairvoyant.as_ref().map_or_else(String::new, show)
+            };
             let _ = out.write_record([
                 row.name.clone(),
                 row.read.map_or_else(String::new, share),
-                regime.as_str().to_owned(),
+                line.regime.as_str().to_owned(),
                 row.requests.to_string(),
                 row.tokens.to_string(),
                 decimal(row.uncached),
                 decimal(row.documented.cost),
-                decimal(measured.lower.cost),
-                rate(&measured.lower),
-                known(decimal(far.cost)),
-                known(rate(far)),
-                known(far.pings.to_string()),
+                decimal(line.lower.cost),
+                rate(&line.lower),
+                known(&|bill| decimal(bill.cost)),
+                known(&rate),
+                known(&|bill| bill.pings.to_string()),
             ]);
         }
     }
