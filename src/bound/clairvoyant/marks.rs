@@ -36,14 +36,15 @@ impl Sight<'_> {
         for level in self.hit..levels {
             let free = level == self.hit;
             let costs = self.costs(level);
-            let ends = free || self.is_long(level);
+            // A class ends only where an entry can.
+            let ends = self.is_long(level);
             let mut next = [i128::MAX; PHASES];
             let mut way = [0; PHASES];
             for (phase, cost) in costs.into_iter().enumerate().rev() {
                 let before = if free {
                     Some((phase, 0))
                 } else {
-                    cheapest(&sums, phase, ends)
+                    cheapest(&sums, if ends { 0 } else { phase }, phase)
                 };
                 let Some(((from, sum), cost)) = before.zip(cost) else {
                     continue;
@@ -176,12 +177,10 @@ impl Sight<'_> {
     }
 }
 
-/// The cheapest phase to come from, this one or an earlier one; another one only where an entry can
-/// end.
-fn cheapest(sums: &[i128; PHASES], phase: usize, ends: bool) -> Option<(usize, i128)> {
-    let from = if ends { 0 } else { phase };
+/// The cheapest phase to come from, of these two and those between them.
+fn cheapest(sums: &[i128; PHASES], from: usize, to: usize) -> Option<(usize, i128)> {
     let known = sums.iter().copied().enumerate();
-    let known = known.skip(from).take(phase + 1 - from);
+    let known = known.skip(from).take(to + 1 - from);
     let known = known.filter(|(_, sum)| *sum < i128::MAX);
     // The later phase wins a tie: fewer classes need fewer markers.
     known.min_by_key(|(from, sum)| (*sum, std::cmp::Reverse(*from)))
