@@ -20,8 +20,8 @@ pub(super) fn candidates(scene: &Scene<'_>) -> Vec<(usize, usize)> {
 /// For each request the depth whose hold saves most by itself; zero where none does.
 pub(super) fn worthwhile(scene: &Scene<'_>, manner: &Manner) -> Vec<usize> {
     let open = scene.sold.iter().enumerate();
-    let open = open.filter(|(class, _)| manner.classes.get(*class).copied().unwrap_or(false));
-    let Some((class, sold)) = open.last() else {
+    let mut open = open.filter(|(class, _)| manner.classes.get(*class).copied().unwrap_or(false));
+    let Some((class, sold)) = open.next_back() else {
         return vec![0; scene.stops.len()];
     };
     let stops = (0..scene.stops.len()).map(|stop| {

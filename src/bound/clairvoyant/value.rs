@@ -85,8 +85,7 @@ impl Value {
                 let then = self.at(scene.from(next) + level);
                 let gap = scene.at(next) - scene.at(stop);
                 let pause = Pause {
-                    gap,
-                    held: level < held,
+                    gap: if level < held { 0 } else { gap },
                     seen: !manner.minds || scene.visible(stop) <= scene.at(next),
                 };
                 let costs = pause.before(scene, prices, &then);
@@ -104,9 +103,8 @@ impl Value {
 
 /// What lies between two uses of a run.
 struct Pause {
+    /// How long; nothing where pings bridge it.
     gap: i64,
-    /// Whether pings bridge it.
-    held: bool,
     /// Whether the later one can read what the earlier one wrote.
     seen: bool,
 }
@@ -124,7 +122,7 @@ impl Pause {
         };
         let lives = costs.alive.iter_mut().zip(&mut costs.fresh);
         for (((alive, fresh), sold), then) in lives.zip(&scene.sold).zip(&then.alive) {
-            if self.held || self.gap < sold.life {
+            if self.gap < sold.life {
                 *alive = prices.read + then;
                 *fresh = if self.seen {
                     *alive
