@@ -225,7 +225,7 @@ fn one_class_and_many_markers_attain_the_bound() {
 fn no_policy_is_cheaper_than_the_bound() {
     let mut dice = Dice(2);
     let (mut sum, mut best, mut worst) = (0, 0, 0);
-    for round in 0..240_u64 {
+    for round in 0..160_u64 {
         let mut calls = calls(&mut dice, 3 + round % 2, 3 - round % 2);
         if round % 5 == 0 {
             // Answers that take longer than the pauses.
@@ -256,14 +256,14 @@ fn no_policy_is_cheaper_than_the_bound() {
         best += cheapest;
         worst = worst.max(clairvoyant * 1000 / cheapest);
     }
-    // The clairvoyant is no exact optimum: with one marker, a prefix that is written short for the
-    // sake of a later request can beat what is best run by run.
+    // The clairvoyant weighs run by run, and is no exact optimum where markers are few or answers
+    // begin late.
     eprintln!(
         "clairvoyant to optimum: {} worst {worst} (thousandths)",
         sum * 1000 / best
     );
     assert!(sum * 1000 / best <= 1010, "{sum} to {best}");
-    assert!(worst <= 1200, "{worst} thousandths of the optimum");
+    assert!(worst <= 1050, "{worst} thousandths of the optimum");
 }
 
 #[test]
@@ -553,8 +553,10 @@ fn traces_cost_at_least_what_others_found() {
     let share = |part: Money, whole: Money| part.as_pico() * 1000 / whole.as_pico();
     let moon = measured("mooncake_synth");
     let none = moon.uncached();
-    assert_eq!(share(moon.lower(Regime::Short).cost, none), 504);
-    assert_eq!(share(moon.lower(Regime::HalfHour).cost, none), 451);
+    let short = share(moon.lower(Regime::Short).cost, none);
+    assert!((503..=507).contains(&short), "{short}");
+    let half = share(moon.lower(Regime::HalfHour).cost, none);
+    assert!((450..=454).contains(&half), "{half}");
     let agent = measured("kvct_claude_code");
     let none = agent.uncached();
     let by_default = share(agent.documented().cost, none);

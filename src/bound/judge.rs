@@ -265,10 +265,7 @@ impl Visit<'_> {
         }
         let below = self.marks.iter().take_while(|(at, _)| *at < hit);
         for (at, _) in below.filter(|_| self.rules.below) {
-            let node = self.path.get(*at).copied().unwrap_or_default();
-            if let Some(life) = self.lives.get_mut(node as usize) {
-                life.show(self.access);
-            }
+            self.end(*at);
         }
     }
 
@@ -287,7 +284,10 @@ impl Visit<'_> {
             let kind = if depth < hit {
                 &mut usage.read
             } else if let Some((mark, ttl)) = spans.peek().copied() {
-                self.pay(depth, Some(ttl), mark == depth);
+                self.pay(depth, Some(ttl));
+                if mark == depth {
+                    self.end(depth);
+                }
                 match ttl {
                     Ttl::FiveMinutes => &mut usage.write_5m,
                     Ttl::HalfHour => &mut usage.write_30m,
@@ -295,7 +295,10 @@ impl Visit<'_> {
                 }
             } else {
                 if self.rules.implicit.is_some() {
-                    self.pay(depth, None, prefix >= self.rules.min_tokens);
+                    self.pay(depth, None);
+                    if prefix >= self.rules.min_tokens {
+                        self.end(depth);
+                    }
                 }
                 &mut usage.plain
             };
@@ -324,7 +327,7 @@ impl Visit<'_> {
 
     /// Writes one block. What is alive keeps the longer life, also where its writer's answer has
     /// not begun and it is paid for twice.
-    fn pay(&mut self, depth: usize, class: Option<Ttl>, ends_here: bool) {
+    fn pay(&mut self, depth: usize, class: Option<Ttl>) {
         let tokens = self
             .access
             .blocks
@@ -345,7 +348,12 @@ impl Visit<'_> {
         let length = class.map(Ttl::duration).or(self.rules.implicit);
         let ends = self.access.at.plus(length.unwrap_or_default());
         life.ends = life.ends.max(ends);
-        if ends_here {
+    }
+
+    /// An entry ends on this block.
+    fn end(&mut self, depth: usize) {
+        let node = self.path.get(depth).copied().unwrap_or(u32::MAX);
+        if let Some(life) = self.lives.get_mut(node as usize) {
             life.show(self.access);
         }
     }

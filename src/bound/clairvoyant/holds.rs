@@ -1,7 +1,7 @@
 //! Prefixes that pings may hold: those that are asked for again after a pause that ends lives.
 
 use super::scene::Scene;
-use super::value::{Allowed, Prices};
+use super::value::{Manner, Prices};
 
 /// Requests whose prefix can be held, and to which level: every group of runs with one next use.
 pub(super) fn candidates(scene: &Scene<'_>) -> Vec<(usize, usize)> {
@@ -18,14 +18,14 @@ pub(super) fn candidates(scene: &Scene<'_>) -> Vec<(usize, usize)> {
 }
 
 /// For each request the depth whose hold saves most by itself; zero where none does.
-pub(super) fn worthwhile(scene: &Scene<'_>, allowed: &Allowed) -> Vec<usize> {
+pub(super) fn worthwhile(scene: &Scene<'_>, manner: &Manner) -> Vec<usize> {
     let open = scene.sold.iter().enumerate();
-    let open = open.filter(|(class, _)| allowed.get(*class).copied().unwrap_or(false));
-    let Some((class, sold)) = open.last() else {
+    let mut open = open.filter(|(class, _)| manner.classes.get(*class).copied().unwrap_or(false));
+    let Some((class, sold)) = open.next_back() else {
         return vec![0; scene.stops.len()];
     };
     let stops = (0..scene.stops.len()).map(|stop| {
-        let prices = Prices::of(scene, stop, allowed);
+        let prices = Prices::of(scene, stop, manner);
         let write = prices.write.get(class).copied().unwrap_or(0);
         let saved = i128::from(write - prices.read);
         let (mut best, mut depth, mut dying, mut above) = (0, 0, 0, 0);

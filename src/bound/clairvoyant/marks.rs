@@ -1,7 +1,8 @@
 //! Where the markers of one request go, given what is worth keeping.
 
+use super::play::State;
 use super::scene::Scene;
-use super::value::{NEVER, Prices, STATES, Value};
+use super::value::{NEVER, Prices, Value};
 use crate::bound::judge::Rules;
 use crate::bound::lower::CLASSES;
 
@@ -18,6 +19,10 @@ pub(super) struct Sight<'a> {
     pub(super) prices: Prices,
     /// Runs that are read.
     pub(super) hit: usize,
+    /// Runs that are alive up to an entry, which may be readable only later.
+    pub(super) kept: usize,
+    /// What is known of each run of the scope.
+    pub(super) states: &'a [State],
     /// Runs that pings hold from this request on.
     pub(super) held: usize,
     /// The later request that will not find what is read alive, so that nothing behind it helps.
@@ -36,14 +41,15 @@ impl Sight<'_> {
         for level in self.hit..levels {
             let free = level == self.hit;
             let costs = self.costs(level);
-            let ends = free || self.is_long(level);
+            // A class ends only where an entry can.
+            let ends = self.is_long(level);
             let mut next = [i128::MAX; PHASES];
             let mut way = [0; PHASES];
             for (phase, cost) in costs.into_iter().enumerate().rev() {
                 let before = if free {
                     Some((phase, 0))
                 } else {
-                    cheapest(&sums, phase, ends)
+                    cheapest(&sums, if ends { 0 } else { phase }, phase)
                 };
                 let Some(((from, sum), cost)) = before.zip(cost) else {
                     continue;
@@ -58,9 +64,9 @@ impl Sight<'_> {
             sums = next;
             ways.push(way);
         }
-        let last = (0..PHASES)
-            .rev()
-            .min_by_key(|phase| sums.get(*phase).copied());
+        // A tie is between writing now and leaving it to a later request, which may not need it.
+        let last = (0..PHASES).rev();
+        let last = last.min_by_key(|phase| sums.get(*phase).copied());
         self.trace(&ways, last.unwrap_or(CLASSES))
     }
 
@@ -95,18 +101,27 @@ impl Sight<'_> {
             return costs;
         };
         let tokens = self.scene.runs.get(slot.run).map_or(0, |run| run.tokens);
-        let then: [i64; STATES] = self.value.at(self.scene.from(self.stop) + level);
-        let [gone, alive @ ..] = then;
+        let then = self.value.at(self.scene.from(self.stop) + level);
         let in_vain = self.broken.is_some() && slot.next == self.broken;
         let price = |now: i64, then: i64| i128::from(tokens) * i128::from(now + then);
-        let written = costs.iter_mut().zip(self.prices.write).zip(alive);
-        for ((cost, write), alive) in written.filter(|((_, write), _)| *write < NEVER) {
-            *cost = Some(price(write, if in_vain { gone } else { alive }));
+        let written = costs.iter_mut().zip(self.prices.write).zip(then.fresh);
+        for ((cost, write), fresh) in written.filter(|((_, write), _)| *write < NEVER) {
+            *cost = Some(price(write, if in_vain { then.gone } else { fresh }));
         }
+        let kept = self.stays(level).filter(|_| !in_vain);
+        let kept = kept.and_then(|class| then.alive.get(class).copied());
         if let Some(plain) = costs.last_mut() {
-            *plain = Some(price(self.prices.input, gone));
+            *plain = Some(price(self.prices.input, kept.unwrap_or(then.gone)));
         }
         costs
+    }
+
+    /// The class of what another request has written here and will be found by the next use.
+    fn stays(&self, level: usize) -> Option<usize> {
+        let slot = self.scene.path(self.stop).get(level)?;
+        let state = self.states.get(slot.run).filter(|_| level < self.kept)?;
+        let lasts = level < self.held || state.ends > self.scene.at(slot.next?);
+        lasts.then_some(state.class)
     }
 
     /// The markers: where classes end, where reading needs one, and where later requests part.
@@ -176,12 +191,10 @@ impl Sight<'_> {
     }
 }
 
-/// The cheapest phase to come from, this one or an earlier one; another one only where an entry can
-/// end.
-fn cheapest(sums: &[i128; PHASES], phase: usize, ends: bool) -> Option<(usize, i128)> {
-    let from = if ends { 0 } else { phase };
+/// The cheapest phase to come from, of these two and those between them.
+fn cheapest(sums: &[i128; PHASES], from: usize, to: usize) -> Option<(usize, i128)> {
     let known = sums.iter().copied().enumerate();
-    let known = known.skip(from).take(phase + 1 - from);
+    let known = known.skip(from).take(to + 1 - from);
     let known = known.filter(|(_, sum)| *sum < i128::MAX);
     // The later phase wins a tie: fewer classes need fewer markers.
     known.min_by_key(|(from, sum)| (*sum, std::cmp::Reverse(*from)))

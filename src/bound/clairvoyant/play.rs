@@ -2,7 +2,7 @@
 
 use super::marks::{Marks, Sight};
 use super::scene::{Scene, moment};
-use super::value::{Allowed, Prices, Value};
+use super::value::{Manner, Prices, Value};
 use crate::bound::judge::Rules;
 use crate::bound::lower::Class;
 use crate::model::{Timestamp, Ttl};
@@ -33,12 +33,12 @@ impl Deed {
 
 /// What is known of a run.
 #[derive(Clone, Copy, Debug)]
-struct State {
-    ends: i64,
+pub(super) struct State {
+    pub(super) ends: i64,
     /// From when on the entry at its end can be read.
     visible: i64,
     /// The class it lives in, by its place among those sold.
-    class: usize,
+    pub(super) class: usize,
 }
 
 const NEW: State = State {
@@ -80,23 +80,23 @@ impl<'a> Play<'a> {
     }
 
     /// What a plan costs in picodollars, without what nothing can cache.
-    pub(super) fn cost(&mut self, holds: &[usize], allowed: &Allowed) -> i128 {
-        self.value.look(self.scene, holds, allowed);
+    pub(super) fn cost(&mut self, holds: &[usize], manner: &Manner) -> i128 {
+        self.value.look(self.scene, holds, manner);
         self.states.clear();
         self.states.resize(self.scene.runs.len(), NEW);
         self.holds.clear();
         self.cost = 0;
         for stop in 0..self.scene.stops.len() {
             self.ping(stop);
-            self.serve(stop, holds.get(stop).copied().unwrap_or(0), allowed);
+            self.serve(stop, holds.get(stop).copied().unwrap_or(0), manner);
         }
         self.cost
     }
 
     /// What a plan sends.
-    pub(super) fn deeds(&mut self, holds: &[usize], allowed: &Allowed) -> Vec<Deed> {
+    pub(super) fn deeds(&mut self, holds: &[usize], manner: &Manner) -> Vec<Deed> {
         self.deeds = Some(Vec::new());
-        self.cost(holds, allowed);
+        self.cost(holds, manner);
         self.deeds.take().unwrap_or_default()
     }
 
@@ -197,11 +197,13 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn serve(&mut self, stop: usize, held: usize, allowed: &Allowed) {
+    fn serve(&mut self, stop: usize, held: usize, manner: &Manner) {
         let at = self.scene.at(stop);
-        let (_, hit) = self.reach(stop, self.scene.path(stop).len(), at);
+        let (alive, hit) = self.reach(stop, self.scene.path(stop).len(), at);
+        let entry = |level: &usize| self.state(stop, *level).visible < i64::MAX;
+        let kept = (0..alive).rev().find(entry).map_or(0, |level| level + 1);
         self.renew(stop, hit, at);
-        let prices = Prices::of(self.scene, stop, allowed);
+        let prices = Prices::of(self.scene, stop, manner);
         let sight = Sight {
             scene: self.scene,
             rules: &self.rules,
@@ -209,6 +211,8 @@ impl<'a> Play<'a> {
             stop,
             prices,
             hit,
+            kept,
+            states: &self.states,
             held,
             broken: self.broken(stop, hit, held),
         };
@@ -256,8 +260,7 @@ impl<'a> Play<'a> {
 
     fn write(&mut self, stop: usize, hit: usize, marks: &Marks) {
         let at = self.scene.at(stop);
-        let visible = self.scene.stops.get(stop);
-        let visible = visible.map_or(at, |stop| stop.visit.visible.as_micros());
+        let visible = self.scene.visible(stop);
         let mut from = hit;
         for (depth, class) in marks {
             let life = self.scene.sold.get(*class).map_or(0, |sold| sold.life);

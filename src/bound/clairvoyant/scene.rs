@@ -143,6 +143,12 @@ impl<'a> Scene<'a> {
         self.stops.get(stop).map_or(i64::MAX, |stop| stop.at)
     }
 
+    /// From when on what a request writes can be read.
+    pub(super) fn visible(&self, stop: usize) -> i64 {
+        let visit = self.stops.get(stop).map(|stop| stop.visit);
+        visit.map_or(i64::MAX, |visit| visit.visible.as_micros())
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.slots.len()
     }

@@ -1,9 +1,9 @@
-//! Which prefixes pings hold, and which classes are written, tried out scope by scope.
+//! Which prefixes pings hold, and how a plan weighs, tried out scope by scope.
 
 use super::holds;
 use super::play::{Deed, Play};
 use super::scene::Scene;
-use super::value::Allowed;
+use super::value::Manner;
 use crate::bound::judge::Rules;
 use crate::bound::lower::{CLASSES, Terms};
 
@@ -16,7 +16,7 @@ const PLAYS: usize = 600;
 struct Plan {
     cost: i128,
     holds: Vec<usize>,
-    allowed: Allowed,
+    manner: Manner,
 }
 
 /// The best found for this scope.
@@ -27,10 +27,10 @@ pub(super) fn best(scene: &Scene<'_>, rules: Rules, terms: &Terms) -> Vec<Deed> 
     };
     let none = vec![0; scene.stops.len()];
     let mut plans = Vec::new();
-    for allowed in choices(scene.sold.len()) {
-        plans.push(search.plan(none.clone(), allowed));
+    for manner in manners(scene.sold.len()) {
+        plans.push(search.plan(none.clone(), manner));
         if terms.pings {
-            plans.push(search.plan(holds::worthwhile(scene, &allowed), allowed));
+            plans.push(search.plan(holds::worthwhile(scene, &manner), manner));
         }
     }
     plans.sort_by_key(|plan| plan.cost);
@@ -45,15 +45,17 @@ pub(super) fn best(scene: &Scene<'_>, rules: Rules, terms: &Terms) -> Vec<Deed> 
     }
     let best = plans.into_iter().next();
     best.map_or_else(Vec::new, |best| {
-        search.play.deeds(&best.holds, &best.allowed)
+        search.play.deeds(&best.holds, &best.manner)
     })
 }
 
-/// All classes together, and each one alone.
-fn choices(classes: usize) -> Vec<Allowed> {
+/// All classes together, and each one alone, each minding delays or not.
+fn manners(classes: usize) -> Vec<Manner> {
     let alone = (0..classes).map(|only| std::array::from_fn(|class| class == only));
     let all = (classes > 1).then_some([true; CLASSES]);
-    all.into_iter().chain(alone).collect()
+    let sets = all.into_iter().chain(alone);
+    let both = sets.flat_map(|classes| [false, true].map(|minds| Manner { classes, minds }));
+    both.collect()
 }
 
 struct Search<'a> {
@@ -63,12 +65,12 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn plan(&mut self, holds: Vec<usize>, allowed: Allowed) -> Plan {
+    fn plan(&mut self, holds: Vec<usize>, manner: Manner) -> Plan {
         self.left = self.left.saturating_sub(1);
         Plan {
-            cost: self.play.cost(&holds, &allowed),
+            cost: self.play.cost(&holds, &manner),
             holds,
-            allowed,
+            manner,
         }
     }
 
@@ -87,7 +89,7 @@ impl Search<'_> {
                 self.left -= 1;
                 let then = if now == depth { 0 } else { depth };
                 set(&mut plan.holds, stop, then);
-                let cost = self.play.cost(&plan.holds, &plan.allowed);
+                let cost = self.play.cost(&plan.holds, &plan.manner);
                 if cost < plan.cost {
                     plan.cost = cost;
                     better = true;
