@@ -4,16 +4,16 @@
 //! plain value that a memory keeps. Reuse is seen whether or not anything was written, so nothing is
 //! spent on learning it.
 
-pub mod leader;
-pub mod provider;
 mod duel;
+pub mod leader;
 mod odds;
+pub mod provider;
 mod returns;
 mod signs;
 mod stream;
 mod watch;
 
-pub use duel::{Bout, Duel, Paid, Score, Standing};
+pub use duel::{Bout, Duel, Score, Standing};
 pub use odds::{EDGES, Odds};
 pub use returns::Returns;
 pub use signs::{Input, Signs};

@@ -1,18 +1,13 @@
 //! Which lifetime class a request is written with.
 
+use super::pauses::trust_in_the_hour;
 use super::survey::{Ground, as_f64};
 use crate::economy::Standing;
 use crate::ledger::history::Reuse;
 use crate::model::{Candidate, Choice, Outlook, Section, Ttl};
 
-/// From how many tokens on an agent's first request is one of a long session.
-const LONG: f64 = 20_000.0;
-
-/// How many such sessions one hour is trusted with before anything was seen.
-const TRUST: f64 = 10.0;
-
-/// How many pings a premium must be worth at most for one hour to be trusted beforehand where pings
-/// are the alternative: with cheap reads they are cheaper than any hour.
+/// How many pings a premium must be worth at most where pings are the alternative: with cheap reads
+/// they are cheaper than any hour.
 const PINGS: f64 = 10.0;
 
 /// The class to write with.
@@ -32,7 +27,7 @@ pub(super) fn lifetime(
     let mut choice = Choice::default();
     choice.soon = last.within(Ttl::FiveMinutes);
     choice.late = last.within(Ttl::OneHour);
-    let standing = ground.standing(outlook);
+    let standing = ground.standing();
     choice.ahead = standing.ahead;
     choice.needed = standing.needed;
     choice.held_back = standing.held_back;
@@ -41,14 +36,19 @@ pub(super) fn lifetime(
     let granted = !ground.pauses.is_ungranted(ground.nodes, ground.now);
     let hour = granted
         && match (begun, outlook.warm) {
-            (Some((_, ttl)), _) => ttl == Ttl::OneHour,
+            (Some((block, Ttl::OneHour)), _) => {
+                if standing.held_back {
+                    outlook.hour_to = Some(block);
+                }
+                !standing.held_back
+            }
+            (Some(_), _) => false,
             // What stands before it would expire first, and take it along.
             (None, Some((_, Ttl::FiveMinutes | Ttl::HalfHour))) => {
                 ground.earns_only_with_the_hour(found, chances, outlook)
             }
             (None, _) => {
-                standing.favours_the_hour()
-                    || ground.earns_only_with_the_hour(found, chances, outlook)
+                standing.leads() || ground.earns_only_with_the_hour(found, chances, outlook)
             }
         };
     if hour {
@@ -73,18 +73,20 @@ pub(super) fn lifetime(
     reason = "probabilities decide placement, never money"
 )]
 impl Ground<'_> {
-    /// How one hour stands in conversations like this one, and what is thought of it beforehand.
-    fn standing(&self, outlook: &Outlook) -> Standing {
+    /// How one hour stands in conversations like this one, against the better of five minutes with
+    /// pings, where they are allowed, and without.
+    fn standing(&self) -> Standing {
+        let duel = self.pauses.duel(self.nodes, self.stream);
+        let trust = trust_in_the_hour(self.stream, self.rates);
+        // What the request before this one had is paid for already.
+        let fresh = as_f64(self.stream.signs().fresh);
         let extra = self.rates.write_1h - self.rates.write_5m;
-        let tokens = as_f64(outlook.prefix_tokens.last().copied().unwrap_or(0));
-        let agent = self.stream.kind.tools && tokens >= LONG;
-        let dear = !self.pings || extra < PINGS * self.rates.read;
-        let prior = if agent && dear {
-            TRUST * extra * 2.0 * LONG
-        } else {
-            0.0
-        };
-        self.pauses.standing(self.nodes, self.stream, prior)
+        let mut hour = duel.hour(self.now, extra * fresh, trust);
+        if self.pings {
+            hour.needed = duel.pings(0.0, 0.0).ahead.max(0.0);
+            hour.held_back |= extra > PINGS * self.rates.read;
+        }
+        hour
     }
 
     /// Whether five minutes would earn nothing here and an hour would.
@@ -95,10 +97,7 @@ impl Ground<'_> {
         outlook: &Outlook,
     ) -> bool {
         let value = |ttl: Ttl| {
-            let (write, read) = (
-                self.rates.write(ttl),
-                self.rates.write_5m - self.rates.read,
-            );
+            let (write, read) = (self.rates.write(ttl), self.rates.write_5m - self.rates.read);
             let mut below = 0.0;
             let mut sum = 0.0;
             let mut best = 0.0_f64;

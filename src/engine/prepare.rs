@@ -20,7 +20,8 @@ use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
 use crate::economy::{Bout, Kind, Stream};
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Choice, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp, Ttl,
+    Choice, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp,
+    Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
@@ -128,7 +129,7 @@ impl<'a> Draft<'a> {
         let (mut outlook, seen, choice) =
             self.survey((keys, &pauses, &stream), &rates, estimate.prefix_tokens);
         stream.class = choice.map(|choice| choice.ttl);
-        pauses.judge(&*self.engine.memory, &mut stream, (&bout, &rates));
+        pauses.judge(&*self.engine.memory, &stream, (&bout, &rates));
         self.engine.memory.put_stream(pauses.conversation, stream);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);

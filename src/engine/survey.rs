@@ -1,9 +1,9 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
-use super::pauses::Pauses;
-use super::{Conversation, Memory};
 use super::chain::Before;
 use super::lifetime::lifetime;
+use super::pauses::Pauses;
+use super::{Conversation, Memory};
 use crate::economy::Stream;
 use crate::ledger::history::{Node, Reuse, Spot, reuse, visit};
 use crate::model::{

@@ -19,13 +19,11 @@ impl Exchange {
         let prices = self.prices();
         let tier = prices.as_ref().map(|prices| prices.tier(tokens));
         let rates = tier.map_or(Rates::USUAL, Rates::of);
-        let odds = expected.pauses.odds(&*self.memory, stream);
+        let odds = expected.pauses.odds(&*self.memory, stream, stream.last());
         let watch = Stake::whole(rates, tokens, STEP).watch(&odds);
         // Most pauses end before the first of them.
         let price = rates.read * to_f64(tokens) * odds.alive(STEP);
-        expected
-            .pauses
-            .plan(&*self.memory, stream, (&watch, price));
+        expected.pauses.plan(&*self.memory, stream, (&watch, price));
     }
 
     /// The conversation was answered: its pause begins, and its prefix may be worth a ping.
@@ -44,13 +42,18 @@ impl Exchange {
         }
         stream.answer(now, self.stop);
         let held = held(expected);
-        let short = self.model.as_ref().map_or_else(Default::default, |model| model.limits.ttl);
-        stream.hour = held.map_or(0, |(_, _, hour)| hour);
+        let short = self
+            .model
+            .as_ref()
+            .map_or_else(Default::default, |model| model.limits.ttl);
+        (stream.held, stream.hour) = held.map_or((0, 0), |(_, held, hour)| (held, hour));
         stream.ends = ends(self.record.at, short);
         pauses.begin(&*self.memory, &stream);
         self.plan(&mut stream, held);
         self.memory.put_stream(pauses.conversation, stream);
-        let tier = self.prices().map(|prices| *prices.tier(self.record.estimated_input));
+        let tier = self
+            .prices()
+            .map(|prices| *prices.tier(self.record.estimated_input));
         let (Some(budget), Some(model), Some((prefix, tokens, _))) =
             (self.keep_alive, &self.model, held)
         else {
