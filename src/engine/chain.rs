@@ -51,7 +51,7 @@ pub(super) fn chain(
 }
 
 /// Leading blocks that are the same in both prompts, the salts of their sections included.
-fn agreeing(prompt: &Prompt, earlier: &Prompt) -> usize {
+pub(super) fn agreeing(prompt: &Prompt, earlier: &Prompt) -> usize {
     let mut reach = Section::Messages;
     if prompt.messages_salt != earlier.messages_salt {
         reach = Section::System;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::expected::to_f64;
 use crate::ledger::history::Calibration;
 use crate::model::{Block, CountTokens, Prompt, Section};
 use crate::provider::Model;
@@ -67,6 +68,30 @@ impl Estimate {
         Self {
             prefix_tokens: prefix.collect(),
             sections,
+            uncounted: None,
+        }
+    }
+}
+
+impl Estimate {
+    /// Exact figures, where a trace has them.
+    pub(super) fn exact(prompt: &Prompt, prefix_tokens: &[u64]) -> Self {
+        let to = |section: Section| {
+            let end = prompt.end_of(section).checked_sub(1);
+            end.and_then(|at| prefix_tokens.get(at))
+                .copied()
+                .unwrap_or(0)
+        };
+        let (tools, system) = (to(Section::Tools), to(Section::System));
+        let all = to(Section::Messages);
+        Self {
+            prefix_tokens: prefix_tokens.to_vec(),
+            sections: [
+                tools,
+                system.saturating_sub(tools),
+                all.saturating_sub(system),
+            ]
+            .map(to_f64),
             uncounted: None,
         }
     }

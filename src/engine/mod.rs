@@ -10,6 +10,7 @@ mod keep;
 mod kin;
 mod lifetime;
 mod lineage;
+mod marks;
 mod memory;
 mod miss;
 mod overlay;
@@ -40,7 +41,7 @@ use bytes::Bytes;
 
 pub use crate::ledger::history::Held;
 use crate::ledger::{Attempt, Record};
-use crate::model::{Change, Plan, Skip, Timestamp, Ttl, Why};
+use crate::model::{Breakpoint, Change, Plan, Skip, Timestamp, Ttl, Why};
 use crate::provider::Catalog;
 use crate::wire::Dialect;
 pub use crate::wire::Framing;
@@ -167,6 +168,13 @@ pub(crate) struct Placed {
 }
 
 impl Prepared {
+    /// Where markers were placed, by the block that each stands on.
+    #[must_use]
+    pub fn breakpoints(&self) -> &[Breakpoint] {
+        let plan = self.placed.as_ref().map(|placed| &placed.plan);
+        plan.map_or(&[], |plan| &plan.breakpoints)
+    }
+
     /// Where markers were placed, as JSON pointers into the body that is sent.
     #[must_use]
     pub fn placements(&self) -> Vec<Placement> {

@@ -20,8 +20,7 @@ use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
 use crate::economy::{Bout, Kind, Stream};
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Choice, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp,
-    Ttl,
+    Choice, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Section, Skip, Timestamp, Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
@@ -45,23 +44,25 @@ pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &B
 }
 
 /// A request that was read and is being worked on.
-struct Draft<'a> {
-    engine: &'a Engine,
-    now: Timestamp,
-    meta: &'a Meta<'a>,
-    wishes: Wishes<'a>,
-    provider: &'a Provider,
-    endpoint: &'a Endpoint,
+pub(super) struct Draft<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) now: Timestamp,
+    pub(super) meta: &'a Meta<'a>,
+    pub(super) wishes: Wishes<'a>,
+    pub(super) provider: &'a Provider,
+    pub(super) endpoint: &'a Endpoint,
     /// The body that markers go into (the caller's, or the one spelled canonically), its prompt
     /// and its prefixes.
-    turn: Arc<Conversation>,
+    pub(super) turn: Arc<Conversation>,
     /// Everything outside the body that separates caches.
-    account: Digest,
+    pub(super) account: Digest,
     /// The conversation, and the request before this one in it.
-    known: Known,
-    spelled: Spelled,
-    model: Model,
-    before: Option<Before>,
+    pub(super) known: Known,
+    pub(super) spelled: Spelled,
+    pub(super) model: Model,
+    pub(super) before: Option<Before>,
+    /// Tokens of each prefix, where nothing but these is known of the blocks: there is no body then.
+    pub(super) traced: Option<Vec<u64>>,
 }
 
 impl<'a> Draft<'a> {
@@ -116,10 +117,11 @@ impl<'a> Draft<'a> {
             spelled,
             model,
             before,
+            traced: None,
         })
     }
 
-    fn finish(self, original: &Bytes) -> Prepared {
+    pub(super) fn finish(self, original: &Bytes) -> Prepared {
         let keys = self.keys();
         let estimate = self.estimate(keys);
         let total = estimate.prefix_tokens.last().copied().unwrap_or(0);
@@ -255,7 +257,7 @@ impl<'a> Draft<'a> {
         search.run(marks)
     }
 
-    fn prefix(&self, block: usize) -> Option<Digest> {
+    pub(super) fn prefix(&self, block: usize) -> Option<Digest> {
         self.turn.prefix(&self.engine.settings.keyring, block)
     }
 
@@ -270,7 +272,7 @@ impl<'a> Draft<'a> {
         &self.turn.remembered.body
     }
 
-    fn prompt(&self) -> &Prompt {
+    pub(super) fn prompt(&self) -> &Prompt {
         &self.turn.remembered.prompt
     }
 
@@ -281,6 +283,9 @@ impl<'a> Draft<'a> {
     }
 
     fn estimate(&self, keys: [Digest; 2]) -> Estimate {
+        if let Some(prefix_tokens) = &self.traced {
+            return Estimate::exact(self.prompt(), prefix_tokens);
+        }
         let mut calibration = Calibration::default();
         let [scope, _] = keys;
         let memory = &self.engine.memory;
@@ -307,7 +312,7 @@ impl<'a> Draft<'a> {
     }
 
     fn steer(&self, keys: [Digest; 2], plan: &mut Plan) -> Vec<(Box<str>, Box<str>)> {
-        if self.is_observed(keys) {
+        if self.is_observed(keys) || self.traced.is_some() {
             return Vec::new();
         }
         let [_, service] = keys;
@@ -380,7 +385,10 @@ impl<'a> Draft<'a> {
         let limits = &self.model.limits;
         if self.wishes.markers == Markers::Keep {
             let plan = plan(self.prompt(), limits, rates, outlook);
-            let edits = dialect.mark(self.body(), self.prompt(), &plan);
+            let edits = match self.traced {
+                Some(_) => Vec::new(),
+                None => dialect.mark(self.body(), self.prompt(), &plan),
+            };
             return (plan, edits);
         }
         let mut bare = self.prompt().clone();
@@ -390,39 +398,5 @@ impl<'a> Draft<'a> {
         let mut edits = dialect.unmark(self.prompt());
         edits.extend(dialect.mark(self.body(), &bare, &plan));
         (plan, edits)
-    }
-
-    /// What the provider should hold once it has begun to answer: our markers and the caller's.
-    fn marks(&self, plan: &Plan, outlook: &Outlook) -> Vec<Mark> {
-        let keep = self.wishes.markers == Markers::Keep || self.wishes.mode == Mode::Observe;
-        let own = self.prompt().blocks.iter().enumerate().filter(|_| keep);
-        let own = own.filter_map(|(at, block)| Some((at, block.marker?.ttl)));
-        let automatic = self.prompt().auto_marker.filter(|_| keep);
-        let automatic = automatic.and_then(|marker| {
-            let at = self.prompt().markable_before(self.prompt().blocks.len())?;
-            Some((at, marker.ttl))
-        });
-        let implicit = self
-            .prompt()
-            .implicit
-            .filter(|_| self.model.limits.regime == Regime::Exact && !plan.explicit_only);
-        let implicit = implicit.map(|at| (at, self.model.limits.ttl));
-        let ours = plan.breakpoints.iter().map(|one| (one.block, one.ttl));
-        let mut marks: Vec<Mark> = own
-            .chain(automatic)
-            .chain(implicit)
-            .chain(ours)
-            .filter_map(|(at, ttl)| {
-                let prefix = self.prefix(at)?;
-                Some(Mark {
-                    block: at,
-                    prefix,
-                    ttl,
-                    tokens: outlook.tokens_to(at),
-                })
-            })
-            .collect();
-        marks.sort_by_key(|mark| mark.tokens);
-        marks
     }
 }

@@ -30,6 +30,16 @@ impl Remembered {
         }
     }
 
+    /// Keeps a prompt of which no body is known: nothing is taken over from it when one is read.
+    #[must_use]
+    pub fn traced(prompt: Prompt) -> Self {
+        Self {
+            body: Bytes::new(),
+            prompt,
+            index: Index::default(),
+        }
+    }
+
     /// Bytes it holds in memory, for the owner's budget.
     #[must_use]
     pub fn size(&self) -> usize {

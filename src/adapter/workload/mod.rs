@@ -1,16 +1,18 @@
 //! Recorded traffic as a stream of timed requests, in time order over a whole file.
 //!
-//! Two formats are read, plain or compressed with xz, and told apart by their first line: neutral
-//! lines (one request each, `{"t", "request", …}`) and session files (one session per line, each
-//! message stored once). A file is scanned once to check it and to index its lines, then read by
+//! Four formats are read, plain or compressed with xz, and told apart by their first line: neutral
+//! lines (one request each, `{"t", "request", …}`), session files (one session per line, each
+//! message stored once), and two forms of traces that hold hashes of blocks instead of text. A file is scanned once to check it and to index its lines, then read by
 //! offset as requests come due, so memory holds only the sessions that are open at the same time.
 
 mod clock;
+mod hashes;
 mod input;
 mod items;
 mod neutral;
 mod order;
 mod session;
+mod trace;
 mod translate;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use bytes::Bytes;
 use crate::model::{Timestamp, Usage};
 
 pub use order::Workload;
+pub use trace::{Part, Scopes, Trace, TracedBlock};
 
 /// How recordings are read.
 #[derive(Clone, Debug)]
@@ -27,12 +30,15 @@ pub use order::Workload;
 pub struct Options {
     /// The model that stands in where a session ran on one that is not Claude.
     pub stand_in: Arc<str>,
+    /// Whether traces of hashes may be read, whose requests have a [`Timed::trace`] and no body.
+    pub traces: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             stand_in: "claude-sonnet-4-5".into(),
+            traces: false,
         }
     }
 }
@@ -63,8 +69,10 @@ pub struct Timed {
     pub provider: Arc<str>,
     /// The model it asks for, as body or path spell it.
     pub model: Arc<str>,
-    /// The body as the client sent it.
+    /// The body as the client sent it; empty where only a trace of it is known.
     pub body: Bytes,
+    /// Its blocks, where the recording holds hashes instead of a body.
+    pub trace: Option<Arc<Trace>>,
     /// What the provider billed, where that was recorded.
     pub usage: Option<Usage>,
     /// Output tokens, where they were recorded.

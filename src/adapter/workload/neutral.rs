@@ -115,6 +115,7 @@ pub(super) fn timed(line: &[u8], at: Timestamp) -> Result<Timed, String> {
             .unwrap_or_else(|| Arc::from(model.unwrap_or_default())),
         named,
         body: Bytes::copy_from_slice(line.request.get().as_bytes()),
+        trace: None,
         usage,
         output: usage.and_then(|usage| usage.output),
     })

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::path::Path;
 
+use super::hashes::{self, Hashed};
 use super::input::{self, Place, Source};
 use super::session::Session;
 use super::{Options, Timed, clock, neutral, session};
@@ -21,7 +22,7 @@ pub struct Workload {
     waiting: std::iter::Peekable<std::vec::IntoIter<Entry>>,
     /// Open sessions by the moment of their next request.
     due: BinaryHeap<Reverse<(Timestamp, u64)>>,
-    open: BTreeMap<u64, Session>,
+    open: BTreeMap<u64, Open>,
     requests: u64,
     failed: bool,
 }
@@ -30,6 +31,33 @@ pub struct Workload {
 enum Format {
     Session,
     Neutral,
+    /// Hashes of blocks, one session per line.
+    Hashes,
+    /// Hashes of blocks, one request per line.
+    Hash,
+}
+
+/// A session with requests still to come.
+#[derive(Debug)]
+enum Open {
+    Session(Session),
+    Hashed(Hashed),
+}
+
+impl Open {
+    fn next_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Session(session) => session.next_at(),
+            Self::Hashed(session) => session.next_at(),
+        }
+    }
+
+    fn next_request(&mut self) -> Option<Timed> {
+        match self {
+            Self::Session(session) => session.next_request(),
+            Self::Hashed(session) => session.next_request(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,16 +79,18 @@ impl Workload {
         let source = Source::scan(path, |line, place| {
             let known = match format {
                 Some(known) => known,
-                None => *format.insert(recognise(line)?),
+                None => *format.insert(recognise(line, &options)?),
             };
             let ordinal = place.number;
             let (start, count) = match known {
                 Format::Session => session::outline(line)?,
                 Format::Neutral => (neutral::start(line)?, 1),
+                Format::Hashes => (None, hashes::outline(line)?),
+                Format::Hash => (Some(hashes::start(line)?), 1),
             };
             let generated = match known {
-                Format::Session => clock::spacing(ordinal),
-                Format::Neutral => clock::gap(0, ordinal),
+                Format::Session | Format::Hashes => clock::spacing(ordinal),
+                Format::Neutral | Format::Hash => clock::gap(0, ordinal),
             };
             let start = start.unwrap_or_else(|| before.plus(generated));
             before = start;
@@ -93,7 +123,7 @@ impl Workload {
     }
 
     fn advance(&mut self) -> Result<Option<Timed>, Error> {
-        if self.format == Format::Neutral {
+        if matches!(self.format, Format::Neutral | Format::Hash) {
             return self
                 .waiting
                 .next()
@@ -122,14 +152,26 @@ impl Workload {
 
     fn line(&mut self, entry: Entry) -> Result<Timed, Error> {
         let line = self.source.read(entry.place)?;
-        neutral::timed(&line, entry.start).map_err(|what| self.source.fault(entry.place, &what))
+        let timed = match self.format {
+            Format::Hash => hashes::single(&line, &self.options),
+            Format::Session | Format::Neutral | Format::Hashes => {
+                neutral::timed(&line, entry.start)
+            }
+        };
+        timed.map_err(|what| self.source.fault(entry.place, &what))
     }
 
     fn admit(&mut self, entry: Entry) -> Result<(), Error> {
         let line = self.source.read(entry.place)?;
         let number = entry.place.number;
-        let session = Session::parse(line, entry.start, number, &self.options)
-            .map_err(|what| self.source.fault(entry.place, &what))?;
+        let (start, options) = (entry.start, &self.options);
+        let session = match self.format {
+            Format::Hashes => Hashed::parse(&line, start, number, options).map(Open::Hashed),
+            Format::Session | Format::Neutral | Format::Hash => {
+                Session::parse(line, start, number, options).map(Open::Session)
+            }
+        };
+        let session = session.map_err(|what| self.source.fault(entry.place, &what))?;
         if let Some(at) = session.next_at() {
             self.due.push(Reverse((at, number)));
             self.open.insert(number, session);
@@ -163,12 +205,13 @@ struct Probe<'a> {
     request: Option<&'a serde_json::value::RawValue>,
     #[serde(borrow)]
     body: Option<&'a serde_json::value::RawValue>,
+    block: Option<serde_json::Number>,
     #[serde(borrow)]
     hash_ids: Option<&'a serde_json::value::RawValue>,
 }
 
 /// Tells the format by the first line.
-fn recognise(line: &[u8]) -> Result<Format, String> {
+fn recognise(line: &[u8], options: &Options) -> Result<Format, String> {
     let probe: Probe<'_> = serde_json::from_slice(line).map_err(|error| input::fault(&error))?;
     let first = probe.v.as_ref().and_then(serde_json::Number::as_u64) == Some(1);
     if first && probe.reqs.is_some() && probe.msgs.is_some() {
@@ -176,6 +219,12 @@ fn recognise(line: &[u8]) -> Result<Format, String> {
     }
     if probe.request.is_some() || probe.body.is_some() {
         return Ok(Format::Neutral);
+    }
+    if options.traces && probe.hash_ids.is_some() {
+        return Ok(Format::Hash);
+    }
+    if options.traces && probe.reqs.is_some() && probe.block.is_some() {
+        return Ok(Format::Hashes);
     }
     Err(if probe.reqs.is_some() || probe.hash_ids.is_some() {
         "holds block hashes and no messages, so there is nothing to send".to_owned()

@@ -173,6 +173,7 @@ impl Session {
             provider: Arc::from("anthropic"),
             model: due.model,
             body: Bytes::from(body),
+            trace: None,
             usage,
             output: usage.and_then(|usage| usage.output),
         })
@@ -180,7 +181,7 @@ impl Session {
 }
 
 /// The model a request is replayed on: the recorded one where it is Claude.
-fn model(recorded: Option<&str>, options: &Options) -> Arc<str> {
+pub(super) fn model(recorded: Option<&str>, options: &Options) -> Arc<str> {
     match recorded {
         Some(model) if model.contains("claude") => Arc::from(model),
         _ => Arc::clone(&options.stand_in),
