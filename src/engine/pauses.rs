@@ -16,6 +16,9 @@ pub(super) const STEP: Duration = Duration::from_secs(280);
 const TRUST: f64 = 10.0;
 const LONG: f64 = 40_000.0;
 
+/// Below how many tokens no ping is sent on trust.
+const SHORT: Tokens = 20_000;
+
 /// For how long one hour is not asked for where it was not granted.
 const UNGRANTED_FOR: Duration = Duration::from_secs(24 * 3_600);
 
@@ -221,9 +224,10 @@ pub(super) fn trust_in_the_hour(stream: &Stream, rates: &Rates) -> f64 {
 /// where it is an agent's, or more where that is a long session.
 #[expect(clippy::float_arithmetic, reason = "expectations, never money")]
 fn trust_in_pings(each: f64, stream: &Stream, rates: &Rates) -> f64 {
-    let few = match stream.kind {
-        Kind { size: 0, .. } => 0.0,
-        Kind { tools, .. } => 1.0 + f64::from(u8::from(tools)),
+    let few = match (stream.signs().tokens, stream.kind.tools) {
+        (0..SHORT, _) => 0.0,
+        (_, false) => 1.0,
+        (_, true) => 2.0,
     };
     (few * each).max(trust_in_the_hour(stream, rates))
 }
