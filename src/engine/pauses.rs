@@ -160,7 +160,7 @@ impl Pauses {
     /// A pause begins: its conversation was answered.
     pub(super) fn begin(&self, memory: &dyn Memory, stream: &Stream) {
         let signs = stream.signs();
-        let now = stream.answered().unwrap_or(stream.last());
+        let now = stream.answered().unwrap_or_else(|| stream.last());
         for key in self.keys {
             memory.learn_returns(key, &mut |returns| returns.begin(&signs, now));
         }
@@ -250,10 +250,11 @@ fn input(prompt: &Prompt) -> Input {
     let last = last.take_while(|block| block.role != Role::Assistant);
     let mut input = Input::Other;
     for block in last.take(64) {
-        match block.kind {
-            BlockKind::ToolResult => return Input::ToolResult,
-            BlockKind::Text => input = Input::Text,
-            _ => {}
+        if block.kind == BlockKind::ToolResult {
+            return Input::ToolResult;
+        }
+        if block.kind == BlockKind::Text {
+            input = Input::Text;
         }
     }
     input
