@@ -12,7 +12,7 @@ use bytes::Bytes;
 use cachewright::adapter::memory::InProcess;
 use cachewright::engine::{End, Engine, Meta, Pinged, Settings};
 use cachewright::ledger::Record;
-use cachewright::model::{KeepAlive, Money, Stop, Timestamp, Usage, Vigil};
+use cachewright::model::{KeepAlive, Money, Stop, Timestamp, Ttl, Usage, Vigil};
 use cachewright::provider::Catalog;
 
 const META: Meta<'static> = Meta::of("anthropic");
@@ -40,6 +40,18 @@ fn body(turns: usize) -> Bytes {
         r#"{{"model":"claude-opus-4-5","max_tokens":99,"system":"{system}","messages":[{messages}]}}"#
     )
     .into()
+}
+
+/// A turn of the conversation of this number, answered by what was asked for.
+fn named_turn(engine: &Engine, (secs, turns): (f64, u8), number: u32) -> Record {
+    let text = body(usize::from(turns));
+    let text = std::str::from_utf8(&text).unwrap();
+    let text = text.replace("go on", &format!("go on with {number}"));
+    let prepared = engine.prepare(at(secs), &META, &text.into());
+    let mut exchange = prepared.exchange;
+    exchange.on_usage(at(secs + 1.0), usage(0, 32_000));
+    exchange.on_stop(Stop::EndTurn);
+    exchange.finish(at(secs + 4.0), End::Complete)
 }
 
 /// Sends one turn at `secs` and has it answered four seconds later.
@@ -160,4 +172,73 @@ fn the_deadline_ends_it() {
             .vigil
             .is_none()
     );
+}
+
+#[test]
+fn an_hour_is_chosen_once_pauses_have_shown_that_it_pays() {
+    let engine = engine(None);
+    let mut now = 0.0;
+    let mut first = None;
+    // Every conversation comes back twice after ten minutes, and then no more.
+    for number in 0..60 {
+        let mut chosen = None;
+        for turns in 0..3 {
+            let record = named_turn(&engine, (now, turns), number);
+            chosen = chosen.or(record.choice.map(|choice| choice.ttl));
+            now += 600.0;
+        }
+        first = first.or((chosen == Some(Ttl::OneHour)).then_some(number));
+    }
+    assert!(first.is_some(), "never");
+}
+
+#[test]
+fn quick_conversations_are_never_written_with_the_hour() {
+    let engine = engine(None);
+    for number in 0..60 {
+        for turns in 0..3 {
+            let now = 7_000.0 * f64::from(number) + 10.0 * f64::from(turns);
+            let record = named_turn(&engine, (now, turns), number);
+            let choice = record.choice.unwrap();
+            assert_eq!(
+                (choice.ttl, choice.hour),
+                (Ttl::FiveMinutes, 0),
+                "{choice:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_live_conversation_keeps_its_class() {
+    let engine = engine(None);
+    let mut now = 0.0;
+    for number in 0..60 {
+        let mut class = None;
+        for turns in 0..6 {
+            let record = named_turn(&engine, (now, turns), number);
+            let choice = record.choice.unwrap();
+            if choice.latched {
+                assert_eq!(class, Some(choice.ttl), "{choice:?}");
+            }
+            class = Some(choice.ttl);
+            now += if turns % 2 == 0 { 20.0 } else { 900.0 };
+        }
+    }
+}
+
+#[test]
+fn an_hour_that_is_not_granted_is_not_asked_for_again() {
+    let engine = engine(None);
+    let mut asked = 0;
+    let mut now = 0.0;
+    for number in 0..60 {
+        for turns in 0..3 {
+            // The helper always reports five-minute writes.
+            let record = named_turn(&engine, (now, turns), number);
+            asked += usize::from(record.choice.unwrap().ttl == Ttl::OneHour);
+            now += 600.0;
+        }
+    }
+    assert!((1..3).contains(&asked), "{asked}");
 }

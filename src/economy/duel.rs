@@ -1,4 +1,5 @@
-//! One hour against five minutes: both are followed on the real stream, whichever is paid for.
+//! One hour, and pings, against plain five minutes: all are followed on the real stream, whichever is
+//! paid for.
 
 use std::time::Duration;
 
@@ -8,13 +9,18 @@ use crate::model::{Rates, Timestamp, Tokens, Ttl};
 /// back over the hour after it was paid.
 const EARNED_IN: f64 = 3_600.0;
 
-/// By how many deviations one hour must be ahead.
-const SURE: f64 = 0.1;
+/// The share of what five minutes would have cost that an alternative may be behind before it is given
+/// up.
+const MOST_BEHIND: f64 = 0.006;
 
-/// The share of what five minutes would have cost that one hour may be behind before it is given up.
-const MOST_BEHIND: f64 = 0.007;
+/// Premiums that may be out at once where one hour is trusted beforehand, as a share of what five
+/// minutes would have cost so far.
+const EAGER: f64 = 0.5;
 
-/// A pause that has ended, as both classes are judged by it.
+/// The share of what premiums have brought back that is counted on where no trust is given.
+const CONFIDENCE: f64 = 0.7;
+
+/// A pause that has ended, as the alternatives are judged by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Bout {
@@ -22,20 +28,28 @@ pub struct Bout {
     pub gap: Option<Duration>,
     /// Tokens of the request after it.
     pub tokens: Tokens,
-    /// Those of them that the one before it had as well.
+    /// Those of them that the request before it had as well.
     pub shared: Tokens,
     /// Pings that would have been sent at most, with five minutes.
     pub planned: u32,
+    /// Pings that were sent.
+    pub pings: u32,
+    /// Whether what the request before it had was kept by them.
+    pub kept: bool,
 }
 
 /// What a bout came to, in tokens of plain input.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Score {
-    /// What one hour saved against five minutes, its premium left out.
-    pub saved: f64,
-    /// What it costs more to write.
+    /// What one hour saved against five minutes without pings, its premium left out.
+    pub hour: f64,
+    /// What one hour costs more to write.
     pub premium: f64,
+    /// What pings saved, their own cost left out.
+    pub planned: f64,
+    /// What the pings that were sent saved, their own cost left out.
+    pub pinged: f64,
     /// What five minutes without pings would have cost.
     pub usual: f64,
 }
@@ -45,46 +59,54 @@ pub struct Score {
     reason = "expectations decide what is written, never money"
 )]
 impl Bout {
-    /// What it came to at these prices. Pings are `step` apart; [`Duel::pings`] bills them.
+    /// What it came to at these prices, with pings that are `step` apart.
     #[must_use]
     pub fn score(&self, rates: &Rates, step: Duration) -> Score {
         let extra = rates.write_1h - rates.write_5m;
         let all = as_f64(self.tokens);
         let Some(gap) = self.gap else {
             return Score {
-                saved: 0.0,
                 premium: extra * all,
                 usual: rates.write_5m * all,
+                ..Score::default()
             };
         };
         let shared = as_f64(self.shared.min(self.tokens));
         let again = shared * (rates.write_5m - rates.read);
         let five = Ttl::FiveMinutes.duration();
-        let kept_5m = gap <= five + step * self.planned;
-        let kept_1h = gap <= Ttl::OneHour.duration();
-        let written = if kept_1h { all - shared } else { all };
-        let read_5m = if gap <= five { again } else { 0.0 };
+        let lost = gap > five;
+        let in_time = gap <= five + step * self.planned;
+        let in_hour = gap <= Ttl::OneHour.duration();
+        let written = if in_hour { all - shared } else { all };
+        let if_so = |so: bool| if so { again } else { 0.0 };
         Score {
-            saved: again * (f64::from(u8::from(kept_1h)) - f64::from(u8::from(kept_5m))),
+            hour: if_so(lost && in_hour),
             premium: extra * written,
-            usual: rates.write_5m * all - read_5m,
+            planned: if_so(lost && in_time),
+            pinged: if_so(lost && self.kept && self.pings > 0),
+            usual: rates.write_5m * all - if_so(!lost),
         }
     }
 }
 
-/// How one hour stands against five minutes in one kind of conversations.
+/// How one hour and pings stand against plain five minutes in one kind of conversations, in tokens of
+/// plain input.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Duel {
-    /// What one hour has saved so far, less the premiums that are held against it already.
-    ahead: f64,
-    /// The sum, over conversations, of the square of what each has come to.
-    squares: f64,
+    /// What one hour would have saved so far.
+    saved: f64,
+    /// The premiums that are held against it already.
+    held: f64,
     /// Premiums that are not held against it yet.
     pending: f64,
-    /// The same of what was paid for in earnest: saved less held, and not held yet.
-    earnest: [f64; 2],
-    /// What five minutes without pings would have cost.
+    /// The same two of what was paid for in earnest.
+    paid: [f64; 2],
+    /// What pings would have saved, less what they would have cost.
+    planned: f64,
+    /// What pings have saved in earnest, less what they have cost.
+    pinged: f64,
+    /// What plain five minutes would have cost.
     usual: f64,
     since: Timestamp,
 }
@@ -94,28 +116,30 @@ pub struct Duel {
     reason = "expectations decide what is written, never money"
 )]
 impl Duel {
-    /// Takes in what a bout came to; `net` is what its conversation has come to before and after,
-    /// and `paid` says whether it is written with one hour in earnest.
-    pub fn take(&mut self, now: Timestamp, score: &Score, [before, after]: [f64; 2], paid: Paid) {
+    /// Takes in what a bout came to in a conversation that is written with `class` in earnest.
+    pub fn take(&mut self, now: Timestamp, score: &Score, class: Ttl) {
         self.age(now);
-        self.ahead += score.saved;
+        self.saved += score.hour;
         self.pending += score.premium;
-        self.squares = (self.squares + after * after - before * before).max(0.0);
+        self.planned += score.planned;
+        self.pinged += score.pinged;
         self.usual += score.usual;
-        if paid == Paid::OneHour {
-            let [ahead, pending] = &mut self.earnest;
-            *ahead += score.saved;
+        if class == Ttl::OneHour {
+            let [saved, pending] = &mut self.paid;
+            *saved += score.hour;
             *pending += score.premium;
         }
     }
 
     /// What pings are expected to cost with five minutes in a pause that begins. Expected, and not
     /// what they will have cost: a pause that never ends would never be billed.
-    pub const fn pings(&mut self, cost: f64, paid: Paid) {
-        self.ahead += cost;
-        if matches!(paid, Paid::OneHour) {
-            self.earnest[0] += cost;
-        }
+    pub const fn plan(&mut self, cost: f64) {
+        self.planned -= cost;
+    }
+
+    /// What a ping has cost.
+    pub const fn ping(&mut self, cost: f64) {
+        self.pinged -= cost;
     }
 
     /// What is due of the premiums is held against one hour.
@@ -123,34 +147,51 @@ impl Duel {
         let passed = now.since(self.since).as_secs_f64();
         self.since = self.since.max(now);
         let due = 1.0 - (-passed / EARNED_IN).exp();
-        self.ahead -= self.pending * due;
+        self.held += self.pending * due;
         self.pending -= self.pending * due;
-        let [ahead, pending] = &mut self.earnest;
-        *ahead -= *pending * due;
+        let [saved, pending] = &mut self.paid;
+        *saved -= *pending * due;
         *pending -= *pending * due;
     }
 
-    /// How far one hour is ahead, and how far it must be; `prior` is what it is thought to be ahead
-    /// before anything was seen.
+    /// How one hour stands at `now`, where another `stake` would be paid for it; `trust` is what it may
+    /// cost before anything was seen.
     #[must_use]
-    pub fn standing(&self, now: Timestamp, prior: f64) -> Standing {
+    pub fn hour(&self, now: Timestamp, stake: f64, trust: f64) -> Standing {
         let mut aged = *self;
         aged.age(now);
-        let [earnest, pending] = aged.earnest;
-        let most_behind = MOST_BEHIND * aged.usual + prior.max(0.0);
+        let [saved, pending] = aged.paid;
+        let spare = MOST_BEHIND * aged.usual + trust;
+        let too_dear = if trust > 0.0 {
+            saved + spare < 0.0 || pending + stake > EAGER * aged.usual + 2.0 * trust
+        } else {
+            // What is out should come back as it has come back so far, or most of that.
+            let returned = aged.saved / aged.held.max(f64::MIN_POSITIVE);
+            let at_risk = 1.0 - CONFIDENCE * returned.min(1.0);
+            saved - (pending + stake) * at_risk + spare < 0.0
+        };
         Standing {
-            ahead: aged.ahead + prior,
-            needed: SURE * aged.squares.sqrt(),
-            held_back: earnest + most_behind < 0.0
-                || pending > EAGER * aged.usual + 2.0 * prior.max(0.0),
+            ahead: aged.saved - aged.held + trust,
+            needed: 0.0,
+            held_back: too_dear,
         }
+    }
+
+    /// How far pings would be ahead by now.
+    #[must_use]
+    pub const fn planned(&self) -> f64 {
+        self.planned
+    }
+
+    /// Whether the pings that were sent have earned so much that another one may cost `stake`; `trust`
+    /// is what they may cost before anything was seen.
+    #[must_use]
+    pub fn may_ping(&self, stake: f64, trust: f64) -> bool {
+        self.pinged - stake + MOST_BEHIND * self.usual + trust >= 0.0
     }
 }
 
-/// Premiums that may be out at once, as a share of what five minutes would have cost so far.
-const EAGER: f64 = 0.5;
-
-/// How one hour stands against five minutes.
+/// How an alternative stands against plain five minutes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Standing {
@@ -163,22 +204,11 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Whether a conversation that begins now should be written with one hour.
+    /// Whether a conversation should go by it from now on.
     #[must_use]
-    pub fn favours_the_hour(&self) -> bool {
+    pub fn leads(&self) -> bool {
         !self.held_back && self.ahead > self.needed
     }
-}
-
-/// What a conversation is written with in earnest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Paid {
-    /// Five minutes, or nothing.
-    #[default]
-    FiveMinutes,
-    /// One hour.
-    OneHour,
 }
 
 #[expect(
@@ -201,8 +231,13 @@ mod tests {
             tokens: 1_100,
             shared: 1_000,
             planned,
+            ..Bout::default()
         };
         bout.score(&Rates::USUAL, STEP)
+    }
+
+    fn at(secs: f64) -> Timestamp {
+        Timestamp::from_secs_f64(secs)
     }
 
     fn near(one: f64, other: f64) -> bool {
@@ -212,38 +247,53 @@ mod tests {
     #[test]
     fn a_pause_of_ten_minutes_is_what_the_hour_is_for() {
         let score = bout(600, 0);
-        assert!(near(score.saved, 1_150.0) && near(score.premium, 75.0));
+        assert!(near(score.hour, 1_150.0) && near(score.premium, 75.0));
         assert!(near(score.usual, 1_375.0));
     }
 
     #[test]
     fn short_and_very_long_pauses_only_cost_it() {
-        assert!(near(bout(60, 0).saved, 0.0));
-        assert!(near(bout(4_000, 0).saved, 0.0));
+        assert!(near(bout(60, 0).hour, 0.0));
+        assert!(near(bout(4_000, 0).hour, 0.0));
         assert!(near(bout(4_000, 0).premium, 825.0));
     }
 
     #[test]
-    fn pings_that_keep_the_prefix_leave_it_nothing_to_save() {
-        assert!(near(bout(600, 3).saved, 0.0));
-        assert!(near(bout(2_000, 3).saved, 1_150.0));
+    fn pings_save_what_returns_in_their_time() {
+        assert!(near(bout(600, 3).planned, 1_150.0));
+        assert!(near(bout(2_000, 3).planned, 0.0));
+        assert!(near(bout(200, 3).planned, 0.0));
     }
 
     #[test]
     fn the_hour_is_chosen_once_it_is_ahead_and_given_up_when_behind() {
-        let at = |secs: f64| Timestamp::from_secs_f64(secs);
         let mut duel = Duel::default();
-        assert!(!duel.standing(at(0.0), 0.0).favours_the_hour());
+        assert!(!duel.hour(at(0.0), 0.0, 0.0).leads());
         let mut now = 0.0;
         for _ in 0..20 {
             now += 600.0;
-            duel.take(at(now), &bout(600, 0), [0.0, 1_075.0], Paid::OneHour);
+            duel.take(at(now), &bout(600, 0), Ttl::OneHour);
         }
-        assert!(duel.standing(at(now), 0.0).favours_the_hour());
+        assert!(duel.hour(at(now), 825.0, 0.0).leads());
         for _ in 0..400 {
             now += 600.0;
-            duel.take(at(now), &bout(4_000, 0), [0.0, -825.0], Paid::OneHour);
+            duel.take(at(now), &bout(4_000, 0), Ttl::OneHour);
         }
-        assert!(!duel.standing(at(now), 0.0).favours_the_hour());
+        assert!(!duel.hour(at(now), 825.0, 0.0).leads());
+    }
+
+    #[test]
+    fn pings_that_nobody_returns_to_are_held_back() {
+        let mut duel = Duel::default();
+        let mut sent = 0;
+        for number in 0..1_000 {
+            duel.take(at(f64::from(number)), &bout(30, 1), Ttl::FiveMinutes);
+            if duel.may_ping(100.0, 500.0) {
+                duel.ping(100.0);
+                sent += 1;
+            }
+        }
+        // Five on trust, and six in a thousand of what it costs anyway.
+        assert!((5..25).contains(&sent), "{sent}");
     }
 }

@@ -13,7 +13,7 @@ mod signs;
 mod stream;
 mod watch;
 
-pub use duel::{Bout, Duel, Paid, Score, Standing};
+pub use duel::{Bout, Duel, Score, Standing};
 pub use odds::{EDGES, Odds};
 pub use provider::{Behaviour, Foreseen};
 pub use returns::Returns;

@@ -56,6 +56,12 @@ impl Kind {
         }
     }
 
+    /// Whether it is an agent that begins with much.
+    #[must_use]
+    pub const fn is_long_agent(self) -> bool {
+        self.tools && self.size >= 2
+    }
+
     /// Its place among the kinds.
     #[must_use]
     pub fn index(self) -> usize {
@@ -85,14 +91,14 @@ pub struct Stream {
     fresh: Tokens,
     /// The class that was settled for what is new.
     pub class: Option<Ttl>,
-    /// Tokens of the prefix that are kept with one hour.
+    /// Tokens of the prefix that should be kept.
+    pub held: Tokens,
+    /// Those of them that are kept with one hour.
     pub hour: Tokens,
     /// When the part with one hour, and the part behind it, expire if nobody reads them.
     pub ends: [Timestamp; 2],
     /// Pings that five minutes would be worth in this pause.
     pub planned: u32,
-    /// What one hour has come to against five minutes, in tokens of plain input.
-    pub net: f64,
     /// The kind of conversation that it began as; see [`Kind`].
     pub kind: Kind,
     /// Pings since the last request.
@@ -164,6 +170,14 @@ impl Stream {
     #[must_use]
     pub const fn is_new(&self) -> bool {
         self.requests == 0
+    }
+
+    /// Whether all of its prefix should still be there at `now`.
+    #[must_use]
+    pub fn lives(&self, now: Timestamp) -> bool {
+        let [hour, rest] = self.ends;
+        let end = if self.held > self.hour { rest } else { hour };
+        now < end
     }
 
     /// When the last answer ended; `None` while it is still being given.

@@ -1,18 +1,13 @@
 //! Which lifetime class a request is written with.
 
+use super::pauses::trust_in_the_hour;
 use super::survey::{Ground, as_f64};
 use crate::economy::Standing;
 use crate::ledger::history::Reuse;
 use crate::model::{Candidate, Choice, Outlook, Section, Ttl};
 
-/// From how many tokens on an agent's first request is one of a long session.
-const LONG: f64 = 20_000.0;
-
-/// How many such sessions one hour is trusted with before anything was seen.
-const TRUST: f64 = 10.0;
-
-/// How many pings a premium must be worth at most for one hour to be trusted beforehand where pings
-/// are the alternative: with cheap reads they are cheaper than any hour.
+/// How many pings a premium must be worth at most where pings are the alternative: with cheap reads
+/// they are cheaper than any hour.
 const PINGS: f64 = 10.0;
 
 /// The class to write with.
@@ -29,26 +24,33 @@ pub(super) fn lifetime(
 ) -> Choice {
     let opening = ground.prompt.end_of(Section::System);
     let last = chances.last().copied().unwrap_or_default();
-    let mut choice = Choice::default();
-    choice.soon = last.within(Ttl::FiveMinutes);
-    choice.late = last.within(Ttl::OneHour);
-    let standing = ground.standing(outlook);
-    choice.ahead = standing.ahead;
-    choice.needed = standing.needed;
-    choice.held_back = standing.held_back;
+    let standing = ground.standing();
     let begun = outlook.warm.filter(|(block, _)| *block >= opening);
-    choice.latched = begun.is_some();
+    let mut choice = Choice {
+        ahead: standing.ahead,
+        needed: standing.needed,
+        held_back: standing.held_back,
+        soon: last.within(Ttl::FiveMinutes),
+        late: last.within(Ttl::OneHour),
+        latched: begun.is_some(),
+        ..Choice::default()
+    };
     let granted = !ground.pauses.is_ungranted(ground.nodes, ground.now);
     let hour = granted
         && match (begun, outlook.warm) {
-            (Some((_, ttl)), _) => ttl == Ttl::OneHour,
+            (Some((block, Ttl::OneHour)), _) => {
+                if standing.held_back {
+                    outlook.hour_to = Some(block);
+                }
+                !standing.held_back
+            }
+            (Some(_), _) => false,
             // What stands before it would expire first, and take it along.
             (None, Some((_, Ttl::FiveMinutes | Ttl::HalfHour))) => {
                 ground.earns_only_with_the_hour(found, chances, outlook)
             }
             (None, _) => {
-                standing.favours_the_hour()
-                    || ground.earns_only_with_the_hour(found, chances, outlook)
+                standing.leads() || ground.earns_only_with_the_hour(found, chances, outlook)
             }
         };
     if hour {
@@ -73,18 +75,20 @@ pub(super) fn lifetime(
     reason = "probabilities decide placement, never money"
 )]
 impl Ground<'_> {
-    /// How one hour stands in conversations like this one, and what is thought of it beforehand.
-    fn standing(&self, outlook: &Outlook) -> Standing {
+    /// How one hour stands in conversations like this one, against the better of five minutes with
+    /// pings, where they are allowed, and without.
+    fn standing(&self) -> Standing {
+        let duel = self.pauses.duel(self.nodes, self.stream);
+        let trust = trust_in_the_hour(self.stream, self.rates);
+        // What the request before this one had is paid for already.
+        let fresh = as_f64(self.stream.signs().fresh);
         let extra = self.rates.write_1h - self.rates.write_5m;
-        let tokens = as_f64(outlook.prefix_tokens.last().copied().unwrap_or(0));
-        let agent = self.stream.kind.tools && tokens >= LONG;
-        let dear = !self.pings || extra < PINGS * self.rates.read;
-        let prior = if agent && dear {
-            TRUST * extra * 2.0 * LONG
-        } else {
-            0.0
-        };
-        self.pauses.standing(self.nodes, self.stream, prior)
+        let mut hour = duel.hour(self.now, extra * fresh, trust);
+        if self.pings {
+            hour.needed = duel.planned().max(0.0);
+            hour.held_back |= extra > PINGS * self.rates.read;
+        }
+        hour
     }
 
     /// Whether five minutes would earn nothing here and an hour would.

@@ -1,13 +1,23 @@
 //! A conversation's pauses: noted when they end, counted when they begin.
 
-use super::{Memory, Meta};
 use std::time::Duration;
 
-use crate::economy::{Asked, Bout, Input, Odds, Paid, Returns, Standing, Stream, Watch};
-use crate::model::{BlockKind, Digest, Keyring, Prompt, Rates, Role, Timestamp, Tokens, Ttl};
+use super::expected::to_f64;
+use super::prepare::Draft;
+use super::{Memory, Meta};
+use crate::economy::{Asked, Bout, Duel, Input, Kind, Odds, Returns, Stream, Watch};
+use crate::model::{BlockKind, Digest, Keyring, Prompt, Rates, Role, Section, Timestamp, Tokens};
 
 /// How far apart pings are with five minutes.
 pub(super) const STEP: Duration = Duration::from_secs(280);
+
+/// How many long sessions one hour is trusted with before anything was seen, and how many tokens such
+/// a session has at least, on average.
+const TRUST: f64 = 10.0;
+const LONG: f64 = 40_000.0;
+
+/// Below how many tokens no ping is sent on trust.
+const SHORT: Tokens = 20_000;
 
 /// For how long one hour is not asked for where it was not granted.
 const UNGRANTED_FOR: Duration = Duration::from_secs(24 * 3_600);
@@ -49,14 +59,18 @@ impl Pauses {
     pub(super) fn note(&self, memory: &dyn Memory, asked: &Asked) -> (Stream, Bout) {
         let mut stream = memory.stream(&self.conversation).unwrap_or_default();
         let was_answered = stream.answered().is_some();
-        let mut bout = Bout::default();
-        bout.planned = stream.planned;
-        bout.tokens = asked.tokens;
-        bout.shared = asked.shared;
+        let mut bout = Bout {
+            gap: None,
+            tokens: asked.tokens,
+            shared: asked.shared,
+            planned: stream.planned,
+            pings: stream.pings,
+            kept: stream.lives(asked.at),
+        };
         if let Some((signs, gap)) = stream.request(asked) {
             bout.gap = Some(gap);
             for key in self.keys.iter().filter(|_| was_answered) {
-                memory.learn_returns(*key, &mut |returns| returns.end(&signs, gap));
+                memory.learn_returns(*key, &mut |returns| returns.end(&signs, gap, asked.at));
             }
         }
         stream.planned = 0;
@@ -64,31 +78,45 @@ impl Pauses {
     }
 
     /// Lets one hour and five minutes meet in the pause that has ended.
-    #[expect(clippy::float_arithmetic, reason = "expectations, never money")]
     pub(super) fn judge(
         &self,
         memory: &dyn Memory,
-        stream: &mut Stream,
+        stream: &Stream,
         (bout, rates): (&Bout, &Rates),
     ) {
         let score = bout.score(rates, STEP);
-        let before = stream.net;
-        stream.net += score.saved - score.premium;
-        let (now, net) = (stream.last(), [before, stream.net]);
+        let class = stream.class.unwrap_or_default();
         memory.learn_returns(self.route(), &mut |returns| {
             if let Some(duel) = returns.duel_mut(stream.kind) {
-                duel.take(now, &score, net, paid(stream));
+                duel.take(stream.last(), &score, class);
             }
         });
     }
 
-    /// How one hour stands in conversations like this one.
-    pub(super) fn standing(&self, memory: &dyn Memory, stream: &Stream, prior: f64) -> Standing {
-        let mut standing = Standing::default();
+    /// How one hour and pings stand in conversations like this one.
+    pub(super) fn duel(&self, memory: &dyn Memory, stream: &Stream) -> Duel {
+        let mut duel = Duel::default();
         memory.returns(&self.route(), &mut |returns| {
-            standing = returns.duel(stream.kind).standing(stream.last(), prior);
+            duel = returns.duel(stream.kind)
         });
-        standing
+        duel
+    }
+
+    /// Whether pings have earned what they cost in conversations like this one, or may yet.
+    #[expect(clippy::float_arithmetic, reason = "expectations, never money")]
+    pub(super) fn pings_lead(&self, memory: &dyn Memory, stream: &Stream, rates: &Rates) -> bool {
+        let duel = self.duel(memory, stream);
+        let stake = rates.read * to_f64(stream.signs().tokens);
+        duel.may_ping(stake, trust_in_pings(stake, stream, rates))
+    }
+
+    /// A ping has cost so much, in tokens of plain input.
+    pub(super) fn pinged(&self, memory: &dyn Memory, stream: &Stream, cost: f64) {
+        memory.learn_returns(self.route(), &mut |returns| {
+            if let Some(duel) = returns.duel_mut(stream.kind) {
+                duel.ping(cost);
+            }
+        });
     }
 
     /// Whether one hour was asked for and five minutes were billed, not long ago.
@@ -116,10 +144,9 @@ impl Pauses {
     ) {
         stream.planned = watch.pings;
         let cost = watch.sent * price;
-        stream.net += cost;
         memory.learn_returns(self.route(), &mut |returns| {
             if let Some(duel) = returns.duel_mut(stream.kind) {
-                duel.pings(cost, paid(stream));
+                duel.plan(cost);
             }
         });
     }
@@ -133,33 +160,76 @@ impl Pauses {
     /// A pause begins: its conversation was answered.
     pub(super) fn begin(&self, memory: &dyn Memory, stream: &Stream) {
         let signs = stream.signs();
+        let now = stream.answered().unwrap_or_else(|| stream.last());
         for key in self.keys {
-            memory.learn_returns(key, &mut |returns| returns.begin(&signs));
+            memory.learn_returns(key, &mut |returns| returns.begin(&signs, now));
         }
     }
 
-    /// How the pause that goes on now should end.
-    pub(super) fn odds(&self, memory: &dyn Memory, stream: &Stream) -> Odds {
+    /// How the pause that goes on at `now` should end.
+    pub(super) fn odds(&self, memory: &dyn Memory, stream: &Stream, now: Timestamp) -> Odds {
         let signs = stream.signs();
         let [everywhere, route, service] = &self.keys;
         let mut odds = None;
         memory.returns(everywhere, &mut |everywhere| {
             memory.returns(route, &mut |route| {
                 memory.returns(service, &mut |service| {
-                    odds = Some(Returns::odds(&[everywhere, route, service], &signs));
+                    odds = Some(Returns::odds(&[everywhere, route, service], &signs, now));
                 });
             });
         });
-        odds.unwrap_or_else(|| Returns::odds(&[], &signs))
+        odds.unwrap_or_else(|| Returns::odds(&[], &signs, now))
     }
 }
 
-/// What a conversation is written with in earnest.
-fn paid(stream: &Stream) -> Paid {
-    match stream.class {
-        Some(Ttl::OneHour) => Paid::OneHour,
-        _ => Paid::FiveMinutes,
+impl Draft<'_> {
+    /// Takes the request in as the next one of its conversation.
+    pub(super) fn note(
+        &self,
+        [_, service]: [Digest; 2],
+        prefix_tokens: &[u64],
+    ) -> (Pauses, (Stream, Bout)) {
+        let keyring = &self.engine.settings.keyring;
+        let pauses = Pauses::of(keyring, self.meta, [self.known.conversation, service]);
+        let shared = self.before.as_ref().map_or(0, |before| before.shared);
+        let asked = asked(
+            self.now,
+            &self.turn.remembered.prompt,
+            prefix_tokens,
+            shared,
+        );
+        let (mut stream, bout) = pauses.note(&*self.engine.memory, &asked);
+        if bout.gap.is_none() {
+            stream.kind = Kind::of(
+                asked.tokens,
+                self.turn.remembered.prompt.end_of(Section::Tools),
+            );
+        }
+        (pauses, (stream, bout))
     }
+}
+
+/// What one hour may cost before anything was seen: a few long sessions of an agent's are written with
+/// it on trust.
+#[expect(clippy::float_arithmetic, reason = "expectations, never money")]
+pub(super) fn trust_in_the_hour(stream: &Stream, rates: &Rates) -> f64 {
+    if stream.kind.is_long_agent() {
+        TRUST * (rates.write_1h - rates.write_5m) * LONG
+    } else {
+        0.0
+    }
+}
+
+/// What pings may cost before anything was seen: nothing in short conversations, one ping of this one, two
+/// where it is an agent's, or more where that is a long session.
+#[expect(clippy::float_arithmetic, reason = "expectations, never money")]
+fn trust_in_pings(each: f64, stream: &Stream, rates: &Rates) -> f64 {
+    let few = match (stream.signs().tokens, stream.kind.tools) {
+        (0..SHORT, _) => 0.0,
+        (_, false) => 1.0,
+        (_, true) => 2.0,
+    };
+    (few * each).max(trust_in_the_hour(stream, rates))
 }
 
 /// What a request adds to its stream; the one before had its first `shared` blocks as well.
@@ -180,10 +250,11 @@ fn input(prompt: &Prompt) -> Input {
     let last = last.take_while(|block| block.role != Role::Assistant);
     let mut input = Input::Other;
     for block in last.take(64) {
-        match block.kind {
-            BlockKind::ToolResult => return Input::ToolResult,
-            BlockKind::Text => input = Input::Text,
-            _ => {}
+        if block.kind == BlockKind::ToolResult {
+            return Input::ToolResult;
+        }
+        if block.kind == BlockKind::Text {
+            input = Input::Text;
         }
     }
     input

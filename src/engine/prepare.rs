@@ -11,15 +11,15 @@ use super::expected::{Expected, Mark};
 use super::inquiry::Question;
 use super::lineage::{self, Lineage, Search};
 use super::numbers::Numbers;
-use super::pauses::{Pauses, asked};
+use super::pauses::Pauses;
 use super::reading::{Known, recall_and_read};
 use super::reshape::{Spelled, reshape};
 use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, Seen, claim, survey};
 use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
+use crate::economy::Stream;
 use crate::economy::leader::{Allowed, Led};
-use crate::economy::{Bout, Kind, Stream};
 use crate::ledger::history::Calibration;
 use crate::model::{
     Choice, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Section, Skip, Timestamp, Ttl,
@@ -135,7 +135,7 @@ impl<'a> Draft<'a> {
         let (mut outlook, seen, choice, led) =
             self.survey((keys, &pauses, &stream), &rates, estimate.prefix_tokens);
         stream.class = choice.map(|choice| choice.ttl);
-        pauses.judge(&*self.engine.memory, &mut stream, (&bout, &rates));
+        pauses.judge(&*self.engine.memory, &stream, (&bout, &rates));
         self.engine.memory.put_stream(pauses.conversation, stream);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);
@@ -213,19 +213,6 @@ impl<'a> Draft<'a> {
             keyring.scope(&[b"scope", self.turn.root.as_bytes()]),
             keyring.scope(&[b"service", service.unwrap_or(self.turn.root).as_bytes()]),
         ]
-    }
-
-    /// Takes the request in as the next one of its conversation.
-    fn note(&self, [_, service]: [Digest; 2], prefix_tokens: &[u64]) -> (Pauses, (Stream, Bout)) {
-        let keyring = &self.engine.settings.keyring;
-        let pauses = Pauses::of(keyring, self.meta, [self.known.conversation, service]);
-        let shared = self.before.as_ref().map_or(0, |before| before.shared);
-        let asked = asked(self.now, self.prompt(), prefix_tokens, shared);
-        let (mut stream, bout) = pauses.note(&*self.engine.memory, &asked);
-        if bout.gap.is_none() {
-            stream.kind = Kind::of(asked.tokens, self.prompt().end_of(Section::Tools));
-        }
-        (pauses, (stream, bout))
     }
 
     fn survey(

@@ -61,7 +61,10 @@ pub(crate) fn text(row: &Row) -> String {
     let bound = row.least();
     let bound = bound.map_or_else(String::new, |bound| format!(", at least {bound}"));
     let table = table(&HEADER, lines, 1..HEADER.len());
-    format!("\n{}: what input costs under each policy{bound}\n{table}\n", row.name)
+    format!(
+        "\n{}: what input costs under each policy{bound}\n{table}\n",
+        row.name
+    )
 }
 
 /// The same as JSON, one object per policy.

@@ -19,7 +19,7 @@ impl Exchange {
         let prices = self.prices();
         let tier = prices.as_ref().map(|prices| prices.tier(tokens));
         let rates = tier.map_or(Rates::USUAL, Rates::of);
-        let odds = expected.pauses.odds(&*self.memory, stream);
+        let odds = expected.pauses.odds(&*self.memory, stream, stream.last());
         let watch = Stake::whole(rates, tokens, STEP).watch(&odds);
         // Most pauses end before the first of them.
         let price = rates.read * to_f64(tokens) * odds.alive(STEP);
@@ -46,7 +46,7 @@ impl Exchange {
             .model
             .as_ref()
             .map_or_else(Default::default, |model| model.limits.ttl);
-        stream.hour = held.map_or(0, |(_, _, hour)| hour);
+        (stream.held, stream.hour) = held.map_or((0, 0), |(_, held, hour)| (held, hour));
         stream.ends = ends(self.record.at, short);
         pauses.begin(&*self.memory, &stream);
         self.plan(&mut stream, held);
