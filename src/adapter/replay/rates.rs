@@ -104,8 +104,10 @@ fn member(body: &[u8], name: &str) -> Option<String> {
 /// What is booked for a request that was refused: all of it plain, its length estimated.
 pub(super) fn uncached(timed: &Timed, row: &Model) -> Usage {
     let bytes = timed.body.len() as u64;
+    let guess = || bytes.saturating_mul(1000) / u64::from(row.bytes_per_ktok.max(1));
+    let known = timed.trace.as_ref().map(|trace| trace.input_tokens());
     Usage {
-        plain: Some(bytes.saturating_mul(1000) / u64::from(row.bytes_per_ktok.max(1))),
+        plain: Some(known.unwrap_or_else(guess)),
         output: timed.output,
         ..Usage::default()
     }

@@ -82,7 +82,7 @@ impl From<RegimeArg> for Regime {
 }
 
 /// Reads a share from 0 to 1 with at most six decimals, in millionths.
-fn share(text: &str) -> Result<u32, String> {
+pub(super) fn share(text: &str) -> Result<u32, String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let whole = if whole.is_empty() { "0" } else { whole };
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
