@@ -11,14 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cachewright::adapter::bounds::{Regime, Ruler};
+use cachewright::adapter::bounds::{self, Regime};
 use cachewright::adapter::memory::{Bounds, InProcess};
 use cachewright::adapter::replay::{Job, replay};
-use cachewright::adapter::workload::{Options, Workload};
 use cachewright::engine::{End, Engine, Meta, Settings};
 use cachewright::model::{Timestamp, Usage, Why};
 use cachewright::provider::Catalog;
-use cachewright::sim::Sim;
 use serde_json::{Value, json};
 
 use crate::support::traffic::{Agent, Sent, Service, file, interleaved, one_shots, words};
@@ -38,13 +36,9 @@ struct Costs {
 fn measure(path: &Path) -> Costs {
     let catalog = Arc::new(Catalog::builtin());
     let row = replay(path, &Job::new(Arc::clone(&catalog)), &mut [], &mut ()).unwrap();
-    let mut sim = Sim::new(Arc::clone(&catalog));
-    let mut ruler = Ruler::new(catalog);
-    for timed in Workload::open(path, Options::default()).unwrap() {
-        let timed = timed.unwrap();
-        ruler.take(&timed, sim.read(&timed.body).ok().as_ref());
-    }
-    let measured = ruler.finish().measure(Regime::Short);
+    let job = bounds::Job::new(catalog);
+    let figures = bounds::measure(path, &job, |_, _| {}).unwrap();
+    let measured = figures.measure(Regime::Short);
     Costs {
         ours: row.main.cost.as_usd(),
         none: row.baselines.none.cost.as_usd(),
@@ -73,7 +67,10 @@ fn agents(count: u64, keeps: Option<usize>) -> Vec<Sent> {
 /// No more than 1 % above what everybody does, wherever that is; never a tenth above a clairvoyant.
 fn holds(costs: &Costs, of_clairvoyant: f64) {
     assert!(costs.ours <= costs.documented * 1.01, "{costs:?}");
-    assert!(costs.ours <= costs.clairvoyant * of_clairvoyant, "{costs:?}");
+    assert!(
+        costs.ours <= costs.clairvoyant * of_clairvoyant,
+        "{costs:?}"
+    );
 }
 
 #[test]
@@ -170,7 +167,10 @@ fn recorded_traffic_is_near_the_clairvoyant() {
     ] {
         let costs = measure(&recorded.join(format!("{name}.jsonl.xz")));
         holds(&costs, 1.03);
-        assert!(costs.hit_rate >= 0.97 * costs.reachable, "{name}: {costs:?}");
+        assert!(
+            costs.hit_rate >= 0.97 * costs.reachable,
+            "{name}: {costs:?}"
+        );
     }
 }
 

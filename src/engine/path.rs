@@ -75,9 +75,7 @@ impl Path {
             Some(end) if block < end => self.before_end(block + 1, self.tail_spot),
             _ => 0,
         };
-        let partings = kinds
-            .iter()
-            .map(|learned| learned.partings(self.tail_spot));
+        let partings = kinds.iter().map(|learned| learned.partings(self.tail_spot));
         partings.fold(1.0, |prior, partings| partings.within(before_end, prior))
     }
 

@@ -1,11 +1,11 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
-use super::pauses::Pauses;
-use super::{Conversation, Memory};
 use super::chain::Before;
 use super::expected::Mark;
 use super::lifetime::lifetime;
 use super::path::{Path, tail_spot};
+use super::pauses::Pauses;
+use super::{Conversation, Memory};
 use crate::economy::Stream;
 use crate::ledger::history::{Node, Nodes, Passed, Reuse, Spot, kind_reuse, reuse, visit};
 use crate::model::{

@@ -56,7 +56,10 @@ fn place(prompt: &Prompt, limits: &Limits, rates: &Rates, outlook: &Outlook) -> 
     let warm = outlook.warm.map(|(block, _)| block);
     let entry = able.iter().find(|candidate| Some(candidate.block) == warm);
     // The entry is marked again so that it is found exactly, unless the one slot is worth a write.
-    let free = budget.free.saturating_sub(usize::from(entry.is_some())).max(1);
+    let free = budget
+        .free
+        .saturating_sub(usize::from(entry.is_some()))
+        .max(1);
     let mut chosen = staircase(&able, free, rates, outlook);
     if chosen.len() < budget.free {
         chosen.extend(entry);

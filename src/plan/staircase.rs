@@ -35,7 +35,9 @@ pub(super) fn staircase(
     let warm = outlook.warm.map(|(block, _)| block);
     let first = warm.map_or(0, |block| able.partition_point(|one| one.block <= block));
     let steps = able.get(first..).unwrap_or_default();
-    let steps = steps.get(steps.len().saturating_sub(WEIGHED)..).unwrap_or_default();
+    let steps = steps
+        .get(steps.len().saturating_sub(WEIGHED)..)
+        .unwrap_or_default();
     let start = warm.map_or(0.0, tokens);
     let given = outlook.claimed.map_or(start, tokens).max(start);
     let step = |from: f64, candidate: &Candidate| {

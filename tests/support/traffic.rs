@@ -196,7 +196,10 @@ pub(crate) fn interleaved(agents: u64) -> Vec<Sent> {
             sent.extend(agent(1000 + n * 10 + lane, 12, start).run(&service));
         }
         let copied = main.get(10).and_then(|one| one.body.get("messages"));
-        let copied = copied.and_then(Value::as_array).cloned().unwrap_or_default();
+        let copied = copied
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         for lane in 0..3 {
             let seed = 5000 + n * 10 + lane;
             let mut messages = copied.clone();

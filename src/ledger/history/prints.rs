@@ -272,7 +272,10 @@ mod tests {
     fn path(trunk: u64, shared: u64, own: u64, blocks: u64) -> Vec<u64> {
         let mut seed = 7;
         let mut next = |n: u64| {
-            seed = (seed ^ n).wrapping_mul(0x2545_f491_4f6c_dd1d).rotate_left(23) | 1;
+            seed = (seed ^ n)
+                .wrapping_mul(0x2545_f491_4f6c_dd1d)
+                .rotate_left(23)
+                | 1;
             seed
         };
         (0..blocks)
@@ -284,7 +287,10 @@ mod tests {
     fn a_request_is_found_by_what_it_shares() {
         let mut prints = Prints::new(1 << 12);
         let question = |own| path(1, 57, own, 60);
-        assert_eq!(prints.pass(&question(2), Maker::new(2, 1), at(0.0)).known, 0);
+        assert_eq!(
+            prints.pass(&question(2), Maker::new(2, 1), at(0.0)).known,
+            0
+        );
         let second = prints.pass(&question(3), Maker::new(3, 1), at(60.0));
         assert_eq!((second.known, second.end, second.first), (57, 60, true));
         assert_eq!((second.maker, second.gap), (2, Duration::from_secs(60)));

@@ -139,8 +139,7 @@ impl Trials {
     /// A part of the request of this name was seen again after `gap`; whether that is on trial.
     pub(super) fn settle_named(&mut self, name: u32, gap: Duration) -> bool {
         let mut open = self.recent.iter_mut().rev();
-        let Some(trial) =
-            open.find(|trial| trial.gap.is_none() && name_of(&trial.prefix) == name)
+        let Some(trial) = open.find(|trial| trial.gap.is_none() && name_of(&trial.prefix) == name)
         else {
             return false;
         };
