@@ -11,14 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cachewright::adapter::bounds::{Regime, Ruler};
+use cachewright::adapter::bounds::{self, Regime};
 use cachewright::adapter::memory::{Bounds, InProcess};
 use cachewright::adapter::replay::{Job, replay};
-use cachewright::adapter::workload::{Options, Workload};
 use cachewright::engine::{End, Engine, Meta, Settings};
 use cachewright::model::{Timestamp, Usage, Why};
 use cachewright::provider::Catalog;
-use cachewright::sim::Sim;
 use serde_json::{Value, json};
 
 use crate::support::traffic::{Agent, Sent, Service, file, interleaved, one_shots, words};
@@ -38,13 +36,9 @@ struct Costs {
 fn measure(path: &Path) -> Costs {
     let catalog = Arc::new(Catalog::builtin());
     let row = replay(path, &Job::new(Arc::clone(&catalog)), &mut [], &mut ()).unwrap();
-    let sim = Sim::new(Arc::clone(&catalog));
-    let mut ruler = Ruler::new(catalog);
-    for timed in Workload::open(path, Options::default()).unwrap() {
-        let timed = timed.unwrap();
-        ruler.take(&timed, sim.read(&timed.body).ok().as_ref());
-    }
-    let measured = ruler.finish().measure(Regime::Short);
+    let job = bounds::Job::new(catalog);
+    let figures = bounds::measure(path, &job, |_, _| {}).unwrap();
+    let measured = figures.measure(Regime::Short);
     Costs {
         ours: row.main.cost.as_usd(),
         none: row.baselines.none.cost.as_usd(),
@@ -177,5 +171,23 @@ fn recorded_traffic_is_near_the_clairvoyant() {
             costs.hit_rate >= 0.97 * costs.reachable,
             "{name}: {costs:?}"
         );
+    }
+}
+
+#[test]
+fn a_serving_trace_of_many_tenants_is_written_where_it_comes_back() {
+    let Some(recorded) = crate::workload::recordings() else {
+        return;
+    };
+    let path = recorded.join("mooncake_synth.jsonl.xz");
+    for (provider, model, bar) in [
+        ("anthropic", "claude-sonnet-4-5", 0.60),
+        ("openai", "gpt-5.6-sol", 0.55),
+    ] {
+        let mut job = Job::new(Arc::new(Catalog::builtin()));
+        job.reading.traces_as = Some((provider.into(), model.into()));
+        let row = replay(&path, &job, &mut [], &mut ()).unwrap();
+        let ratio = row.main.cost.as_usd() / row.baselines.none.cost.as_usd();
+        assert!(ratio <= bar, "{model}: {ratio} {row:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! How deep to write, and which markers to set besides.
 
-use super::{Budget, Rates, staircase};
+use super::{Budget, Rates, staircase, to_f64};
 use crate::model::{
     BlockKind, Breakpoint, Candidate, Limits, Outlook, Plan, Prompt, Regime, Section, Tokens, Why,
 };
@@ -163,12 +163,4 @@ fn fill(chosen: &mut Vec<Candidate>, rest: &[Candidate], free: usize, outlook: &
             .map_or(0.0, |other| other.reuse);
         (tokens(candidate.block) - below) * (candidate.reuse - above)
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "token counts stay far below 2^53"
-)]
-const fn to_f64(tokens: Tokens) -> f64 {
-    tokens as f64
 }

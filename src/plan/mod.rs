@@ -13,6 +13,6 @@ mod staircase;
 pub use budget::Budget;
 pub use candidates::candidates;
 pub use choose::plan;
-use staircase::staircase;
+use staircase::{staircase, to_f64};
 
 pub use crate::model::Rates;

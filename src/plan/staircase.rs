@@ -96,3 +96,57 @@ fn better(one: Way, other: Way) -> Way {
 pub(super) const fn to_f64(tokens: Tokens) -> f64 {
     tokens as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Ttl, Why};
+
+    fn step(block: usize, reuse: f64) -> Candidate {
+        let mut candidate = Candidate::new(block, Why::Branch);
+        candidate.reuse = reuse;
+        candidate
+    }
+
+    fn chosen(steps: &[Candidate], free: usize, outlook: &Outlook) -> Vec<usize> {
+        let chosen = staircase(steps, free, &Rates::USUAL, outlook);
+        chosen.iter().map(|one| one.block).collect()
+    }
+
+    fn outlook() -> Outlook {
+        Outlook {
+            prefix_tokens: (1..=10).map(|block| block * 1000).collect(),
+            ttl: Ttl::FiveMinutes,
+            ..Outlook::default()
+        }
+    }
+
+    #[test]
+    fn writes_go_as_deep_as_the_chance_pays_for() {
+        let steps = [step(3, 0.9), step(6, 0.5), step(8, 0.3), step(9, 0.1)];
+        assert_eq!(chosen(&steps, 4, &outlook()), [8, 6, 3]);
+        // With fewer slots the step goes that saves least.
+        assert_eq!(chosen(&steps, 2, &outlook()), [6, 3]);
+        assert_eq!(chosen(&[step(9, 0.2)], 4, &outlook()), [0_usize; 0]);
+    }
+
+    #[test]
+    fn what_a_request_under_way_writes_is_not_written_twice() {
+        let steps = [step(7, 0.9), step(9, 0.9)];
+        let mut outlook = outlook();
+        assert_eq!(chosen(&steps, 4, &outlook), [9]);
+        outlook.claimed = Some(7);
+        assert_eq!(chosen(&steps, 4, &outlook), [0_usize; 0]);
+        // Most of it is its own: then it pays for the rest as well.
+        outlook.claimed = Some(1);
+        assert_eq!(chosen(&steps, 4, &outlook), [9]);
+    }
+
+    #[test]
+    fn what_is_warm_costs_nothing_more() {
+        let mut outlook = outlook();
+        outlook.warm = Some((6, Ttl::FiveMinutes));
+        let steps = [step(3, 0.9), step(6, 0.9), step(9, 0.5)];
+        assert_eq!(chosen(&steps, 4, &outlook), [9]);
+    }
+}
