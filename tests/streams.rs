@@ -1,6 +1,10 @@
 //! Lifetime classes and pings by expected dollars.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(
+    clippy::field_reassign_with_default,
+    reason = "non-exhaustive structs cannot be built otherwise"
+)]
 
 use std::sync::Arc;
 
@@ -8,7 +12,7 @@ use bytes::Bytes;
 use cachewright::adapter::memory::InProcess;
 use cachewright::engine::{End, Engine, Meta, Pinged, Settings};
 use cachewright::ledger::Record;
-use cachewright::model::{KeepAlive, Money, Stop, Timestamp, Usage, Vigil};
+use cachewright::model::{KeepAlive, Money, Stop, Timestamp, Ttl, Usage, Vigil};
 use cachewright::provider::Catalog;
 
 const META: Meta<'static> = Meta::of("anthropic");
@@ -18,12 +22,9 @@ fn at(secs: f64) -> Timestamp {
 }
 
 fn engine(keep_alive: Option<KeepAlive>) -> Engine {
-    let settings = Settings {
-        keep_alive,
-        ..Settings::default()
-    };
-    Engine::new(Arc::new(Catalog::bundled()), settings)
-        .remembering(Arc::new(InProcess::default()))
+    let mut settings = Settings::default();
+    settings.keep_alive = keep_alive;
+    Engine::new(Arc::new(Catalog::builtin()), settings).remembering(Arc::new(InProcess::default()))
 }
 
 /// An agent's conversation: a long system prompt, and so many turns.
@@ -41,32 +42,40 @@ fn body(turns: usize) -> Bytes {
     .into()
 }
 
+/// A turn of the conversation of this number, answered by what was asked for.
+fn named_turn(engine: &Engine, (secs, turns): (f64, u8), number: u32) -> Record {
+    let text = body(usize::from(turns));
+    let text = std::str::from_utf8(&text).unwrap();
+    let text = text.replace("go on", &format!("go on with {number}"));
+    let prepared = engine.prepare(at(secs), &META, &text.into());
+    let mut exchange = prepared.exchange;
+    exchange.on_usage(at(secs + 1.0), usage(0, 32_000));
+    exchange.on_stop(Stop::EndTurn);
+    exchange.finish(at(secs + 4.0), End::Complete)
+}
+
 /// Sends one turn at `secs` and has it answered four seconds later.
 fn turn(engine: &Engine, secs: f64, turns: usize, stop: Stop) -> Record {
     let prepared = engine.prepare(at(secs), &META, &body(turns));
     let mut exchange = prepared.exchange;
-    let usage = Usage {
-        plain: Some(10),
-        read: Some(0),
-        write_5m: Some(32_000),
-        write_1h: Some(0),
-        output: Some(50),
-        ..Usage::default()
-    };
+    let usage = usage(0, 32_000);
     exchange.on_usage(at(secs + 1.0), usage);
     exchange.on_stop(stop);
     exchange.finish(at(secs + 4.0), End::Complete)
 }
 
+fn usage(read: u64, written: u64) -> Usage {
+    let mut usage = Usage::default();
+    usage.plain = Some(0);
+    usage.read = Some(read);
+    usage.write_5m = Some(written);
+    usage.write_1h = Some(0);
+    usage.output = Some(0);
+    usage
+}
+
 fn read(vigil: &Vigil) -> Option<Usage> {
-    Some(Usage {
-        plain: Some(0),
-        read: Some(vigil.tokens),
-        write_5m: Some(0),
-        write_1h: Some(0),
-        output: Some(0),
-        ..Usage::default()
-    })
+    Some(usage(vigil.tokens, 0))
 }
 
 #[test]
@@ -123,12 +132,7 @@ fn a_request_of_the_conversation_ends_its_vigil() {
 fn a_ping_that_writes_trips_the_breaker() {
     let engine = engine(Some(KeepAlive::default()));
     let vigil = *turn(&engine, 0.0, 0, Stop::ToolUse).vigil.unwrap();
-    let usage = Usage {
-        read: Some(0),
-        write_5m: Some(vigil.tokens),
-        ..read(&vigil).unwrap()
-    };
-    let ping = Pinged::new(vigil.due, 200, Some(usage));
+    let ping = Pinged::new(vigil.due, 200, Some(usage(0, vigil.tokens)));
     let (record, next) = engine.pinged(vigil.due, &META, &vigil, &ping);
     assert!(record.cost > vigil.price && next.is_none());
     assert!(turn(&engine, 600.0, 1, Stop::ToolUse).vigil.is_none());
@@ -143,22 +147,98 @@ fn budgets_hold() {
         vigil.price.unwrap()
     };
     let below = Money::from_pico(price.as_pico() - 1);
-    let budgets = [
-        KeepAlive { per_ping: below, ..KeepAlive::default() },
-        KeepAlive { per_session: below, ..KeepAlive::default() },
-        KeepAlive { per_day: below, ..KeepAlive::default() },
+    let limits: [fn(&mut KeepAlive) -> &mut Money; 3] = [
+        |budget| &mut budget.per_ping,
+        |budget| &mut budget.per_session,
+        |budget| &mut budget.per_day,
     ];
-    for budget in budgets {
+    for limit in limits {
+        let mut budget = KeepAlive::default();
+        *limit(&mut budget) = below;
         let engine = engine(Some(budget));
-        assert!(turn(&engine, 0.0, 0, Stop::ToolUse).vigil.is_none(), "{budget:?}");
+        assert!(
+            turn(&engine, 0.0, 0, Stop::ToolUse).vigil.is_none(),
+            "{budget:?}"
+        );
     }
 }
 
 #[test]
 fn the_deadline_ends_it() {
-    let budget = KeepAlive {
-        deadline: std::time::Duration::from_secs(200),
-        ..KeepAlive::default()
-    };
-    assert!(turn(&engine(Some(budget)), 0.0, 0, Stop::ToolUse).vigil.is_none());
+    let mut budget = KeepAlive::default();
+    budget.deadline = std::time::Duration::from_secs(200);
+    assert!(
+        turn(&engine(Some(budget)), 0.0, 0, Stop::ToolUse)
+            .vigil
+            .is_none()
+    );
+}
+
+#[test]
+fn an_hour_is_chosen_once_pauses_have_shown_that_it_pays() {
+    let engine = engine(None);
+    let mut now = 0.0;
+    let mut first = None;
+    // Every conversation comes back twice after ten minutes, and then no more.
+    for number in 0..60 {
+        let mut chosen = None;
+        for turns in 0..3 {
+            let record = named_turn(&engine, (now, turns), number);
+            chosen = chosen.or(record.choice.map(|choice| choice.ttl));
+            now += 600.0;
+        }
+        first = first.or((chosen == Some(Ttl::OneHour)).then_some(number));
+    }
+    assert!(first.is_some(), "never");
+}
+
+#[test]
+fn quick_conversations_are_never_written_with_the_hour() {
+    let engine = engine(None);
+    for number in 0..60 {
+        for turns in 0..3 {
+            let now = 7_000.0 * f64::from(number) + 10.0 * f64::from(turns);
+            let record = named_turn(&engine, (now, turns), number);
+            let choice = record.choice.unwrap();
+            assert_eq!(
+                (choice.ttl, choice.hour),
+                (Ttl::FiveMinutes, 0),
+                "{choice:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_live_conversation_keeps_its_class() {
+    let engine = engine(None);
+    let mut now = 0.0;
+    for number in 0..60 {
+        let mut class = None;
+        for turns in 0..6 {
+            let record = named_turn(&engine, (now, turns), number);
+            let choice = record.choice.unwrap();
+            if choice.latched {
+                assert_eq!(class, Some(choice.ttl), "{choice:?}");
+            }
+            class = Some(choice.ttl);
+            now += if turns % 2 == 0 { 20.0 } else { 900.0 };
+        }
+    }
+}
+
+#[test]
+fn an_hour_that_is_not_granted_is_not_asked_for_again() {
+    let engine = engine(None);
+    let mut asked = 0;
+    let mut now = 0.0;
+    for number in 0..60 {
+        for turns in 0..3 {
+            // The helper always reports five-minute writes.
+            let record = named_turn(&engine, (now, turns), number);
+            asked += usize::from(record.choice.unwrap().ttl == Ttl::OneHour);
+            now += 600.0;
+        }
+    }
+    assert!((1..3).contains(&asked), "{asked}");
 }

@@ -306,7 +306,10 @@ impl Visit<'_> {
         let (mut from, mut prefix) = (0, 0);
         for (at, ttl) in self.marks {
             let more = self.access.blocks.get(from..=*at).unwrap_or_default();
-            prefix += more.iter().map(|block| Tokens::from(block.tokens)).sum::<Tokens>();
+            prefix += more
+                .iter()
+                .map(|block| Tokens::from(block.tokens))
+                .sum::<Tokens>();
             from = at + 1;
             if *at >= hit && prefix >= self.rules.min_tokens {
                 spans.push((*at, *ttl));
@@ -318,7 +321,11 @@ impl Visit<'_> {
     /// Writes one block. What is alive keeps the longer life, also where its writer's answer has
     /// not begun and it is paid for twice.
     fn pay(&mut self, depth: usize, class: Option<Ttl>, ends_here: bool) {
-        let tokens = self.access.blocks.get(depth).map_or(0, |block| block.tokens);
+        let tokens = self
+            .access
+            .blocks
+            .get(depth)
+            .map_or(0, |block| block.tokens);
         let node = self.path.get(depth).copied().unwrap_or(u32::MAX);
         let Some(life) = self.lives.get_mut(node as usize) else {
             return;

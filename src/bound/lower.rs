@@ -161,7 +161,10 @@ impl Standing {
 
     fn visit(&mut self, terms: &Terms, at: Timestamp, rate: &Rate) {
         let gap = at.since(self.last).as_micros();
-        let dead = self.live.iter().fold(self.dead, |dead, live| dead.or(*live));
+        let dead = self
+            .live
+            .iter()
+            .fold(self.dead, |dead, live| dead.or(*live));
         for ((number, class), live) in terms.classes.iter().enumerate().zip(&mut self.live) {
             let pings = gap / class.life().as_micros().max(1);
             let kept = match u64::try_from(pings).unwrap_or(u64::MAX) {
@@ -178,7 +181,9 @@ impl Standing {
     }
 
     fn best(&self) -> Way {
-        self.live.iter().fold(self.dead, |best, live| best.or(*live))
+        self.live
+            .iter()
+            .fold(self.dead, |best, live| best.or(*live))
     }
 }
 

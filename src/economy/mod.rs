@@ -4,6 +4,7 @@
 //! plain value that a memory keeps. Reuse is seen whether or not anything was written, so nothing is
 //! spent on learning it.
 
+mod duel;
 pub mod leader;
 mod odds;
 pub mod provider;
@@ -12,9 +13,10 @@ mod signs;
 mod stream;
 mod watch;
 
+pub use duel::{Bout, Duel, Score, Standing};
 pub use odds::{EDGES, Odds};
 pub use provider::{Behaviour, Foreseen};
 pub use returns::Returns;
 pub use signs::{Input, Signs};
-pub use stream::{Asked, Stream};
-pub use watch::{Stake, Watch};
+pub use stream::{Asked, Kind, Stream};
+pub use watch::{GOES_ON, Stake, Watch};

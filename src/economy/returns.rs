@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::odds::{EDGES, Odds};
-use super::{Input, Signs};
+use super::{Duel, Input, Kind, Signs};
 use crate::model::{Money, Stop, Timestamp};
 
 /// Classes of pauses.
@@ -13,16 +13,23 @@ const CLASSES: usize = 8;
 const MEMORY: f32 = 2_000.0;
 
 /// How many pauses what is expected beforehand weighs.
-const PRIOR: f64 = 20.0;
+const PRIOR: f64 = 120.0;
+
+/// How fast young pauses fade, in seconds, for bins that begin by as many seconds.
+const FADES: [f32; 3] = [600.0, 2_400.0, 21_600.0];
 
 /// Pauses seen, by class: a statistic that a memory keeps per scope and for all of them together.
 ///
-/// A pause is counted when it begins, and again in the bin in which it ends. One that still goes on
+/// A pause is counted when it begins, and again in the bin in which it ends. One that goes on for long
 /// counts like one that never ends, which errs on the side of letting go.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Returns {
     classes: [Class; CLASSES],
+    /// How one hour and pings stand against plain five minutes, by kind of conversation.
+    pub duels: [Duel; Kind::COUNT],
+    /// One hour is not granted until then: it was asked for, and five minutes were billed.
+    pub ungranted_until: Option<Timestamp>,
     /// Pings are off until then: one of them wrote what it should have read.
     pub broken_until: Option<Timestamp>,
     /// The UTC day (days since the epoch) that pings were last paid for on, and what they cost.
@@ -33,12 +40,17 @@ pub struct Returns {
 struct Class {
     begun: f32,
     ended: [f32; EDGES.len()],
+    /// Pauses that have not ended, each fading with its age: those that cannot have reached a bin yet.
+    young: [f32; FADES.len()],
+    since: Timestamp,
 }
 
 impl Default for Returns {
     fn default() -> Self {
         Self {
             classes: [Class::default(); CLASSES],
+            duels: [Duel::default(); Kind::COUNT],
+            ungranted_until: None,
             broken_until: None,
             paid: (0, Money::ZERO),
         }
@@ -51,10 +63,12 @@ impl Default for Returns {
 )]
 impl Returns {
     /// A pause has begun.
-    pub fn begin(&mut self, signs: &Signs) {
+    pub fn begin(&mut self, signs: &Signs, now: Timestamp) {
         let Some(class) = self.classes.get_mut(class(signs)) else {
             return;
         };
+        class.age(now);
+        class.young = class.young.map(|young| young + 1.0);
         class.begun += 1.0;
         if class.begun > MEMORY {
             class.begun /= 2.0;
@@ -63,16 +77,31 @@ impl Returns {
     }
 
     /// A pause that began with these signs has ended.
-    pub fn end(&mut self, signs: &Signs, gap: Duration) {
+    pub fn end(&mut self, signs: &Signs, gap: Duration, now: Timestamp) {
         let Some(class) = self.classes.get_mut(class(signs)) else {
             return;
         };
+        class.age(now);
+        for (young, fades) in class.young.iter_mut().zip(FADES) {
+            *young = (*young - (-gap.as_secs_f32() / fades).exp()).max(0.0);
+        }
         let bin = EDGES
             .iter()
             .position(|edge| gap.as_secs() < u64::from(*edge));
         if let Some(ended) = bin.and_then(|bin| class.ended.get_mut(bin)) {
             *ended += 1.0;
         }
+    }
+
+    /// How one hour and pings stand in conversations of this kind.
+    pub fn duel_mut(&mut self, kind: Kind) -> Option<&mut Duel> {
+        self.duels.get_mut(kind.index())
+    }
+
+    /// The same, to look at.
+    #[must_use]
+    pub fn duel(&self, kind: Kind) -> Duel {
+        self.duels.get(kind.index()).copied().unwrap_or_default()
     }
 
     /// A ping was paid for.
@@ -90,27 +119,57 @@ impl Returns {
     /// How likely a pause that begins with these signs is to end, and when: from what was seen under
     /// each of these, the widest first, backed off to what is usual.
     #[must_use]
-    pub fn odds(kinds: &[&Self], signs: &Signs) -> Odds {
+    pub fn odds(kinds: &[&Self], signs: &Signs, now: Timestamp) -> Odds {
         let mut hazards = usual(signs);
+        // What the narrower one has seen was mostly seen by the wider one already.
+        let mut weight = PRIOR;
         for returns in kinds {
             if let Some(class) = returns.classes.get(class(signs)) {
-                class.sharpen(&mut hazards);
+                let mut class = *class;
+                class.age(now);
+                class.sharpen(&mut hazards, weight);
             }
+            weight *= 2.0;
         }
         Odds::of_hazards(&hazards)
     }
 }
 
+#[expect(clippy::float_arithmetic, reason = "chances")]
 impl Class {
-    /// Blends what was expected with what was seen.
-    #[expect(clippy::float_arithmetic, reason = "chances")]
-    fn sharpen(&self, hazards: &mut [f64; EDGES.len()]) {
-        // The pause in question is counted as begun; it is not one of those that lasted.
-        let mut left = (f64::from(self.begun) - 1.0).max(0.0);
-        for (hazard, ended) in hazards.iter_mut().zip(self.ended) {
+    /// Blends what was expected, which weighs as much as so many pauses, with what was seen.
+    fn sharpen(&self, hazards: &mut [f64; EDGES.len()], weight: f64) {
+        let mut left = f64::from(self.begun);
+        let mut starts = 0;
+        for ((hazard, ended), edge) in hazards.iter_mut().zip(self.ended).zip(EDGES) {
             let ended = f64::from(ended).min(left);
-            *hazard = (ended + PRIOR * *hazard) / (left + PRIOR);
+            let reached = (left - self.younger_than(starts)).max(ended);
+            *hazard = (ended + weight * *hazard) / (reached + weight);
             left -= ended;
+            starts = edge;
+        }
+    }
+
+    /// About how many pauses go on that are younger than so many seconds.
+    fn younger_than(&self, secs: u32) -> f64 {
+        let fades = FADES.iter().zip(self.young);
+        let young = fades.map(|(fades, young)| (f64::from(*fades), f64::from(young)));
+        let mut last = 0.0;
+        for (fades, young) in young {
+            last = young;
+            if f64::from(secs) <= fades {
+                break;
+            }
+        }
+        last
+    }
+
+    /// Young pauses grow older.
+    fn age(&mut self, now: Timestamp) {
+        let passed = now.since(self.since).as_secs_f32();
+        self.since = self.since.max(now);
+        for (young, fades) in self.young.iter_mut().zip(FADES) {
+            *young *= (-passed / fades).exp();
         }
     }
 }
@@ -122,6 +181,7 @@ const fn day(now: Timestamp) -> i64 {
 
 const fn class(signs: &Signs) -> usize {
     match (signs.stop, signs.input) {
+        (Some(Stop::ToolUse), Input::Text) => 5,
         (Some(Stop::ToolUse), _) => 0,
         (Some(Stop::EndTurn), Input::ToolResult) => 1,
         (Some(Stop::EndTurn), _) => 2,
@@ -133,15 +193,19 @@ const fn class(signs: &Signs) -> usize {
 /// What is usual: an agent that called a tool goes on by itself, mostly at once; somebody who was
 /// answered comes back within minutes or not for a long time.
 const fn usual(signs: &Signs) -> [f64; EDGES.len()] {
-    match signs.stop {
-        Some(Stop::EndTurn) => [
-            0.20, 0.40, 0.22, 0.12, 0.14, 0.05, 0.05, 0.13, 0.12, 0.06, 0.06, 0.05, 0.15, 0.10,
+    match (signs.stop, signs.input) {
+        (Some(Stop::EndTurn), _) => [
+            0.18, 0.35, 0.20, 0.12, 0.12, 0.06, 0.06, 0.13, 0.14, 0.08, 0.08, 0.05, 0.07, 0.03,
         ],
-        Some(Stop::ToolUse) => [
-            0.84, 0.80, 0.37, 0.40, 0.15, 0.10, 0.05, 0.15, 0.10, 0.05, 0.05, 0.02, 0.05, 0.02,
+        // A call right after a user's words: more often than not it waits for a permission.
+        (Some(Stop::ToolUse), Input::Text) => [
+            0.75, 0.75, 0.20, 0.20, 0.08, 0.06, 0.04, 0.08, 0.08, 0.03, 0.03, 0.02, 0.02, 0.01,
+        ],
+        (Some(Stop::ToolUse), _) => [
+            0.84, 0.75, 0.35, 0.37, 0.12, 0.09, 0.04, 0.15, 0.15, 0.03, 0.02, 0.01, 0.01, 0.01,
         ],
         _ => [
-            0.70, 0.60, 0.22, 0.15, 0.12, 0.08, 0.05, 0.12, 0.10, 0.05, 0.05, 0.03, 0.05, 0.02,
+            0.70, 0.60, 0.22, 0.18, 0.15, 0.07, 0.05, 0.15, 0.14, 0.05, 0.05, 0.03, 0.03, 0.02,
         ],
     }
 }
@@ -149,6 +213,9 @@ const fn usual(signs: &Signs) -> [f64; EDGES.len()] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Four months later.
+    const LATE: Timestamp = Timestamp::from_micros(10_000_000_000_000);
 
     fn ended_turn() -> Signs {
         Signs {
@@ -163,12 +230,16 @@ mod tests {
         let window = [Duration::from_secs(300), Duration::from_secs(600)];
         let chance = |seen: &Returns| {
             let [from, to] = window;
-            Returns::odds(&[seen], &ended_turn()).ends_by(from, to)
+            Returns::odds(&[seen], &ended_turn(), LATE).ends_by(from, to)
         };
         let before = chance(&seen);
-        for _ in 0..200 {
-            seen.begin(&ended_turn());
-            seen.end(&ended_turn(), Duration::from_secs(480));
+        for _ in 0..1_900 {
+            seen.begin(&ended_turn(), Timestamp::default());
+            seen.end(
+                &ended_turn(),
+                Duration::from_secs(480),
+                Timestamp::from_micros(480_000_000),
+            );
         }
         assert!(before < 0.5 && chance(&seen) > 0.9);
     }
@@ -176,18 +247,31 @@ mod tests {
     #[test]
     fn what_never_returns_is_let_go() {
         let mut seen = Returns::default();
-        for _ in 0..500 {
-            seen.begin(&ended_turn());
+        for _ in 0..1_900 {
+            seen.begin(&ended_turn(), Timestamp::default());
         }
-        let odds = Returns::odds(&[&seen], &ended_turn());
-        assert!(odds.ends_by(Duration::ZERO, Duration::from_secs(3_600)) < 0.1);
+        let odds = Returns::odds(&[&seen], &ended_turn(), LATE);
+        assert!(odds.ends_by(Duration::ZERO, Duration::from_secs(3_600)) < 0.15);
+    }
+
+    #[test]
+    fn what_has_only_just_begun_says_nothing() {
+        let mut seen = Returns::default();
+        for _ in 0..1_000 {
+            seen.begin(&ended_turn(), Timestamp::default());
+        }
+        let soon = Timestamp::from_micros(1_000_000);
+        let windows = |odds: Odds| odds.ends_by(Duration::from_secs(300), Duration::from_secs(600));
+        let before = windows(Returns::odds(&[], &ended_turn(), soon));
+        let after = windows(Returns::odds(&[&seen], &ended_turn(), soon));
+        assert!((before - after).abs() < 0.01, "{before} {after}");
     }
 
     #[test]
     fn counts_are_bounded() {
         let mut seen = Returns::default();
         for _ in 0..100_000 {
-            seen.begin(&ended_turn());
+            seen.begin(&ended_turn(), LATE);
         }
         assert!(seen.classes.iter().all(|class| class.begun <= MEMORY));
     }

@@ -32,8 +32,45 @@ impl Asked {
     }
 }
 
-/// What is remembered of one conversation: plain values, below 200 bytes.
+/// What a conversation began as: kinds are told apart where lifetime classes are judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Kind {
+    /// Whether its first request offered tools.
+    pub tools: bool,
+    /// How long that was: below 8,000, 20,000 and 80,000 tokens, or longer.
+    pub size: u8,
+}
+
+impl Kind {
+    /// How many there are.
+    pub const COUNT: usize = 8;
+
+    /// The kind of a conversation that begins with so many tokens, with tools or without.
+    #[must_use]
+    pub fn of(tokens: Tokens, tools: usize) -> Self {
+        let above = [8_000, 20_000, 80_000].map(|edge| u8::from(tokens >= edge));
+        Self {
+            tools: tools > 0,
+            size: above.iter().sum(),
+        }
+    }
+
+    /// Whether it is an agent that begins with much.
+    #[must_use]
+    pub const fn is_long_agent(self) -> bool {
+        self.tools && self.size >= 2
+    }
+
+    /// Its place among the kinds.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.size.min(3)) + if self.tools { 4 } else { 0 }
+    }
+}
+
+/// What is remembered of one conversation: plain values, below 200 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Stream {
     /// Its first request.
@@ -54,10 +91,16 @@ pub struct Stream {
     fresh: Tokens,
     /// The class that was settled for what is new.
     pub class: Option<Ttl>,
-    /// Tokens of the prefix that are kept with one hour.
+    /// Tokens of the prefix that should be kept.
+    pub held: Tokens,
+    /// Those of them that are kept with one hour.
     pub hour: Tokens,
     /// When the part with one hour, and the part behind it, expire if nobody reads them.
     pub ends: [Timestamp; 2],
+    /// Pings that five minutes would be worth in this pause.
+    pub planned: u32,
+    /// The kind of conversation that it began as; see [`Kind`].
+    pub kind: Kind,
     /// Pings since the last request.
     pub pings: u32,
     /// What was spent on its pings.
@@ -111,6 +154,12 @@ impl Stream {
         }
     }
 
+    /// Requests so far.
+    #[must_use]
+    pub const fn requests(&self) -> u32 {
+        self.requests
+    }
+
     /// When the last request was sent.
     #[must_use]
     pub const fn last(&self) -> Timestamp {
@@ -121,6 +170,14 @@ impl Stream {
     #[must_use]
     pub const fn is_new(&self) -> bool {
         self.requests == 0
+    }
+
+    /// Whether all of its prefix should still be there at `now`.
+    #[must_use]
+    pub fn lives(&self, now: Timestamp) -> bool {
+        let [hour, rest] = self.ends;
+        let end = if self.held > self.hour { rest } else { hour };
+        now < end
     }
 
     /// When the last answer ended; `None` while it is still being given.

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use super::Odds;
-use crate::model::{Rates, Tokens};
+use crate::model::{Rates, Tokens, Ttl};
 
 /// Pings planned ahead at most.
 const AHEAD: u32 = 64;
+
+/// The share of a prefix that is read again, on average, when its conversation returns: some come
+/// back compacted or rewound.
+pub const GOES_ON: f64 = 0.9;
 
 /// What is at stake while nobody uses a prefix.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +40,8 @@ pub struct Watch {
     pub chance: f64,
     /// The chance from which on a single ping pays.
     pub threshold: f64,
+    /// How many of them are expected to be sent.
+    pub sent: f64,
     /// What is expected to be gained by all of them, in tokens of plain input.
     pub gain: f64,
 }
@@ -45,6 +51,20 @@ pub struct Watch {
     reason = "chances decide what is worth paying for, never money"
 )]
 impl Stake {
+    /// A whole prefix that lives for five minutes and is pinged every `step`, from its last request
+    /// on.
+    #[must_use]
+    pub fn whole(rates: Rates, tokens: Tokens, step: Duration) -> Self {
+        Self {
+            loss: as_f64(tokens) * (rates.write_5m - rates.read) * GOES_ON,
+            tokens,
+            age: step,
+            step,
+            margin: Ttl::FiveMinutes.duration().saturating_sub(step),
+            rates,
+        }
+    }
+
     /// Looks ahead: the number of pings whose expected gain is greatest,
     /// `Σ loss × chance(returns in window k) − read × tokens × chance(still away at ping k)`
     /// (`economics.md` §6.3), which also sees a return that is likelier later than soon.
@@ -64,18 +84,21 @@ impl Stake {
             return best;
         }
         let mut gain = 0.0;
+        let mut sent = 0.0;
         for ping in 0..AHEAD {
             let at = self.age + self.step * ping;
             // Without the ping the prefix lives on for the margin: that is no gain of it.
             let lives = odds.alive(at + self.margin);
             let next = odds.alive(at + self.margin + self.step);
             gain += (self.loss * (lives - next) - price * odds.alive(at)) / now;
+            sent += odds.alive(at) / now;
             if ping == 0 {
                 best.chance = (lives - next) / now;
             }
             if gain > best.gain {
                 best.gain = gain;
                 best.pings = ping + 1;
+                best.sent = sent;
             }
         }
         best

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::expected::{Expected, to_f64};
 use super::pauses::Pauses;
 use super::{Engine, Memory, Meta};
-use crate::economy::{Returns, Stake, Stream, Watch};
+use crate::economy::{GOES_ON, Returns, Stake, Stream, Watch};
 use crate::ledger::Record;
 use crate::model::{
     Digest, KeepAlive, Limits, Money, PriceTier, Rates, Timestamp, Tokens, Ttl, Usage, Vigil,
@@ -66,7 +66,7 @@ impl Engine {
         let Some(idle) = self.idle(meta, vigil) else {
             return false;
         };
-        idle.affords(now, vigil.price, &budget) && idle.watch(now).pings > 0
+        idle.affords(now, vigil.price, &budget) && idle.may() && idle.watch(now).pings > 0
     }
 
     /// Takes in what came of a ping: the row that books it, and when the next one is due.
@@ -80,9 +80,9 @@ impl Engine {
     ) -> (Record, Option<Vigil>) {
         let model = self.catalog.model(meta.provider, &vigil.model);
         let tier = tier(&model, meta, vigil.tokens);
-        let cost = what.usage.and_then(|usage| {
-            usage.cost.or_else(|| Some(tier?.cost(&usage)))
-        });
+        let cost = what
+            .usage
+            .and_then(|usage| usage.cost.or_else(|| Some(tier?.cost(&usage))));
         let record = Record {
             at: what.at,
             first_byte: Some(now).filter(|_| what.status != 0),
@@ -109,6 +109,7 @@ impl Engine {
             return (record, None);
         };
         idle.pay(now, cost);
+        idle.judge(what.usage.as_ref());
         if what.wrote() {
             idle.trip(now);
         }
@@ -178,7 +179,7 @@ impl Idle<'_> {
         let due = before(expires, margin(ttl)).max(now);
         let watch = self.watch(due);
         let price = self.tier.map(|tier| tier.read.times(self.tokens));
-        if watch.pings == 0 || !self.affords(now, price, &self.budget) {
+        if watch.pings == 0 || !self.affords(now, price, &self.budget) || !self.may() {
             return None;
         }
         Some(Vigil {
@@ -219,14 +220,15 @@ impl Idle<'_> {
 
     /// How many pings are worth planning for from then on.
     fn watch(&self, then: Timestamp) -> Watch {
-        let odds = self.pauses.odds(self.memory, &self.stream);
-        self.stake(then).map_or_else(Watch::default, |stake| stake.watch(&odds))
+        let odds = self.pauses.odds(self.memory, &self.stream, then);
+        self.stake(then)
+            .map_or_else(Watch::default, |stake| stake.watch(&odds))
     }
 
     #[expect(clippy::float_arithmetic, reason = "an expectation, never money")]
     fn stake(&self, then: Timestamp) -> Option<Stake> {
         let (ttl, expires) = self.shortest()?;
-        let rates = self.tier.as_ref().map_or(Rates::USUAL, Rates::of);
+        let rates = self.rates();
         let lost = self.tokens.saturating_sub(match ttl {
             Ttl::OneHour => 0,
             Ttl::FiveMinutes | Ttl::HalfHour => self.stream.hour,
@@ -234,13 +236,23 @@ impl Idle<'_> {
         let lives = ttl.duration();
         let margin = margin(ttl).min(expires.since(then));
         Some(Stake {
-            loss: to_f64(lost) * (rates.write(ttl) - rates.read),
+            loss: to_f64(lost) * (rates.write(ttl) - rates.read) * GOES_ON,
             tokens: self.tokens,
             age: then.since(self.stream.last()),
             step: lives.saturating_sub(margin),
             margin,
             rates,
         })
+    }
+
+    /// Whether pings have earned what they cost in conversations like this one.
+    fn may(&self) -> bool {
+        self.pauses
+            .pings_lead(self.memory, &self.stream, &self.rates())
+    }
+
+    fn rates(&self) -> Rates {
+        self.tier.as_ref().map_or(Rates::USUAL, Rates::of)
     }
 
     /// Whether the budgets allow one more ping.
@@ -265,6 +277,19 @@ impl Idle<'_> {
         self.store();
         self.memory
             .learn_returns(self.pauses.account, &mut |returns| returns.pay(now, cost));
+    }
+
+    /// A ping has cost something.
+    #[expect(clippy::float_arithmetic, reason = "an expectation, never money")]
+    fn judge(&self, usage: Option<&Usage>) {
+        let rates = self.rates();
+        let usage = usage.copied().unwrap_or_default();
+        let part = |tokens: Option<u64>, rate: f64| to_f64(tokens.unwrap_or(0)) * rate;
+        let cost = part(usage.plain, 1.0)
+            + part(usage.read, rates.read)
+            + part(usage.write_5m, rates.write_5m)
+            + part(usage.write_1h, rates.write_1h);
+        self.pauses.pinged(self.memory, &self.stream, cost);
     }
 
     /// A ping wrote: nothing is pinged for a while.
@@ -321,7 +346,10 @@ fn tier(model: &Model, meta: &Meta<'_>, tokens: Tokens) -> Option<PriceTier> {
 /// that it keeps for an hour.
 pub(super) fn held(expected: &Expected) -> Option<(Digest, Tokens, Tokens)> {
     let deepest = expected.marks.iter().max_by_key(|mark| mark.tokens)?;
-    let hour = expected.marks.iter().filter(|mark| mark.ttl == Ttl::OneHour);
+    let hour = expected
+        .marks
+        .iter()
+        .filter(|mark| mark.ttl == Ttl::OneHour);
     let hour = hour.map(|mark| mark.tokens).max().unwrap_or(0);
     Some((deepest.prefix, deepest.tokens, hour))
 }

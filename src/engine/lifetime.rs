@@ -1,18 +1,21 @@
 //! Which lifetime class a request is written with.
 
+use super::pauses::trust_in_the_hour;
 use super::survey::{Ground, as_f64};
+use crate::economy::Standing;
 use crate::ledger::history::Reuse;
 use crate::model::{Candidate, Choice, Outlook, Section, Ttl};
 
+/// How many pings a premium must be worth at most where pings are the alternative: with cheap reads
+/// they are cheaper than any hour.
+const PINGS: f64 = 10.0;
+
 /// The class to write with.
 ///
-/// Five minutes, which a read renews for nothing, unless they would earn nothing here while an
-/// hour would: conversations that return only after longer gaps. A conversation that began
-/// with the hour keeps it.
-#[expect(
-    clippy::float_arithmetic,
-    reason = "probabilities decide placement, never money"
-)]
+/// A conversation goes on with the class that its live prefix has. One that is cold is written with
+/// one hour where that stands better with conversations of its kind than five minutes do, pings
+/// included, or where five minutes would earn nothing and an hour would: what returns only after
+/// longer gaps.
 pub(super) fn lifetime(
     ground: &Ground<'_>,
     found: &[Candidate],
@@ -20,35 +23,110 @@ pub(super) fn lifetime(
     outlook: &mut Outlook,
 ) -> Choice {
     let opening = ground.prompt.end_of(Section::System);
-    let begun = outlook.warm.filter(|(block, _)| *block >= opening);
+    let last = chances.last().copied().unwrap_or_default();
     let mut choice = Choice::default();
-    if let Some((_, Ttl::OneHour)) = begun {
-        outlook.ttl = Ttl::OneHour;
-        choice.ttl = Ttl::OneHour;
-        choice.latched = true;
-        return choice;
-    }
-    let value = |ttl: Ttl| {
-        let (write, read) = (
-            ground.rates.write(ttl),
-            ground.rates.write_5m - ground.rates.read,
+    choice.soon = last.within(Ttl::FiveMinutes);
+    choice.late = last.within(Ttl::OneHour);
+    let standing = ground.standing();
+    choice.ahead = standing.ahead;
+    choice.needed = standing.needed;
+    choice.held_back = standing.held_back;
+    let begun = outlook.warm.filter(|(block, _)| *block >= opening);
+    choice.latched = begun.is_some();
+    let granted = !ground.pauses.is_ungranted(ground.nodes, ground.now);
+    let hour = granted
+        && match (begun, outlook.warm) {
+            (Some((block, Ttl::OneHour)), _) => {
+                if standing.held_back {
+                    outlook.hour_to = Some(block);
+                }
+                !standing.held_back
+            }
+            (Some(_), _) => false,
+            // What stands before it would expire first, and take it along.
+            (None, Some((_, Ttl::FiveMinutes | Ttl::HalfHour))) => {
+                ground.earns_only_with_the_hour(found, chances, outlook)
+            }
+            (None, _) => {
+                standing.leads() || ground.earns_only_with_the_hour(found, chances, outlook)
+            }
+        };
+    if hour {
+        ground.write_with_the_hour(found, chances, outlook);
+        choice.hour = outlook.hour_to.map_or_else(
+            || outlook.prefix_tokens.last().copied().unwrap_or(0),
+            |block| outlook.tokens_to(block),
         );
-        let mut below = 0.0;
-        let mut sum = 0.0;
-        let mut best = 0.0_f64;
-        for (candidate, chance) in found.iter().zip(chances) {
-            let tokens = as_f64(outlook.tokens_to(candidate.block));
-            sum += (tokens - below) * (chance.within(ttl) * read - (write - 1.0));
-            best = best.max(sum);
-            below = tokens;
-        }
-        best
-    };
-    outlook.ttl = if value(Ttl::FiveMinutes) <= 0.0 && value(Ttl::OneHour) > 0.0 {
+    } else {
+        outlook.ttl = Ttl::FiveMinutes;
+    }
+    choice.ttl = if choice.hour > 0 {
         Ttl::OneHour
     } else {
         Ttl::FiveMinutes
     };
-    choice.ttl = outlook.ttl;
     choice
+}
+
+#[expect(
+    clippy::float_arithmetic,
+    reason = "probabilities decide placement, never money"
+)]
+impl Ground<'_> {
+    /// How one hour stands in conversations like this one, against the better of five minutes with
+    /// pings, where they are allowed, and without.
+    fn standing(&self) -> Standing {
+        let duel = self.pauses.duel(self.nodes, self.stream);
+        let trust = trust_in_the_hour(self.stream, self.rates);
+        // What the request before this one had is paid for already.
+        let fresh = as_f64(self.stream.signs().fresh);
+        let extra = self.rates.write_1h - self.rates.write_5m;
+        let mut hour = duel.hour(self.now, extra * fresh, trust);
+        if self.pings {
+            hour.needed = duel.pings(0.0, 0.0).ahead.max(0.0);
+            hour.held_back |= extra > PINGS * self.rates.read;
+        }
+        hour
+    }
+
+    /// Whether five minutes would earn nothing here and an hour would.
+    fn earns_only_with_the_hour(
+        &self,
+        found: &[Candidate],
+        chances: &[Reuse],
+        outlook: &Outlook,
+    ) -> bool {
+        let value = |ttl: Ttl| {
+            let (write, read) = (self.rates.write(ttl), self.rates.write_5m - self.rates.read);
+            let mut below = 0.0;
+            let mut sum = 0.0;
+            let mut best = 0.0_f64;
+            for (candidate, chance) in found.iter().zip(chances) {
+                let tokens = as_f64(outlook.tokens_to(candidate.block));
+                sum += (tokens - below) * (chance.within(ttl) * read - (write - 1.0));
+                best = best.max(sum);
+                below = tokens;
+            }
+            best
+        };
+        value(Ttl::FiveMinutes) <= 0.0 && value(Ttl::OneHour) > 0.0
+    }
+
+    /// Everything that is worth an hour is written with one. What may not return at all is not:
+    /// five minutes break even sooner.
+    fn write_with_the_hour(&self, found: &[Candidate], chances: &[Reuse], outlook: &mut Outlook) {
+        let worth = |(_, chance): &(&Candidate, &Reuse), ttl: Ttl| {
+            chance.within(ttl) > self.rates.break_even(ttl)
+        };
+        let pairs = || found.iter().zip(chances);
+        let hour = pairs().rev().find(|pair| worth(pair, Ttl::OneHour));
+        let five = pairs().rev().find(|pair| worth(pair, Ttl::FiveMinutes));
+        let block = |pair: Option<(&Candidate, &Reuse)>| pair.map(|(one, _)| one.block);
+        if block(five) > block(hour) && self.stream.requests() == 1 {
+            outlook.hour_to = block(hour);
+            outlook.ttl = Ttl::FiveMinutes;
+        } else {
+            outlook.ttl = Ttl::OneHour;
+        }
+    }
 }

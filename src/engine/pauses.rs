@@ -1,8 +1,22 @@
 //! A conversation's pauses: noted when they end, counted when they begin.
 
+use std::time::Duration;
+
+use super::expected::to_f64;
 use super::{Memory, Meta};
-use crate::economy::{Asked, Input, Odds, Returns, Stream};
-use crate::model::{BlockKind, Digest, Keyring, Prompt, Role, Timestamp, Tokens};
+use crate::economy::{Asked, Bout, Duel, Input, Odds, Returns, Stream, Watch};
+use crate::model::{BlockKind, Digest, Keyring, Prompt, Rates, Role, Timestamp, Tokens};
+
+/// How far apart pings are with five minutes.
+pub(super) const STEP: Duration = Duration::from_secs(280);
+
+/// How many long sessions one hour is trusted with before anything was seen, and how many tokens such
+/// a session has at least, on average.
+const TRUST: f64 = 10.0;
+const LONG: f64 = 40_000.0;
+
+/// For how long one hour is not asked for where it was not granted.
+const UNGRANTED_FOR: Duration = Duration::from_secs(24 * 3_600);
 
 /// Where the pauses of one conversation are kept.
 #[derive(Clone, Copy, Debug)]
@@ -38,39 +52,148 @@ impl Pauses {
     }
 
     /// Takes in a request: the pause that it ended is settled.
-    pub(super) fn note(&self, memory: &dyn Memory, asked: &Asked) -> Stream {
+    pub(super) fn note(&self, memory: &dyn Memory, asked: &Asked) -> (Stream, Bout) {
         let mut stream = memory.stream(&self.conversation).unwrap_or_default();
         let was_answered = stream.answered().is_some();
-        if let Some((signs, gap)) = stream.request(asked).filter(|_| was_answered) {
-            for key in self.keys {
-                memory.learn_returns(key, &mut |returns| returns.end(&signs, gap));
+        let mut bout = Bout::default();
+        bout.planned = stream.planned;
+        bout.pings = stream.pings;
+        bout.kept = stream.lives(asked.at);
+        bout.tokens = asked.tokens;
+        bout.shared = asked.shared;
+        if let Some((signs, gap)) = stream.request(asked) {
+            bout.gap = Some(gap);
+            for key in self.keys.iter().filter(|_| was_answered) {
+                memory.learn_returns(*key, &mut |returns| returns.end(&signs, gap, asked.at));
             }
         }
-        stream
+        stream.planned = 0;
+        (stream, bout)
+    }
+
+    /// Lets one hour and five minutes meet in the pause that has ended.
+    pub(super) fn judge(
+        &self,
+        memory: &dyn Memory,
+        stream: &Stream,
+        (bout, rates): (&Bout, &Rates),
+    ) {
+        let score = bout.score(rates, STEP);
+        let class = stream.class.unwrap_or_default();
+        memory.learn_returns(self.route(), &mut |returns| {
+            if let Some(duel) = returns.duel_mut(stream.kind) {
+                duel.take(stream.last(), &score, class);
+            }
+        });
+    }
+
+    /// How one hour and pings stand in conversations like this one.
+    pub(super) fn duel(&self, memory: &dyn Memory, stream: &Stream) -> Duel {
+        let mut duel = Duel::default();
+        memory.returns(&self.route(), &mut |returns| {
+            duel = returns.duel(stream.kind)
+        });
+        duel
+    }
+
+    /// Whether pings have earned what they cost in conversations like this one, or may yet.
+    #[expect(clippy::float_arithmetic, reason = "expectations, never money")]
+    pub(super) fn pings_lead(&self, memory: &dyn Memory, stream: &Stream, rates: &Rates) -> bool {
+        let duel = self.duel(memory, stream);
+        let stake = rates.read * to_f64(stream.signs().tokens);
+        duel.pings(stake, trust_in_pings(stake, stream, rates))
+            .leads()
+    }
+
+    /// A ping has cost so much, in tokens of plain input.
+    pub(super) fn pinged(&self, memory: &dyn Memory, stream: &Stream, cost: f64) {
+        memory.learn_returns(self.route(), &mut |returns| {
+            if let Some(duel) = returns.duel_mut(stream.kind) {
+                duel.ping(cost);
+            }
+        });
+    }
+
+    /// Whether one hour was asked for and five minutes were billed, not long ago.
+    pub(super) fn is_ungranted(&self, memory: &dyn Memory, now: Timestamp) -> bool {
+        let mut until = None;
+        memory.returns(&self.account, &mut |returns| {
+            until = returns.ungranted_until
+        });
+        until.is_some_and(|until| now < until)
+    }
+
+    /// One hour was asked for, and five minutes were billed.
+    pub(super) fn ungranted(&self, memory: &dyn Memory, now: Timestamp) {
+        let until = Some(now.plus(UNGRANTED_FOR));
+        memory.learn_returns(self.account, &mut |returns| returns.ungranted_until = until);
+    }
+
+    /// What pings are expected to cost with five minutes in the pause that begins.
+    #[expect(clippy::float_arithmetic, reason = "expectations, never money")]
+    pub(super) fn plan(
+        &self,
+        memory: &dyn Memory,
+        stream: &mut Stream,
+        (watch, price): (&Watch, f64),
+    ) {
+        stream.planned = watch.pings;
+        let cost = watch.sent * price;
+        memory.learn_returns(self.route(), &mut |returns| {
+            if let Some(duel) = returns.duel_mut(stream.kind) {
+                duel.plan(cost);
+            }
+        });
+    }
+
+    /// The key of the route's and tenant's pauses.
+    const fn route(&self) -> Digest {
+        let [_, route, _] = self.keys;
+        route
     }
 
     /// A pause begins: its conversation was answered.
     pub(super) fn begin(&self, memory: &dyn Memory, stream: &Stream) {
         let signs = stream.signs();
+        let now = stream.answered().unwrap_or(stream.last());
         for key in self.keys {
-            memory.learn_returns(key, &mut |returns| returns.begin(&signs));
+            memory.learn_returns(key, &mut |returns| returns.begin(&signs, now));
         }
     }
 
-    /// How the pause that goes on now should end.
-    pub(super) fn odds(&self, memory: &dyn Memory, stream: &Stream) -> Odds {
+    /// How the pause that goes on at `now` should end.
+    pub(super) fn odds(&self, memory: &dyn Memory, stream: &Stream, now: Timestamp) -> Odds {
         let signs = stream.signs();
         let [everywhere, route, service] = &self.keys;
         let mut odds = None;
         memory.returns(everywhere, &mut |everywhere| {
             memory.returns(route, &mut |route| {
                 memory.returns(service, &mut |service| {
-                    odds = Some(Returns::odds(&[everywhere, route, service], &signs));
+                    odds = Some(Returns::odds(&[everywhere, route, service], &signs, now));
                 });
             });
         });
-        odds.unwrap_or_else(|| Returns::odds(&[], &signs))
+        odds.unwrap_or_else(|| Returns::odds(&[], &signs, now))
     }
+}
+
+/// What one hour may cost before anything was seen: a few long sessions of an agent's are written with
+/// it on trust.
+#[expect(clippy::float_arithmetic, reason = "expectations, never money")]
+pub(super) fn trust_in_the_hour(stream: &Stream, rates: &Rates) -> f64 {
+    if stream.kind.is_long_agent() {
+        TRUST * (rates.write_1h - rates.write_5m) * LONG
+    } else {
+        0.0
+    }
+}
+
+/// What pings may cost before anything was seen: one of this conversation, a few where it is an agent's,
+/// or more where that is a long session.
+#[expect(clippy::float_arithmetic, reason = "expectations, never money")]
+fn trust_in_pings(each: f64, stream: &Stream, rates: &Rates) -> f64 {
+    let few = if stream.kind.tools { 4.0 } else { 1.0 };
+    (few * each).max(trust_in_the_hour(stream, rates))
 }
 
 /// What a request adds to its stream; the one before had its first `shared` blocks as well.

@@ -19,7 +19,7 @@ use super::survey::{Ground, Seen, survey};
 use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
 use crate::economy::leader::{Allowed, Led};
-use crate::economy::Stream;
+use crate::economy::{Bout, Kind, Stream};
 use crate::ledger::history::Calibration;
 use crate::model::{
     Choice, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Section, Skip, Timestamp, Ttl,
@@ -131,9 +131,11 @@ impl<'a> Draft<'a> {
         let prices = self.model.prices.as_ref();
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
         let rates = self.as_behaved(rates, total);
-        let (pauses, stream) = self.note(keys, &estimate.prefix_tokens);
+        let (pauses, (mut stream, bout)) = self.note(keys, &estimate.prefix_tokens);
         let (mut outlook, seen, choice, led) =
             self.survey((keys, &pauses, &stream), &rates, estimate.prefix_tokens);
+        stream.class = choice.map(|choice| choice.ttl);
+        pauses.judge(&*self.engine.memory, &stream, (&bout, &rates));
         self.engine.memory.put_stream(pauses.conversation, stream);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);
@@ -213,13 +215,16 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes the request in as the next one of its conversation.
-    fn note(&self, [_, service]: [Digest; 2], prefix_tokens: &[u64]) -> (Pauses, Stream) {
+    fn note(&self, [_, service]: [Digest; 2], prefix_tokens: &[u64]) -> (Pauses, (Stream, Bout)) {
         let keyring = &self.engine.settings.keyring;
         let pauses = Pauses::of(keyring, self.meta, [self.known.conversation, service]);
         let shared = self.before.as_ref().map_or(0, |before| before.shared);
         let asked = asked(self.now, self.prompt(), prefix_tokens, shared);
-        let stream = pauses.note(&*self.engine.memory, &asked);
-        (pauses, stream)
+        let (mut stream, bout) = pauses.note(&*self.engine.memory, &asked);
+        if bout.gap.is_none() {
+            stream.kind = Kind::of(asked.tokens, self.prompt().end_of(Section::Tools));
+        }
+        (pauses, (stream, bout))
     }
 
     fn survey(
@@ -246,6 +251,7 @@ impl<'a> Draft<'a> {
             stream,
             pauses,
             allowed: self.allowed(),
+            pings: settings.keep_alive.is_some(),
             now: self.now,
         };
         survey(&ground, prefix_tokens)

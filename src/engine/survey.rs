@@ -1,10 +1,10 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
-use super::pauses::Pauses;
-use super::{Conversation, Memory};
 use super::chain::Before;
 use super::lead::lead;
 use super::lifetime::lifetime;
+use super::pauses::Pauses;
+use super::{Conversation, Memory};
 use crate::economy::Stream;
 use crate::economy::leader::{Allowed, Led};
 use crate::ledger::history::{Node, Reuse, Spot, reuse, visit};
@@ -34,6 +34,8 @@ pub(super) struct Ground<'a> {
     pub(super) pauses: &'a Pauses,
     /// The variants that may lead; `None` where the traffic has no say.
     pub(super) allowed: Option<Allowed>,
+    /// Whether pings are allowed.
+    pub(super) pings: bool,
     pub(super) now: Timestamp,
 }
 

@@ -3,8 +3,6 @@
 use super::{Tokens, Ttl};
 
 /// Which lifetime class a request is written with, and the numbers that decided it.
-///
-/// Costs are in tokens of plain input, for what is written new.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Choice {
@@ -12,19 +10,17 @@ pub struct Choice {
     pub ttl: Ttl,
     /// Tokens of the prefix that are written, or kept, with one hour; zero for none.
     pub hour: Tokens,
-    /// How many more pauses are expected that outlast five minutes and end within the hour.
-    pub pauses: f64,
-    /// How many there must be for one hour to pay.
-    pub threshold: f64,
-    /// The chance that the conversation returns within five minutes.
+    /// How far one hour is ahead of five minutes in conversations of this kind, in tokens of plain
+    /// input; negative where it is behind.
+    pub ahead: f64,
+    /// How far it must be ahead to be chosen.
+    pub needed: f64,
+    /// Whether it has cost too much already, or too much of its premium is out.
+    pub held_back: bool,
+    /// The chance that the end of the request is read again within five minutes.
     pub soon: f64,
-    /// The chance that it returns later than that, and within the hour.
+    /// The chance that it is within the hour.
     pub late: f64,
-    /// What this request's new tokens are expected to cost with five minutes, pings included where
-    /// they are allowed: this write, later reads left out, and what later pauses cost.
-    pub cost_5m: f64,
-    /// The same with one hour.
-    pub cost_1h: f64,
     /// Whether the class was settled by an earlier request of the conversation.
     pub latched: bool,
 }

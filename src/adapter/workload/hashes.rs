@@ -261,9 +261,7 @@ impl Due {
     fn read(req: Req<'_>, at: Timestamp, options: &Options) -> Self {
         let took = seconds(req.api).unwrap_or(RESPONSE);
         let end = at.plus(took);
-        let begun = seconds(req.ttft)
-            .or(seconds(req.api))
-            .unwrap_or(FIRST_BYTE);
+        let begun = seconds(req.ttft).or(seconds(req.api)).unwrap_or(FIRST_BYTE);
         let is = |kind: &str| req.ity.iter().any(|one| one == kind);
         Self {
             at,
@@ -299,7 +297,9 @@ pub(super) fn single(line: &[u8], options: &Options) -> Result<Timed, String> {
     let whole = line.input_length / u64::from(MOONCAKE_BLOCK);
     let whole = usize::try_from(whole).unwrap_or(usize::MAX);
     let blocks = line.hash_ids.iter().take(whole);
-    let blocks: Vec<_> = blocks.map(|id| TracedBlock::new(*id, Part::Unsaid)).collect();
+    let blocks: Vec<_> = blocks
+        .map(|id| TracedBlock::new(*id, Part::Unsaid))
+        .collect();
     let in_blocks = blocks.len() as u64 * u64::from(MOONCAKE_BLOCK);
     let trace = Trace {
         scope: 0,
@@ -359,8 +359,7 @@ mod tests {
 
     fn requests(line: &str) -> Vec<Timed> {
         let start = Timestamp::from_secs_f64(100.0);
-        let mut session =
-            Hashed::parse(line.as_bytes(), start, 7, &Options::default()).unwrap();
+        let mut session = Hashed::parse(line.as_bytes(), start, 7, &Options::default()).unwrap();
         std::iter::from_fn(|| session.next_request()).collect()
     }
 
@@ -396,7 +395,11 @@ mod tests {
         let more = SESSION.replacen("\"keep\":5", "\"keep\":6", 1);
         assert!(outline(more.as_bytes()).unwrap_err().contains("keeps more"));
         let short = SESSION.replacen("\"in\":600", "\"in\":100", 1);
-        assert!(outline(short.as_bytes()).unwrap_err().contains("more blocks"));
+        assert!(
+            outline(short.as_bytes())
+                .unwrap_err()
+                .contains("more blocks")
+        );
         let what = start(br#"{"timestamp":"secret","input_length":1,"hash_ids":[1]}"#);
         assert!(!what.unwrap_err().contains("secret"));
         let what = start(br#"{"timestamp":1,"input_length":1,"hash_ids":[1,2,3]}"#);

@@ -194,7 +194,11 @@ impl Exchange {
             return;
         };
         let silent = usage.read == Some(0) && usage.written() == Some(0);
-        if silent || self.case(usage, expected).is_downgraded() {
+        let downgraded = self.case(usage, expected).is_downgraded();
+        if downgraded {
+            expected.pauses.ungranted(&*self.memory, self.record.at);
+        }
+        if silent || downgraded {
             self.enter(Some(usage));
         }
         let read = self.read_part(usage, expected);
