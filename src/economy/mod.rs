@@ -6,6 +6,7 @@
 
 mod duel;
 pub mod leader;
+mod flat;
 mod odds;
 pub mod provider;
 mod returns;
@@ -14,6 +15,7 @@ mod stream;
 mod watch;
 
 pub use duel::{Bout, Duel, Score, Standing};
+pub use flat::{Flat, Flatten, Tape};
 pub use odds::{EDGES, Odds};
 pub use provider::{Behaviour, Foreseen};
 pub use returns::Returns;
