@@ -253,7 +253,13 @@ fn conversation(size: usize) -> Bytes {
 }
 
 fn prose(seed: usize, length: usize) -> String {
-    const WORDS: [&str; 5] = ["let value = ", "self.cache", "// the prefix ", "match ", "{ Ok }"];
+    const WORDS: [&str; 5] = [
+        "let value = ",
+        "self.cache",
+        "// the prefix ",
+        "match ",
+        "{ Ok }",
+    ];
     let mut text = String::with_capacity(length + 32);
     let mut state = seed.wrapping_mul(0x9E37_79B9).wrapping_add(1);
     while text.len() < length {

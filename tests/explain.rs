@@ -401,7 +401,10 @@ fn one_body_is_planned_with_its_numbers() {
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();
     let places = told["places"].as_array().unwrap();
     let marked = places.iter().filter(|place| place["marked"] == true);
-    assert_eq!(u64::try_from(marked.count()).unwrap(), told["breakpoints"].as_u64().unwrap());
+    assert_eq!(
+        u64::try_from(marked.count()).unwrap(),
+        told["breakpoints"].as_u64().unwrap()
+    );
     for place in places {
         let (chance, from) = (&place["chance"], &place["threshold"]);
         assert!((0.0..=1.0).contains(&chance.as_f64().unwrap()), "{place}");
@@ -412,7 +415,13 @@ fn one_body_is_planned_with_its_numbers() {
     assert_eq!(told["class"]["class"], "5m");
     assert!(told["variants"].as_array().unwrap().len() > 4);
     let text = String::from_utf8(run(&[path]).stdout).unwrap();
-    for word in ["breakpoints for", "pays from", "follows", "ping", "tools end"] {
+    for word in [
+        "breakpoints for",
+        "pays from",
+        "follows",
+        "ping",
+        "tools end",
+    ] {
         assert!(text.contains(word), "{word}: {text}");
     }
     assert!(!text.contains("leap"), "{text}");

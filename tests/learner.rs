@@ -128,7 +128,9 @@ fn agent(engine: &Engine, turns: u32, mut lost: impl FnMut(u32) -> bool) -> Vec<
         let mut exchange = prepared.exchange;
         exchange.on_usage(now, usage);
         records.push(exchange.finish(now, End::Complete));
-        messages.push(json!({"role": "assistant", "content": format!("Step {turn} is done. ").repeat(20)}));
+        messages.push(
+            json!({"role": "assistant", "content": format!("Step {turn} is done. ").repeat(20)}),
+        );
         messages.push(json!({"role": "user", "content": "Go on."}));
     }
     records

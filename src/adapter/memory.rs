@@ -120,9 +120,7 @@ fn copied<V: Clone + Send + Sync + 'static>(kept: &Cache<Digest, V>) -> BTreeMap
 }
 
 #[cfg(feature = "replay")]
-fn opened<V: Clone + Send + 'static>(
-    kept: &Cache<Digest, Arc<Mutex<V>>>,
-) -> BTreeMap<Digest, V> {
+fn opened<V: Clone + Send + 'static>(kept: &Cache<Digest, Arc<Mutex<V>>>) -> BTreeMap<Digest, V> {
     let kept = kept.iter();
     kept.map(|(key, value)| (*key, open(&value).clone()))
         .collect()

@@ -5,8 +5,8 @@
 //! spent on learning it.
 
 mod duel;
-pub mod leader;
 mod flat;
+pub mod leader;
 mod odds;
 pub mod provider;
 mod returns;

@@ -212,7 +212,12 @@ impl Flatten for Stream {
         tape.whole(&mut self.requests);
         tape.whole(&mut self.pauses);
         tape.whole(&mut self.returns);
-        for tokens in [&mut self.tokens, &mut self.fresh, &mut self.held, &mut self.hour] {
+        for tokens in [
+            &mut self.tokens,
+            &mut self.fresh,
+            &mut self.held,
+            &mut self.hour,
+        ] {
             tape.whole(tokens);
         }
         tape.one_of(&mut self.class, &CLASSES);

@@ -4,6 +4,7 @@ mod chain;
 mod estimate;
 mod exchange;
 mod expected;
+mod ground;
 mod inquiry;
 mod judge;
 mod keep;

@@ -122,7 +122,9 @@ fn shard(mut place: u64, shards: u32) -> u32 {
     let (mut shard, mut next) = (0, 0_u64);
     while next < u64::from(shards) {
         shard = next;
-        place = place.wrapping_mul(2_862_933_555_777_941_757).wrapping_add(1);
+        place = place
+            .wrapping_mul(2_862_933_555_777_941_757)
+            .wrapping_add(1);
         next = ((shard + 1) << 31) / ((place >> 33) + 1);
     }
     u32::try_from(shard).unwrap_or(0)

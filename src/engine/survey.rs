@@ -42,11 +42,11 @@ pub(super) struct Ground<'a> {
 /// The deepest prefix that was seen before, by its last block.
 pub(super) type Seen = Option<(usize, Node)>;
 
+/// What is expected of a request, how its class came about, and which variant it follows.
+pub(super) type Surveyed = (Outlook, Seen, Option<Choice>, Option<Led>);
+
 /// Books the request's visit and returns what is expected of it.
-pub(super) fn survey(
-    ground: &Ground<'_>,
-    prefix_tokens: Vec<u64>,
-) -> (Outlook, Seen, Option<Choice>, Option<Led>) {
+pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Surveyed {
     ground.give_up_broken();
     let mut found = candidates(ground.prompt);
     ground.add_branches(&mut found);

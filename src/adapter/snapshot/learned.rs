@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::form::{Exact, Hex};
-use crate::economy::{Flat, Flatten};
 use crate::economy::leader::{Leader, Parts as LeaderParts, Shadow, ShadowParts, VARIANTS};
 use crate::economy::provider::{Behaviour, Tally};
+use crate::economy::{Flat, Flatten};
 use crate::model::Timestamp;
 
 /// How a provider's cache behaves. Times are microseconds.

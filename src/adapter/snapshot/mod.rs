@@ -227,7 +227,9 @@ fn parse(bytes: &[u8]) -> Result<InProcess, Fault> {
 /// What is wrong with a file that could not be read as a state.
 fn fault(bytes: &[u8], error: serde_json::Error) -> Fault {
     match serde_json::from_slice::<Head>(bytes) {
-        Ok(head) if !(OLDEST..=VERSION).contains(&head.cachewright_state) => Fault::Version(head.cachewright_state),
+        Ok(head) if !(OLDEST..=VERSION).contains(&head.cachewright_state) => {
+            Fault::Version(head.cachewright_state)
+        }
         Ok(_) => Fault::Damaged(error),
         Err(_) if bytes.starts_with(b"{\"cachewright_state\":") => Fault::Damaged(error),
         Err(_) => Fault::Foreign,

@@ -52,7 +52,11 @@ fn text(told: &Told) -> String {
             rates.write_5m,
             rates.write_1h,
             rates.read,
-            if told.known { "" } else { "; no row describes this model" }
+            if told.known {
+                ""
+            } else {
+                "; no row describes this model"
+            }
         ),
     );
     let granted = told.behaviour.granted(told.now);
@@ -69,10 +73,19 @@ fn text(told: &Told) -> String {
         Some((block, ttl)) => line("warm", &format!("to block {block}, {ttl}")),
         None => line("warm", "nothing that is known of"),
     }
-    line("class", &told.numbers.choice.map_or_else(settled, |choice| class(&choice)));
+    line(
+        "class",
+        &told
+            .numbers
+            .choice
+            .map_or_else(settled, |choice| class(&choice)),
+    );
     line("follows", &follows(told));
     for (stop, vigil) in &told.pings {
-        line("ping", &format!("after {stop}: {}", ping(told, vigil.as_ref())));
+        line(
+            "ping",
+            &format!("after {stop}: {}", ping(told, vigil.as_ref())),
+        );
     }
     out.push('\n');
     out.push_str(&places(&told.numbers.weighed));
@@ -125,7 +138,9 @@ fn ping(told: &Told, vigil: Option<&Vigil>) -> String {
     let Some(vigil) = vigil else {
         return "none: it would not pay for itself, or the prefix is not cached".into();
     };
-    let price = vigil.price.map_or_else(String::new, |price| format!(", {price} each"));
+    let price = vigil
+        .price
+        .map_or_else(String::new, |price| format!(", {price} each"));
     format!(
         "due in {} s, {} of up to {} in a row{price}; returns {} where {} pay",
         vigil.due.since(told.now).as_secs(),
@@ -150,7 +165,14 @@ fn places(weighed: &[Weighed]) -> String {
         ]
     });
     let header = [
-        "place", "block", "tokens", "class", "chance", "pays from", "expected", "marked",
+        "place",
+        "block",
+        "tokens",
+        "class",
+        "chance",
+        "pays from",
+        "expected",
+        "marked",
     ];
     table(&header, rows, 1..7)
 }

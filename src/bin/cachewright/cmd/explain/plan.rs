@@ -61,7 +61,11 @@ pub(super) fn run(args: &Explain, file: &Path, catalog: &Catalog) -> Result<(), 
     let ping = |stop: Stop| -> Result<Option<Vigil>, Error> {
         let mut settings = Settings::default();
         settings.keep_alive = Some(KeepAlive::default());
-        Ok(pinged(with(settings)?.prepare(now, &meta, &body.bytes), now, stop))
+        Ok(pinged(
+            with(settings)?.prepare(now, &meta, &body.bytes),
+            now,
+            stop,
+        ))
     };
     let told = Told {
         provider: body.provider.name.clone(),
@@ -86,5 +90,8 @@ fn pinged(prepared: Prepared, now: Timestamp, stop: Stop) -> Option<Vigil> {
     let input = exchange.record().estimated_input;
     exchange.on_usage(now, Usage::reported(0, 0, input, 0, 0));
     exchange.on_stop(stop);
-    exchange.finish(now, End::Complete).vigil.map(|vigil| *vigil)
+    exchange
+        .finish(now, End::Complete)
+        .vigil
+        .map(|vigil| *vigil)
 }
