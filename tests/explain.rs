@@ -362,7 +362,11 @@ fn bad_input_is_named_with_its_fix() {
             "b.json: not JSON: key must be a string at line 2 column 1",
         ),
         (&[&messages, &absent], 1, "absent.json: No such file"),
-        (&[&messages], 2, "name the later one as well"),
+        (
+            &[&messages, &messages, "--state", "x.json"],
+            2,
+            "--state goes with one body",
+        ),
         (&["nothing"], 2, "names no exchange"),
         (
             &[&messages, &messages, "--dialect", "latin"],

@@ -188,3 +188,24 @@ fn an_hour_that_is_not_granted_is_noticed() {
     let granted = seen.granted(at(6.0));
     assert!(granted < 0.3, "{granted}");
 }
+
+/// What was learned of a provider is the same after it was stored.
+#[cfg(feature = "replay")]
+#[test]
+fn a_stored_behaviour_is_the_one_that_was_learned() {
+    use cachewright::adapter::snapshot::Snapshot;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.json");
+    let with = |memory: &InProcess| {
+        Engine::new(Arc::new(Catalog::builtin()), Settings::default())
+            .remembering(Arc::new(memory.clone()))
+    };
+    let snapshot = Snapshot::open(&path).unwrap();
+    let before = with(snapshot.memory());
+    agent(&before, 30, |turn| turn % 3 == 1);
+    snapshot.save().unwrap();
+    let after = with(Snapshot::open(&path).unwrap().memory());
+    let behaviour = |engine: &Engine| engine.behaviour(&Meta::of("anthropic"), "claude-sonnet-4-5");
+    assert_ne!(behaviour(&before), Behaviour::default());
+    assert_eq!(behaviour(&before), behaviour(&after));
+}

@@ -190,8 +190,9 @@ fn an_older_history_is_still_read() {
     let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let learned = state.as_object_mut().unwrap().remove("economy").unwrap();
     assert!(!learned["leaders"].as_object().unwrap().is_empty());
-    assert!(!learned["providers"].as_object().unwrap().is_empty());
-    assert!(!learned["shadows"].as_object().unwrap().is_empty());
+    for part in ["shadows", "streams", "returns"] {
+        assert!(!learned[part].as_object().unwrap().is_empty(), "{part}");
+    }
     state["cachewright_state"] = 1.into();
     std::fs::write(&path, state.to_string()).unwrap();
     Snapshot::open(&path).unwrap().save().unwrap();

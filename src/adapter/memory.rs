@@ -104,6 +104,8 @@ impl InProcess {
             behaviours: opened(&self.behaviours),
             leaders: opened(&self.leaders),
             shadows: copied(&self.shadows),
+            streams: copied(&self.streams),
+            returns: opened(&self.returns),
         }
     }
 }
@@ -116,6 +118,8 @@ pub(super) struct History {
     pub(super) behaviours: BTreeMap<Digest, Behaviour>,
     pub(super) leaders: BTreeMap<Digest, Leader>,
     pub(super) shadows: BTreeMap<Digest, Shadow>,
+    pub(super) streams: BTreeMap<Digest, Stream>,
+    pub(super) returns: BTreeMap<Digest, Returns>,
 }
 
 #[cfg(feature = "replay")]

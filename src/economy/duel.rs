@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::{Flatten, Tape};
 use crate::model::{Rates, Timestamp, Tokens, Ttl};
 
 /// How long it takes until two thirds of a premium are held against one hour. What it buys comes
@@ -217,6 +218,24 @@ impl Standing {
 )]
 const fn as_f64(tokens: Tokens) -> f64 {
     tokens as f64
+}
+
+impl Flatten for Duel {
+    fn pass(&mut self, tape: &mut Tape) {
+        let [hour, pings] = &mut self.paid;
+        let numbers = [
+            &mut self.saved,
+            &mut self.held,
+            &mut self.pending,
+            hour,
+            pings,
+            &mut self.planned,
+            &mut self.pinged,
+            &mut self.usual,
+        ];
+        numbers.into_iter().for_each(|number| tape.number(number));
+        tape.time(&mut self.since);
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! spent on learning it.
 
 mod duel;
+mod flat;
 pub mod leader;
 mod odds;
 pub mod provider;
@@ -14,6 +15,7 @@ mod stream;
 mod watch;
 
 pub use duel::{Bout, Duel, Score, Standing};
+pub use flat::{Flat, Flatten, Tape};
 pub use odds::{EDGES, Odds};
 pub use provider::{Behaviour, Foreseen};
 pub use returns::Returns;

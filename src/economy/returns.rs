@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::odds::{EDGES, Odds};
-use super::{Duel, Input, Kind, Signs};
+use super::{Duel, Flatten, Input, Kind, Signs, Tape};
 use crate::model::{Money, Stop, Timestamp};
 
 /// Classes of pauses.
@@ -206,6 +206,23 @@ const fn usual(signs: &Signs) -> [f64; EDGES.len()] {
         _ => [
             0.70, 0.60, 0.22, 0.18, 0.15, 0.07, 0.05, 0.15, 0.14, 0.05, 0.05, 0.03, 0.03, 0.02,
         ],
+    }
+}
+
+impl Flatten for Returns {
+    fn pass(&mut self, tape: &mut Tape) {
+        for class in &mut self.classes {
+            tape.single(&mut class.begun);
+            class.ended.iter_mut().for_each(|bin| tape.single(bin));
+            class.young.iter_mut().for_each(|bin| tape.single(bin));
+            tape.time(&mut class.since);
+        }
+        self.duels.iter_mut().for_each(|duel| duel.pass(tape));
+        tape.time_if(&mut self.ungranted_until);
+        tape.time_if(&mut self.broken_until);
+        let (day, paid) = &mut self.paid;
+        tape.whole(day);
+        tape.money(paid);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Input, Signs};
+use super::{Flatten, Input, Signs, Tape};
 use crate::model::{Money, Stop, Timestamp, Tokens, Ttl};
 
 /// What a request adds to its stream.
@@ -184,6 +184,49 @@ impl Stream {
     #[must_use]
     pub const fn answered(&self) -> Option<Timestamp> {
         self.answered
+    }
+}
+
+impl Flatten for Stream {
+    fn pass(&mut self, tape: &mut Tape) {
+        const STOPS: [Option<Stop>; 5] = [
+            None,
+            Some(Stop::ToolUse),
+            Some(Stop::EndTurn),
+            Some(Stop::Length),
+            Some(Stop::Other),
+        ];
+        const INPUTS: [Input; 3] = [Input::Other, Input::Text, Input::ToolResult];
+        const CLASSES: [Option<Ttl>; 4] = [
+            None,
+            Some(Ttl::FiveMinutes),
+            Some(Ttl::HalfHour),
+            Some(Ttl::OneHour),
+        ];
+        tape.time(&mut self.began);
+        tape.time(&mut self.last);
+        tape.time_if(&mut self.answered);
+        tape.span_if(&mut self.last_gap);
+        tape.one_of(&mut self.stop, &STOPS);
+        tape.one_of(&mut self.input, &INPUTS);
+        tape.whole(&mut self.requests);
+        tape.whole(&mut self.pauses);
+        tape.whole(&mut self.returns);
+        for tokens in [
+            &mut self.tokens,
+            &mut self.fresh,
+            &mut self.held,
+            &mut self.hour,
+        ] {
+            tape.whole(tokens);
+        }
+        tape.one_of(&mut self.class, &CLASSES);
+        self.ends.iter_mut().for_each(|end| tape.time(end));
+        tape.whole(&mut self.planned);
+        tape.one_of(&mut self.kind.tools, &[false, true]);
+        tape.whole(&mut self.kind.size);
+        tape.whole(&mut self.pings);
+        tape.money(&mut self.spent);
     }
 }
 

@@ -4,6 +4,7 @@ mod chain;
 mod estimate;
 mod exchange;
 mod expected;
+mod ground;
 mod inquiry;
 mod judge;
 mod keep;
@@ -110,7 +111,8 @@ impl Engine {
     /// How the cache of this provider, model and place was seen to behave.
     #[must_use]
     pub fn behaviour(&self, meta: &Meta<'_>, model: &str) -> Behaviour {
-        let key = meta.behaviour(&self.settings.keyring, model);
+        let model = self.catalog.model(meta.provider, model);
+        let key = meta.behaviour(&self.settings.keyring, &model.name);
         let mut seen = Behaviour::default();
         self.memory
             .behaviour(&key, &mut |known| seen.clone_from(known));

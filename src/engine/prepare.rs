@@ -11,18 +11,15 @@ use super::expected::{Expected, Mark};
 use super::inquiry::Question;
 use super::lineage::{self, Lineage, Search};
 use super::numbers::Numbers;
-use super::pauses::Pauses;
 use super::reading::{Known, recall_and_read};
 use super::reshape::{Spelled, reshape};
 use super::steer::{self, Steering, model_id};
-use super::survey::{Ground, Seen, claim, survey};
+use super::survey::{Seen, claim};
 use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
-use crate::economy::Stream;
-use crate::economy::leader::{Allowed, Led};
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Choice, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Section, Skip, Timestamp, Ttl,
+    Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Section, Skip, Timestamp, Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
@@ -127,16 +124,8 @@ impl<'a> Draft<'a> {
     pub(super) fn finish(self, original: &Bytes) -> Prepared {
         let keys = self.keys();
         let estimate = self.estimate(keys);
-        let total = estimate.prefix_tokens.last().copied().unwrap_or(0);
-        let prices = self.model.prices.as_ref();
-        let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
-        let rates = self.as_behaved(rates, total);
-        let (pauses, (mut stream, bout)) = self.note(keys, &estimate.prefix_tokens);
-        let (mut outlook, seen, choice, led) =
-            self.survey((keys, &pauses, &stream), &rates, estimate.prefix_tokens);
-        stream.class = choice.map(|choice| choice.ttl);
-        pauses.judge(&*self.engine.memory, &stream, (&bout, &rates));
-        self.engine.memory.put_stream(pauses.conversation, stream);
+        let (rates, pauses, (mut outlook, seen, choice, led)) =
+            self.weigh(keys, estimate.prefix_tokens);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);
         let asked = self.ask(keys, &mut plan);
@@ -189,77 +178,6 @@ impl<'a> Draft<'a> {
             changes: self.spelled.changes,
             numbers: Some(numbers),
         }
-    }
-
-    /// These prices where warm prefixes of this size are read as often as the provider was seen to.
-    fn as_behaved(&self, rates: Rates, tokens: u64) -> Rates {
-        let key = self
-            .meta
-            .behaviour(&self.engine.settings.keyring, &self.model.name);
-        let mut chance = 1.0;
-        self.engine.memory.behaviour(&key, &mut |known| {
-            chance = known.hit_of(self.now, tokens);
-        });
-        rates.with_hit(chance)
-    }
-
-    /// Keys of what is learned: the scope, and within it the service, which has the same tools and
-    /// system prompt in every request.
-    fn keys(&self) -> [Digest; 2] {
-        let keyring = &self.engine.settings.keyring;
-        let system = self.prompt().end_of(Section::System);
-        let service = system.checked_sub(1).and_then(|at| self.prefix(at));
-        [
-            keyring.scope(&[b"scope", self.turn.root.as_bytes()]),
-            keyring.scope(&[b"service", service.unwrap_or(self.turn.root).as_bytes()]),
-        ]
-    }
-
-    fn survey(
-        &self,
-        (keys, pauses, stream): ([Digest; 2], &Pauses, &Stream),
-        rates: &Rates,
-        prefix_tokens: Vec<u64>,
-    ) -> (Outlook, Seen, Option<Choice>, Option<Led>) {
-        let settings = &self.engine.settings;
-        let limits = &self.model.limits;
-        let ground = Ground {
-            nodes: &*self.engine.memory,
-            prompt: self.prompt(),
-            turn: &self.turn,
-            keyring: &settings.keyring,
-            keys,
-            before: self.before.as_ref(),
-            ttl: if limits.one_hour && self.sells(self.wishes.ttl) {
-                self.wishes.ttl
-            } else {
-                Some(limits.ttl)
-            },
-            rates,
-            stream,
-            pauses,
-            pings: settings.keep_alive.is_some(),
-            allowed: self.allowed(),
-            now: self.now,
-        };
-        survey(&ground, prefix_tokens)
-    }
-
-    /// The variants that may lead here: none where the user or the provider has settled the class. With
-    /// pings the policy decides by itself, as long as no variant knows which of them it sends.
-    fn allowed(&self) -> Option<Allowed> {
-        let decides = self.model.limits.one_hour && self.wishes.ttl.is_none();
-        let settings = &self.engine.settings;
-        let is_free = settings.follow_leader && settings.keep_alive.is_none();
-        let among = || {
-            if is_free {
-                // How deep to write is settled by the chances of each prefix.
-                Allowed::of(|variant| variant.pings == 0 && variant.tail.is_some())
-            } else {
-                Allowed::POLICY
-            }
-        };
-        decides.then(among)
     }
 
     /// The requests before this one; they learn of it as well.
@@ -323,7 +241,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Whether this class can be asked for here; no class at all always can.
-    fn sells(&self, ttl: Option<Ttl>) -> bool {
+    pub(super) fn sells(&self, ttl: Option<Ttl>) -> bool {
         ttl.is_none_or(|ttl| self.provider.ttls.contains(&ttl))
     }
 

@@ -34,21 +34,21 @@ pub(super) struct Ground<'a> {
     /// The conversation, this request included.
     pub(super) stream: &'a Stream,
     pub(super) pauses: &'a Pauses,
-    /// Whether pings are allowed.
-    pub(super) pings: bool,
     /// The variants that may lead; `None` where the traffic has no say.
     pub(super) allowed: Option<Allowed>,
+    /// Whether pings are allowed.
+    pub(super) pings: bool,
     pub(super) now: Timestamp,
 }
 
 /// The deepest prefix that was seen before, by its last block.
 pub(super) type Seen = Option<(usize, Node)>;
 
+/// What is expected of a request, how its class came about, and which variant it follows.
+pub(super) type Surveyed = (Outlook, Seen, Option<Choice>, Option<Led>);
+
 /// Books the request's visit and returns what is expected of it.
-pub(super) fn survey(
-    ground: &Ground<'_>,
-    prefix_tokens: Vec<u64>,
-) -> (Outlook, Seen, Option<Choice>, Option<Led>) {
+pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Surveyed {
     ground.give_up_broken();
     let path = Path::walk(ground);
     let mut found = candidates(ground.prompt);

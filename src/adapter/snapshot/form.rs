@@ -40,6 +40,16 @@ impl Exact {
         Self(f64::from(value))
     }
 
+    /// A number of double precision.
+    pub(super) const fn double(value: f64) -> Self {
+        Self(value)
+    }
+
+    /// The number.
+    pub(super) const fn as_double(self) -> f64 {
+        self.0
+    }
+
     /// The number, in the precision that it came in.
     #[expect(clippy::cast_possible_truncation, reason = "it came from there")]
     pub(super) const fn as_single(self) -> f32 {

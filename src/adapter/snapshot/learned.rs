@@ -1,10 +1,13 @@
 //! How what was learned of providers and of variants is spelled in a file.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::form::{Exact, Hex};
 use crate::economy::leader::{Leader, Parts as LeaderParts, Shadow, ShadowParts, VARIANTS};
 use crate::economy::provider::{Behaviour, Tally};
+use crate::economy::{Flat, Flatten};
 use crate::model::Timestamp;
 
 /// How a provider's cache behaves. Times are microseconds.
@@ -151,11 +154,41 @@ impl From<KnownShadow> for Shadow {
     }
 }
 
+/// State as plain numbers. What another version wrote, with other fields, is not read.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KnownFlat {
+    numbers: Vec<Exact>,
+    /// As decimal digits: JSON has no whole numbers of this size.
+    whole: Vec<String>,
+}
+
+impl<T: Flatten> From<&T> for KnownFlat {
+    fn from(state: &T) -> Self {
+        let flat = state.flat();
+        Self {
+            numbers: flat.numbers.into_iter().map(Exact::double).collect(),
+            whole: flat.whole.iter().map(i128::to_string).collect(),
+        }
+    }
+}
+
+impl KnownFlat {
+    /// The state that was stored.
+    pub(super) fn into_state<T: Flatten>(self) -> Option<T> {
+        let numbers = self.numbers.into_iter().map(Exact::as_double);
+        let whole = self.whole.iter().map(|digits| digits.parse().ok());
+        T::of_flat(Flat::new(numbers.collect(), whole.collect::<Option<_>>()?))
+    }
+}
+
 /// What goes beside prefixes and scopes, since version 2.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Economy {
-    pub(super) providers: std::collections::BTreeMap<Hex, KnownBehaviour>,
-    pub(super) leaders: std::collections::BTreeMap<Hex, KnownLeader>,
-    pub(super) shadows: std::collections::BTreeMap<Hex, KnownShadow>,
+    pub(super) providers: BTreeMap<Hex, KnownBehaviour>,
+    pub(super) leaders: BTreeMap<Hex, KnownLeader>,
+    pub(super) shadows: BTreeMap<Hex, KnownShadow>,
+    pub(super) streams: BTreeMap<Hex, KnownFlat>,
+    pub(super) returns: BTreeMap<Hex, KnownFlat>,
 }

@@ -15,6 +15,7 @@ use tempfile::NamedTempFile;
 use self::form::{Hex, KnownNode, KnownScope};
 use self::learned::Economy;
 use super::memory::{History, InProcess};
+use crate::economy::Returns;
 use crate::economy::leader::Leader;
 use crate::engine::Memory;
 use crate::error::Error;
@@ -115,6 +116,8 @@ fn content(memory: &InProcess) -> Content {
         behaviours,
         leaders,
         shadows,
+        streams,
+        returns,
     } = memory.history();
     let scopes = learned.iter();
     Content {
@@ -130,6 +133,8 @@ fn content(memory: &InProcess) -> Content {
             providers: spelled(&behaviours),
             leaders: spelled(&leaders),
             shadows: spelled(&shadows),
+            streams: spelled(&streams),
+            returns: spelled(&returns),
         },
     }
 }
@@ -202,6 +207,19 @@ fn parse(bytes: &[u8]) -> Result<InProcess, Fault> {
     }
     for (Hex(key), known) in content.economy.shadows {
         memory.put_shadow(key, known.into());
+    }
+    for (Hex(key), known) in content.economy.streams {
+        if let Some(stream) = known.into_state() {
+            memory.put_stream(key, stream);
+        }
+    }
+    for (Hex(key), known) in content.economy.returns {
+        let stored: Option<Returns> = known.into_state();
+        memory.learn_returns(key, &mut |returns| {
+            if let Some(stored) = &stored {
+                returns.clone_from(stored);
+            }
+        });
     }
     Ok(memory)
 }

@@ -110,14 +110,12 @@ fn class(choice: &Choice) -> String {
     }
     let _ = write!(
         what,
-        "; {:.2} pauses expected that an hour bridges, {:.2} needed; returns within 5m {}, within 1h {}; \
-         expected cost {:.0} with 5m, {:.0} with 1h",
-        choice.pauses,
-        choice.threshold,
+        "; returns within 5m {}, within 1h {}; one hour is {:.0} ahead in conversations of this kind, {:.0} needed{}",
         percent(choice.soon),
         percent(choice.late),
-        choice.cost_5m,
-        choice.cost_1h,
+        choice.ahead,
+        choice.needed,
+        if choice.held_back { ", held back" } else { "" },
     );
     what
 }
@@ -230,12 +228,11 @@ fn choice(choice: &Choice) -> Value {
         "class": choice.ttl.to_string(),
         "hour_tokens": choice.hour,
         "latched": choice.latched,
-        "pauses_expected": choice.pauses,
-        "pauses_needed": choice.threshold,
         "returns_5m": choice.soon,
         "returns_1h": choice.late,
-        "cost_5m": choice.cost_5m,
-        "cost_1h": choice.cost_1h,
+        "ahead_1h": choice.ahead,
+        "needed_1h": choice.needed,
+        "held_back": choice.held_back,
     })
 }
 
