@@ -57,7 +57,7 @@ impl Engine {
     /// that it returns still pays for it, and the budgets allow it.
     #[must_use]
     pub fn still_pays(&self, now: Timestamp, meta: &Meta<'_>, vigil: &Vigil) -> bool {
-        let Some(budget) = self.settings.keep_alive else {
+        let Some(budget) = self.settings.on(meta.route).keep_alive else {
             return false;
         };
         if now >= vigil.expires {
@@ -127,7 +127,7 @@ impl Engine {
         let model = self.catalog.model(meta.provider, &vigil.model);
         let idle = Idle {
             memory: &*self.memory,
-            budget: self.settings.keep_alive?,
+            budget: self.settings.on(meta.route).keep_alive?,
             tier: tier(&model, meta, vigil.tokens),
             limits: model.limits,
             model: vigil.model.clone(),

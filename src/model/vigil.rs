@@ -58,6 +58,22 @@ pub struct KeepAlive {
     pub deadline: Duration,
 }
 
+impl KeepAlive {
+    /// No pings at all: what a route says where general settings allow some.
+    pub const OFF: Self = Self {
+        per_ping: Money::ZERO,
+        per_session: Money::ZERO,
+        per_day: Money::ZERO,
+        deadline: Duration::ZERO,
+    };
+
+    /// The same, where it allows anything.
+    #[must_use]
+    pub fn allowed(self) -> Option<Self> {
+        (self != Self::OFF).then_some(self)
+    }
+}
+
 impl Default for KeepAlive {
     fn default() -> Self {
         Self {

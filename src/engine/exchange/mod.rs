@@ -119,7 +119,7 @@ impl Exchange {
         Self {
             memory: Arc::clone(&engine.memory),
             catalog: Arc::clone(&engine.catalog),
-            keep_alive: engine.settings.keep_alive,
+            keep_alive: engine.settings.on(meta.route).keep_alive,
             record,
             dialect: endpoint.map(|endpoint| endpoint.dialect),
             named: meta.model.into(),
