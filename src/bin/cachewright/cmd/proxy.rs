@@ -40,6 +40,12 @@ pub(crate) fn run(args: &Proxy, settings: &[PathBuf]) -> Result<(), Failure> {
             "requests are kept in {path}, prompt text included"
         ));
     }
+    if cache.engine().settings().keeps_alive() {
+        complain(
+            "idle prefixes are kept warm by pings: the last request of a conversation and its key stay \
+             in memory meanwhile; POST /pings/stop at the admin port drops them",
+        );
+    }
     let server = Server::new(&cache, options)?;
     let admin = admin.map(|admin| admin.routes(server.gauge()));
     let follower = Follower {
