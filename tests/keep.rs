@@ -24,7 +24,7 @@ use cachewright::adapter::server::{SimHandle, SimOptions, SimServer};
 use cachewright::adapter::tower::{PromptCache, RequestBody};
 use cachewright::engine::Overlay;
 use cachewright::ledger::Record;
-use cachewright::model::{KeepAlive, Money, Timestamp};
+use cachewright::model::{KeepAlive, Money, Timestamp, Ttl};
 use cachewright::provider::Catalog;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as Hyper;
@@ -104,7 +104,12 @@ fn plain() -> Client {
 }
 
 fn on(builder: Builder) -> Builder {
-    builder.with_keep_alive(KeepAlive::default())
+    paused(builder, KeepAlive::default())
+}
+
+/// Entries of five minutes, whatever the pauses suggest.
+fn paused(builder: Builder, budget: KeepAlive) -> Builder {
+    builder.ttl(Ttl::FiveMinutes).with_keep_alive(budget)
 }
 
 const ROUTES: &str = "[providers.inside]\nkind = \"anthropic\"\nresidency = \"eu\"\n\
@@ -260,14 +265,15 @@ async fn next(records: &mut mpsc::UnboundedReceiver<Record>) -> Record {
 
 /// One turn of a conversation; every second one is streamed.
 fn body(conversation: &str, turn: usize) -> Value {
-    let rules = format!("The {SECRET} follows the rules of this house. ").repeat(400);
+    let rules = format!("The {SECRET} follows the rules of this house. ").repeat(2000);
+    let tools = json!([{"name": "look", "input_schema": {"type": "object"}}]);
     let mut messages = vec![json!({"role": "user", "content": format!("{conversation}: go on")})];
     for at in 0..turn {
         messages.push(json!({"role": "assistant", "content": format!("step {at}")}));
         messages.push(json!({"role": "user", "content": format!("and then {at}?")}));
     }
     let model = "claude-opus-4-5";
-    json!({"model": model, "max_tokens": 30, "system": rules, "messages": messages,
+    json!({"model": model, "max_tokens": 30, "tools": tools, "system": rules, "messages": messages,
         "stream": turn % 2 == 1})
 }
 
@@ -413,7 +419,7 @@ async fn what_is_spent_stays_below_every_budget() {
     for (at, limit) in limits.into_iter().enumerate() {
         let mut budget = KeepAlive::default();
         *limit(&mut budget) = if at == 0 { half } else { price + half };
-        let with = move |builder: Builder| builder.with_keep_alive(budget);
+        let with = move |builder: Builder| paused(builder, budget);
         let mut world = World::new(Way::Reqwest, with).await;
         world.ask("one", 0).await;
         if at == 2 {
@@ -434,7 +440,7 @@ async fn what_is_spent_stays_below_every_budget() {
 async fn a_deadline_ends_the_pings_of_a_conversation() {
     let mut budget = KeepAlive::default();
     budget.deadline = Duration::from_secs(500);
-    let with = move |builder: Builder| builder.with_keep_alive(budget);
+    let with = move |builder: Builder| paused(builder, budget);
     let mut world = World::new(Way::Reqwest, with).await;
     world.ask("one", 0).await;
     world.hands.advance(DUE);
@@ -688,17 +694,13 @@ async fn the_simulator_takes_no_output_where_the_service_does() {
             written
         );
     }
-    let tools = json!([{"name": "f", "input_schema": {"type": "object"}}]);
     for (path, more) in [
         ("/v1/messages", json!({"stream": true})),
         (
             "/v1/messages",
             json!({"thinking": {"type": "enabled", "budget_tokens": 1024}}),
         ),
-        (
-            "/v1/messages",
-            json!({"tools": tools, "tool_choice": {"type": "any"}}),
-        ),
+        ("/v1/messages", json!({"tool_choice": {"type": "any"}})),
         (
             "/v1/messages",
             json!({"output_config": {"format": {"type": "json_schema"}}}),

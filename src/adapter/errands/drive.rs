@@ -29,7 +29,7 @@ const MOST_KEPT: usize = 256;
 
 /// An errand without an answer after this time makes room for others; the engine takes it to be out
 /// for longer.
-const GIVEN_UP_AFTER: Duration = Duration::from_secs(120);
+pub(crate) const GIVEN_UP_AFTER: Duration = Duration::from_secs(120);
 
 /// What a provider answered.
 pub(crate) struct Answer {
@@ -120,42 +120,48 @@ enum Event<T> {
 
 impl<T: Future<Output = Option<Answer>>> Driver<T> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event<T>> {
+        let was_closed = self.driven.is_closed();
+        if was_closed {
+            // Nobody is left whose prefix it would be.
+            self.cache.keep().leave(&self.place);
+        }
+        if let Some((at, answer)) = self.poll_back(cx) {
+            return Poll::Ready(Event::Back(self.running.swap_remove(at), answer));
+        }
+        let has_room = self.running.len() < MOST_RUNNING;
+        if has_room && let Some(job) = self.driven.next(cx) {
+            return Poll::Ready(Event::Asked(job));
+        }
+        if self.driven.is_closed() {
+            return match was_closed {
+                true if self.running.is_empty() => Poll::Ready(Event::Over),
+                true => Poll::Pending,
+                false => self.poll_next(cx),
+            };
+        }
+        let due = || self.cache.keep().due(Some(&self.place));
+        match has_room.then(due).flatten() {
+            Some(flight) => Poll::Ready(Event::Due(flight)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// What has come back, or is not waited for any more.
+    fn poll_back(&mut self, cx: &mut Context<'_>) -> Option<(usize, Option<Answer>)> {
         let now = self.cache.now();
-        let mut back = None;
         for (at, trip) in self.running.iter_mut().enumerate() {
             if let Poll::Ready(answer) = trip.answer.as_mut().poll(cx) {
-                back = Some((at, answer));
-                break;
+                return Some((at, answer));
             }
             let is_cut = match &trip.work {
                 Work::Errand(_) => false,
                 Work::Ping(flight) => self.cache.keep().is_cut(flight),
             };
             if is_cut || now.since(trip.asked) > GIVEN_UP_AFTER {
-                back = Some((at, None));
-                break;
+                return Some((at, None));
             }
         }
-        if let Some((at, answer)) = back {
-            return Poll::Ready(Event::Back(self.running.swap_remove(at), answer));
-        }
-        if self.running.len() < MOST_RUNNING
-            && let Some(job) = self.driven.next(cx)
-        {
-            return Poll::Ready(Event::Asked(job));
-        }
-        let is_closed = self.driven.is_closed();
-        if is_closed {
-            self.cache.keep().leave(&self.place);
-        } else if self.running.len() < MOST_RUNNING
-            && let Some(flight) = self.cache.keep().due(Some(&self.place))
-        {
-            return Poll::Ready(Event::Due(flight));
-        }
-        if self.running.is_empty() && is_closed {
-            return Poll::Ready(Event::Over);
-        }
-        Poll::Pending
+        None
     }
 
     fn start(&mut self, job: Job, send: &mut impl FnMut(Request<Bytes>) -> T) {

@@ -16,5 +16,5 @@ mod drive;
 mod job;
 
 pub(crate) use self::desk::{Desk, Place};
-pub(crate) use self::drive::{Answer, LONGEST, drive};
+pub(crate) use self::drive::{Answer, GIVEN_UP_AFTER, LONGEST, drive};
 pub(crate) use self::job::Job;

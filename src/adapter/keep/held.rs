@@ -12,7 +12,7 @@ use super::letter::Letter;
 use super::ticker;
 use super::{Pinger, Retained, Retention};
 use crate::adapter::clock::Clock;
-use crate::adapter::errands::Place;
+use crate::adapter::errands::{GIVEN_UP_AFTER, Place};
 use crate::model::{Digest, KeepAlive, Money, Timestamp, Vigil};
 
 /// For how long nothing is held for an account and a model whose ping wrote instead of read.
@@ -29,6 +29,7 @@ pub(super) struct Held {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 struct State {
     /// By the conversation.
     idle: BTreeMap<Digest, Idle>,
@@ -63,10 +64,18 @@ struct Out {
     bytes: usize,
     reserved: Option<Reserved>,
     place: Option<Place>,
-    /// Whether what it knows is to be dropped once it is back.
-    is_over: bool,
-    /// Whether it is not to be waited for.
-    is_cut: bool,
+    at: Timestamp,
+    stage: Stage,
+}
+
+/// How far a ping under way is still wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Wanted,
+    /// It is the last one of its conversation.
+    Last,
+    /// It is not waited for.
+    Cut,
 }
 
 /// One conversation taken out to be pinged.
@@ -138,7 +147,7 @@ impl Keep {
             .out
             .values_mut()
             .filter(same)
-            .for_each(|out| out.is_over = true);
+            .for_each(|out| out.stage = out.stage.max(Stage::Last));
     }
 
     /// What is due of those at this place; the others have somebody else.
@@ -157,8 +166,8 @@ impl Keep {
             bytes: idle.letter.len(),
             reserved: None,
             place: idle.place.clone(),
-            is_over: false,
-            is_cut: false,
+            at: now,
+            stage: Stage::Wanted,
         };
         state.out.insert(number, out);
         Some(Flight {
@@ -216,7 +225,7 @@ impl Keep {
         }
         let mut idle = flight.idle;
         match fate {
-            Fate::Next(vigil) if out.is_some_and(|out| !out.is_over) => {
+            Fate::Next(vigil) if out.is_some_and(|out| out.stage == Stage::Wanted) => {
                 drop(state);
                 idle.vigil = vigil;
                 self.hold(idle);
@@ -241,21 +250,19 @@ impl Keep {
     /// Whether a ping is not to be waited for any more.
     pub(crate) fn is_cut(&self, flight: &Flight) -> bool {
         let state = self.0.state();
-        state.out.get(&flight.number).is_none_or(|out| out.is_cut)
-    }
-
-    /// Whoever ran the errands of this place has ended.
-    pub(crate) fn leave(&self, place: &Place) {
-        let mut state = self.0.state();
-        state
-            .idle
-            .retain(|_, idle| idle.place.as_ref() != Some(place));
-        let same = |out: &&mut Out| out.place.as_ref() == Some(place);
         state
             .out
-            .values_mut()
-            .filter(same)
-            .for_each(|out| out.is_over = true);
+            .get(&flight.number)
+            .is_none_or(|out| out.stage == Stage::Cut)
+    }
+
+    /// Whoever ran the errands of this place has ended; pings under way are not waited for.
+    pub(crate) fn leave(&self, place: &Place) {
+        let mut state = self.0.state();
+        let is_here = |other: &Option<Place>| other.as_ref() == Some(place);
+        state.idle.retain(|_, idle| !is_here(&idle.place));
+        let here = state.out.values_mut().filter(|out| is_here(&out.place));
+        here.for_each(|out| out.stage = Stage::Cut);
     }
 
     /// Drops everything, and takes nothing more.
@@ -271,7 +278,7 @@ impl Keep {
         let idle = mem::take(&mut state.idle);
         let mut places = Vec::new();
         for out in state.out.values_mut() {
-            (out.is_over, out.is_cut) = (true, true);
+            out.stage = Stage::Cut;
             places.extend(out.place.clone());
         }
         drop(state);
@@ -307,20 +314,22 @@ impl Held {
         let now = self.clock.now();
         let mut state = self.state();
         state.sweep(now);
-        if state.idle.is_empty() {
+        if state.idle.is_empty() && state.out.values().all(|out| out.place.is_none()) {
             state.is_ticking = false;
             return None;
         }
+        let due = state.idle.values().filter(|idle| idle.vigil.due <= now);
+        let (told, sent): (Vec<_>, Vec<_>) = due.partition(|idle| idle.place.is_none());
+        let late = |out: &&Out| now.since(out.at) > GIVEN_UP_AFTER;
+        let late = state.out.values().filter(late).map(|out| &out.place);
         let mut places: Vec<Place> = Vec::new();
-        let mut told = None;
-        for idle in state.idle.values().filter(|idle| idle.vigil.due <= now) {
-            match &idle.place {
-                Some(place) if !places.contains(place) => places.push(place.clone()),
-                Some(_) => {}
-                None => told = Some(()),
+        for place in sent.iter().map(|idle| &idle.place).chain(late).flatten() {
+            if !places.contains(place) {
+                places.push(place.clone());
             }
         }
-        let told = told.and_then(|()| state.told.take());
+        let tells = !told.is_empty();
+        let told = state.told.take_if(|_| tells);
         // What is due already waits for whoever sends it, or expires.
         let next = state.idle.values().map(|idle| {
             let end = idle.until.min(idle.vigil.expires);
