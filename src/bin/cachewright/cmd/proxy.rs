@@ -42,8 +42,9 @@ pub(crate) fn run(args: &Proxy, settings: &[PathBuf]) -> Result<(), Failure> {
     }
     if cache.engine().settings().keeps_alive() {
         complain(
-            "idle prefixes are kept warm by pings: the last request of a conversation and its key stay \
-             in memory meanwhile; POST /pings/stop at the admin port drops them",
+            &"idle prefixes are kept warm by pings: the last request of a conversation and its key stay \
+             in memory meanwhile; POST /pings/stop at the admin port drops them"
+                .to_owned(),
         );
     }
     let server = Server::new(&cache, options)?;

@@ -1,7 +1,7 @@
 //! The numbers behind a plan, as text and as JSON.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::Write;
 
 use anstyle::Style;
 use cachewright::economy::leader::Variant;
