@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -17,9 +18,10 @@ use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::caller::{Head, Passage, ROUTE, TENANT, take_label};
+use super::caller::{Caller, Head, Passage, ROUTE, TENANT, take_label};
 use super::errands::{Answer, Desk, Job, LONGEST, drive};
-use super::handle::Cachewright;
+use super::fanout::Boarding;
+use super::handle::{Cachewright, Rewrite};
 use super::running::Running;
 use super::tower::{PromptCache, ResponseBody};
 use crate::engine::{End, Order};
@@ -93,30 +95,60 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let (running, own) = match Sending::of(&request).is_repeated() {
-            true => (None, None),
-            false => prepare((&self.cache, &self.desk), &mut request),
-        };
-        let own = own.map(|request| (self.inner.clone(), request));
-        let sending = Sending::of(&request);
-        let body = buffered(&mut request);
-        let sent = sending.during(|| self.inner.call(request));
-        ResponseFuture {
-            sent,
-            running,
-            own,
-            again: false,
-            sending,
-            _body: body,
+        if Sending::of(&request).is_repeated() {
+            return ResponseFuture::sent(&mut self.inner, (request, None, None));
+        }
+        match begun((&self.cache, &self.desk), &mut request) {
+            Begun::Passed(running) => {
+                ResponseFuture::sent(&mut self.inner, (request, running, None))
+            }
+            Begun::Read(caller, body) if !Boarding::may_hold(&self.cache, &caller) => {
+                let rewrite = self.cache.prepare(&caller, &body);
+                let (running, own) = rewritten((&self.desk, caller), &mut request, rewrite);
+                let own = own.map(|own| (self.inner.clone(), own));
+                ResponseFuture::sent(&mut self.inner, (request, running, own))
+            }
+            Begun::Read(caller, body) => {
+                // The service that is ready goes with the request.
+                let clone = self.inner.clone();
+                let held = Held {
+                    service: mem::replace(&mut self.inner, clone),
+                    request,
+                    boarding: Boarding::new(body),
+                    cache: self.cache.clone(),
+                    desk: self.desk.clone(),
+                    caller,
+                };
+                ResponseFuture {
+                    held: Some(Box::new(held)),
+                    sent: None,
+                    running: None,
+                    own: None,
+                    again: false,
+                    sending: Sending::Unbuffered,
+                    _body: None,
+                }
+            }
         }
     }
+}
+
+/// A request that may be held for another one that writes its prefix.
+struct Held<S> {
+    service: S,
+    request: Request,
+    boarding: Boarding,
+    cache: Cachewright,
+    desk: Desk,
+    caller: Caller,
 }
 
 pin_project! {
     /// The response future of a wrapped reqwest client.
     pub struct ResponseFuture<S, F> {
+        held: Option<Box<Held<S>>>,
         #[pin]
-        sent: F,
+        sent: Option<F>,
         running: Option<Running>,
         // The caller's own request, while something else is sent in its place.
         own: Option<(S, Request)>,
@@ -128,13 +160,53 @@ pin_project! {
     }
 }
 
+/// What is sent, its exchange, and the caller's own request where that is another.
+type Departure<S> = (Request, Option<Running>, Option<(S, Request)>);
+
+impl<S: Service<Request>> ResponseFuture<S, S::Future> {
+    fn sent(service: &mut S, (mut request, running, own): Departure<S>) -> Self {
+        let sending = Sending::of(&request);
+        let body = buffered(&mut request);
+        let sent = sending.during(|| service.call(request));
+        Self {
+            held: None,
+            sent: Some(sent),
+            running,
+            own,
+            again: false,
+            sending,
+            _body: body,
+        }
+    }
+}
+
+impl<S: Service<Request> + Clone> Held<S> {
+    /// Sends it, once it is to be sent.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Rewrite> {
+        self.boarding.poll((&self.cache, &self.caller), cx)
+    }
+
+    fn send(mut self, rewrite: Rewrite) -> ResponseFuture<S, S::Future> {
+        let asked = (&self.desk, self.caller);
+        let (running, own) = rewritten(asked, &mut self.request, rewrite);
+        let own = own.map(|own| (self.service.clone(), own));
+        ResponseFuture::sent(&mut self.service, (self.request, running, own))
+    }
+}
+
 impl<S> Future for ResponseFuture<S, S::Future>
 where
-    S: Service<Request, Response = Response>,
+    S: Service<Request, Response = Response> + Clone,
 {
     type Output = Result<Response, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(held) = self.as_mut().project().held {
+            let rewrite = ready!(held.poll(cx));
+            if let Some(held) = self.as_mut().project().held.take() {
+                self.set(held.send(rewrite));
+            }
+        }
         let mut this = self.project();
         loop {
             if *this.again {
@@ -149,12 +221,16 @@ where
                 }
                 if let Some((mut service, request)) = this.own.take() {
                     let sent = Sending::of(&request).during(|| service.call(request));
-                    this.sent.set(sent);
+                    this.sent.set(Some(sent));
                     *this.again = false;
                 }
             }
             let sending = *this.sending;
-            let result = ready!(sending.during(|| this.sent.as_mut().poll(cx)));
+            let Some(sent) = this.sent.as_mut().as_pin_mut() else {
+                // As above.
+                return Poll::Pending;
+            };
+            let result = ready!(sending.during(|| sent.poll(cx)));
             return Poll::Ready(match (result, this.running.take()) {
                 (Ok(response), Some(mut running)) => {
                     let order = running.on_response(response.status(), response.headers());
@@ -181,12 +257,16 @@ impl<S, F> fmt::Debug for ResponseFuture<S, F> {
     }
 }
 
-/// Decides, rewrites, and begins the exchange; gives back the caller's own request where another is
-/// sent in its place.
-pub(super) fn prepare(
-    (cache, desk): (&Cachewright, &Desk),
-    request: &mut Request,
-) -> (Option<Running>, Option<Request>) {
+/// What a request's head says is to be done with it.
+pub(super) enum Begun {
+    /// It is sent on as it is.
+    Passed(Option<Running>),
+    /// Its body is to be planned.
+    Read(Caller, Bytes),
+}
+
+/// Decides, and begins the exchange of what is not read.
+pub(super) fn begun((cache, desk): (&Cachewright, &Desk), request: &mut Request) -> Begun {
     let tenant = take_label(request.headers_mut(), &TENANT);
     let route = take_label(request.headers_mut(), &ROUTE);
     let head = Head {
@@ -201,17 +281,26 @@ pub(super) fn prepare(
     let (mut caller, passage) = cache.judge(head, tenant, route);
     desk.admit(&mut caller);
     match passage {
-        Passage::Forward => return (None, None),
-        Passage::Skip(why) => return (cache.skipped(&caller, why), None),
+        Passage::Forward => return Begun::Passed(None),
+        Passage::Skip(why) => return Begun::Passed(cache.skipped(&caller, why)),
         Passage::Read => {}
     }
     let Some(body) = buffered(request) else {
-        return (cache.skipped(&caller, Skip::NotBuffered), None);
+        return Begun::Passed(cache.skipped(&caller, Skip::NotBuffered));
     };
     if body.len() > cache.max_body() {
-        return (cache.skipped(&caller, Skip::TooLarge), None);
+        return Begun::Passed(cache.skipped(&caller, Skip::TooLarge));
     }
-    let mut rewrite = cache.prepare(&caller, &body);
+    Begun::Read(caller, body)
+}
+
+/// Puts in place what was planned; gives back the caller's own request where another is sent in its
+/// place.
+pub(super) fn rewritten(
+    (desk, caller): (&Desk, Caller),
+    request: &mut Request,
+    mut rewrite: Rewrite,
+) -> (Option<Running>, Option<Request>) {
     if let Some(errand) = rewrite.errand.take()
         && let Some(parts) = head_of(request)
     {

@@ -10,9 +10,10 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 
 use super::caller;
+use super::fanout::Lead;
 use super::handle::{Cachewright, Pending};
 use super::journal::Sent;
-use crate::engine::{End, Exchange, Order};
+use crate::engine::{End, Exchange, Flight, Order};
 
 /// An exchange with the handle that accounts for it.
 pub(crate) struct Running {
@@ -25,6 +26,8 @@ pub(crate) struct Running {
     left: Left,
     /// Whether somebody else says when the request leaves.
     told: bool,
+    /// Others wait for what it writes.
+    lead: Option<Lead>,
 }
 
 /// Whether a request may have left, as far as whoever sends it tells.
@@ -56,6 +59,7 @@ impl Running {
             sent: None,
             left: Left::default(),
             told: false,
+            lead: None,
         }
     }
 
@@ -77,6 +81,24 @@ impl Running {
         self
     }
 
+    /// What it writes that others could read.
+    pub(crate) fn flight(&self) -> Option<Flight> {
+        let exchange = self.exchange.as_ref()?;
+        shielded(|| exchange.flight()).flatten()
+    }
+
+    /// Others wait until it is answered, fails or is dropped.
+    pub(crate) fn leads(&mut self, lead: Lead) {
+        self.lead = Some(lead);
+    }
+
+    /// It was held back for this long.
+    pub(crate) fn held(&mut self, passed: Duration) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.held(passed);
+        }
+    }
+
     /// The response's head has arrived; says whether the caller's own body is to be sent instead.
     pub(crate) fn on_response(&mut self, status: StatusCode, headers: &HeaderMap) -> Order {
         let framing = caller::framing(headers);
@@ -84,6 +106,8 @@ impl Running {
         self.watch(|exchange, cache| {
             order = exchange.on_response(cache.now(), status.as_u16(), framing);
         });
+        // What it wrote can be read, or there is nothing to wait for.
+        self.lead = None;
         order
     }
 
@@ -97,6 +121,7 @@ impl Running {
         let Some(mut exchange) = self.exchange.take() else {
             return;
         };
+        let lead = self.lead.take();
         if self.left.is_set() {
             exchange.reached();
         }
@@ -108,6 +133,7 @@ impl Running {
             cache.keep(sent, &record);
             cache.book(record)
         });
+        drop(lead);
         for mut pending in mem::take(&mut self.pending) {
             if let Some(record) = &record {
                 shielded(|| pending.booked(record));

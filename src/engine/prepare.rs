@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::chain::{Before, chain};
 use super::estimate::{Estimate, Uncounted};
 use super::expected::{Expected, Mark};
+use super::holdout;
 use super::inquiry::Question;
 use super::lineage::{self, Lineage, Search};
 use super::reading::{Known, recall_and_read};
@@ -18,7 +19,8 @@ use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp, Ttl,
+    Arm, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp,
+    Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
@@ -26,18 +28,12 @@ use crate::wire::{
     Edit, Remembered, add_members, messages_last, ordered_markers, splice_into, spliced_len,
 };
 
+pub(super) mod ahead;
+
 pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &Bytes) -> Prepared {
     match Draft::read(engine, now, meta, body) {
         Ok(draft) => draft.finish(body),
-        Err(why) => Prepared {
-            body: None,
-            skip: Some(why),
-            exchange: Exchange::skipped(engine, now, meta, why),
-            headers: Vec::new(),
-            errand: None,
-            placed: None,
-            changes: Vec::new(),
-        },
+        Err(why) => ahead::passed_on(engine, now, meta, why),
     }
 }
 
@@ -47,6 +43,7 @@ struct Draft<'a> {
     now: Timestamp,
     meta: &'a Meta<'a>,
     wishes: Wishes<'a>,
+    arm: Option<Arm>,
     provider: &'a Provider,
     endpoint: &'a Endpoint,
     /// The body that markers go into (the caller's, or the one spelled canonically), its prompt
@@ -76,7 +73,7 @@ impl<'a> Draft<'a> {
         let endpoint = provider.endpoint(meta.dialect);
         let endpoint = endpoint.ok_or(Skip::UnknownEndpoint)?;
         let account = meta.digest(&engine.settings.keyring);
-        let wishes = engine.settings.on(meta.route);
+        let (wishes, arm) = holdout::sorted(engine, meta, endpoint, body)?;
         let ordered = match (wishes.mode, provider.messages_last) {
             (Mode::Place | Mode::Reshape, true) => messages_last(body)?.map(Bytes::from),
             (Mode::Observe, _) | (_, false) => None,
@@ -87,8 +84,7 @@ impl<'a> Draft<'a> {
             Mode::Observe | Mode::Place => Spelled::untouched(body),
         };
         let body = spelled.body.clone();
-        let read = recall_and_read(engine, endpoint.dialect, account, &body)?;
-        let (mut reading, mut known) = read;
+        let (mut reading, mut known) = recall_and_read(engine, endpoint.dialect, account, &body)?;
         reading.prompt.reserved = ordered_markers(&body, &reading);
         spelled.keep_from_marking(&mut reading.prompt);
         let id = model_id(&engine.catalog, &reading.prompt, meta);
@@ -105,6 +101,7 @@ impl<'a> Draft<'a> {
             now,
             meta,
             wishes,
+            arm,
             provider,
             endpoint,
             turn,
@@ -156,6 +153,7 @@ impl<'a> Draft<'a> {
             rented,
             excerpts: self.wishes.excerpts,
             reshaped: self.spelled.rules.names(),
+            arm: self.arm,
         };
         Prepared {
             body,
@@ -202,7 +200,7 @@ impl<'a> Draft<'a> {
             rates,
             now: self.now,
         };
-        survey(&ground, prefix_tokens)
+        self.promised(survey(&ground, prefix_tokens))
     }
 
     /// The requests before this one; they learn of it as well.

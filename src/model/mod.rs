@@ -2,6 +2,7 @@
 
 mod cause;
 mod digest;
+mod holdout;
 mod limits;
 mod miss;
 mod money;
@@ -19,7 +20,8 @@ mod vigil;
 
 pub use cause::{Cause, Pattern};
 pub use digest::{Digest, Fingerprint, Keyring};
-pub use limits::{Limits, Markers, Mode, Regime};
+pub use holdout::{Arm, Share};
+pub use limits::{FanOut, Limits, Markers, Mode, Regime};
 pub use miss::{Miss, Place};
 pub use money::{Money, PriceTier, Prices};
 pub use needs::{Need, Needs};

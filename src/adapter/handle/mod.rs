@@ -6,6 +6,7 @@ mod builder;
 mod config;
 mod observer;
 mod report;
+mod spelled;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,10 +25,11 @@ pub use self::observer::{Observer, Pending, Sending};
 pub use self::report::{Report, Row};
 use super::caller::{Caller, Head, Passage};
 use super::clock::Clock;
+use super::fanout::Flights;
 use super::journal::{Journal, Sent};
 use super::running::{Running, shielded};
 use super::tower::{PromptCache, PromptCacheLayer};
-use crate::engine::{Engine, Errand, Exchange};
+use crate::engine::{Engine, Errand, Exchange, Opened, Prepared};
 use crate::ledger::{Group, Id, Record, Settled, Totals};
 use crate::model::{Skip, Timestamp};
 use crate::provider::Found;
@@ -57,6 +59,8 @@ struct Shared {
     journal: Option<Journal>,
     /// Names this handle in the ids of its exchanges.
     run: u64,
+    /// Requests that write what others could read.
+    flights: Flights,
     books: Mutex<Books>,
 }
 
@@ -240,6 +244,22 @@ impl Cachewright {
     pub(crate) fn prepare(&self, caller: &Caller, body: &Bytes) -> Rewrite {
         let (engine, began) = (&self.shared.engine, self.stopwatch());
         let prepared = shielded(|| engine.prepare(self.now(), &caller.meta(), body));
+        self.rewrite(caller, (body, began), prepared)
+    }
+
+    /// The same for a request that was read already.
+    pub(crate) fn prepare_opened(&self, caller: &Caller, body: &Bytes, opened: Opened) -> Rewrite {
+        let (engine, began) = (&self.shared.engine, self.stopwatch());
+        let planned = || engine.prepare_opened(self.now(), &caller.meta(), opened);
+        self.rewrite(caller, (body, began), shielded(planned))
+    }
+
+    fn rewrite(
+        &self,
+        caller: &Caller,
+        (body, began): (&Bytes, Duration),
+        prepared: Option<Prepared>,
+    ) -> Rewrite {
         prepared.map_or_else(Rewrite::default, |prepared| Rewrite {
             body: prepared.body,
             headers: prepared.headers,
@@ -249,6 +269,11 @@ impl Cachewright {
                     .keeping(self.kept(caller, body)),
             ),
         })
+    }
+
+    /// Requests that write what others could read.
+    pub(crate) fn flights(&self) -> &Flights {
+        &self.shared.flights
     }
 
     /// What the journal needs of a request, where one is kept.

@@ -1,5 +1,6 @@
 //! One request and its response, from being sent to being accounted for.
 
+mod ahead;
 mod presume;
 mod settle;
 
