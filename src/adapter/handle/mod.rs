@@ -31,7 +31,7 @@ use super::running::{Running, shielded};
 use super::tower::{PromptCache, PromptCacheLayer};
 use crate::engine::{Engine, Errand, Exchange, Opened, Prepared};
 use crate::ledger::{Group, Id, Record, Settled, Totals};
-use crate::model::{Skip, Timestamp};
+use crate::model::{Arm, Share, Skip, Timestamp};
 use crate::provider::Found;
 
 /// One installation: wrap clients with it, then ask it what happened.
@@ -319,6 +319,11 @@ impl Cachewright {
     /// Books one finished exchange, then tells the observers outside the lock; returns what was
     /// booked.
     pub(crate) fn book(&self, mut record: Record) -> Record {
+        let holdout = self.shared.engine.settings().on(&record.route).holdout;
+        if record.errand && holdout != Share::NONE {
+            // Nothing is asked on behalf of a conversation that is left alone.
+            record.arm = Some(Arm::Treated);
+        }
         let settled = {
             let mut books = self.books();
             record.id = Id {

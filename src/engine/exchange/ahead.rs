@@ -51,6 +51,13 @@ impl Exchange {
         self.record.held = passed;
     }
 
+    /// Neither what is left alone nor what no call asked for is kept warm.
+    pub(super) fn unwatched(&mut self) {
+        if self.record.arm == Some(Arm::Control) || self.record.errand {
+            self.record.vigil = None;
+        }
+    }
+
     /// Says that no call of the user's asked for it: it is an errand of this kind.
     pub fn for_errand(&mut self, kind: &'static str) {
         self.record.errand = true;

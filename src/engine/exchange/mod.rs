@@ -269,6 +269,7 @@ impl Exchange {
         let reported = told.and_then(|told| told.reason.as_deref());
         self.price(reported);
         self.leave(&seen);
+        self.unwatched();
         self.record
     }
 
