@@ -50,7 +50,7 @@ impl Cachewright {
 }
 
 impl PromptCacheMiddleware {
-    /// Runs errands by `client`, as [`PromptCache::errands`](super::tower::PromptCache::errands) does:
+    /// Runs errands and pings by `client`, as [`PromptCache::errands`](super::tower::PromptCache::errands) does:
     /// a middleware has no client of its own beyond a call. It ends when the last client with this
     /// middleware is gone.
     pub fn errands(&self, client: Client) -> impl Future<Output = ()> + use<> {
@@ -88,9 +88,10 @@ impl PromptCacheMiddleware {
         let (running, own) = match begun((&self.cache, &self.desk), &mut request) {
             Begun::Passed(running) => (running, None),
             Begun::Read(caller, body) => {
-                let mut boarding = Boarding::new(body);
+                let mut boarding = Boarding::new(body.clone());
                 let rewrite = poll_fn(|cx| boarding.poll((&self.cache, &caller), cx)).await;
-                rewritten((&self.desk, caller), &mut request, rewrite)
+                let handles = (&self.cache, &self.desk);
+                rewritten(handles, (caller, body), &mut request, rewrite)
             }
         };
         let result = next.clone().run(request, extensions).await;

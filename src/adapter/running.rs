@@ -13,6 +13,7 @@ use super::caller;
 use super::fanout::Lead;
 use super::handle::{Cachewright, Pending};
 use super::journal::Sent;
+use super::keep::Original;
 use crate::engine::{End, Exchange, Flight, Order};
 
 /// An exchange with the handle that accounts for it.
@@ -23,6 +24,8 @@ pub(crate) struct Running {
     spent: Duration,
     pending: Vec<Box<dyn Pending>>,
     sent: Option<Sent>,
+    /// The request as it was sent, where it may be repeated to keep its prefix warm.
+    original: Option<Original>,
     left: Left,
     /// Whether somebody else says when the request leaves.
     told: bool,
@@ -57,6 +60,7 @@ impl Running {
             spent,
             pending,
             sent: None,
+            original: None,
             left: Left::default(),
             told: false,
             lead: None,
@@ -99,6 +103,12 @@ impl Running {
         }
     }
 
+    /// The same exchange, whose request may be repeated once it is finished.
+    pub(crate) fn repeatable(mut self, original: Option<Original>) -> Self {
+        self.original = original;
+        self
+    }
+
     /// The response's head has arrived; says whether the caller's own body is to be sent instead.
     pub(crate) fn on_response(&mut self, status: StatusCode, headers: &HeaderMap) -> Order {
         let framing = caller::framing(headers);
@@ -125,13 +135,17 @@ impl Running {
         if self.left.is_set() {
             exchange.reached();
         }
-        let sent = self.sent.take();
+        let (sent, original) = (self.sent.take(), self.original.take());
         let (cache, began) = (&self.cache, self.cache.stopwatch());
         let record = shielded(|| {
             let mut record = exchange.finish(cache.now(), end);
             record.overhead = self.spent + cache.stopwatch().saturating_sub(began);
-            cache.keep(sent, &record);
-            cache.book(record)
+            cache.note(sent, &record);
+            let record = cache.book(record);
+            if let Some(original) = original {
+                cache.watch(original, &record);
+            }
+            record
         });
         drop(lead);
         for mut pending in mem::take(&mut self.pending) {

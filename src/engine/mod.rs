@@ -15,6 +15,7 @@ mod lineage;
 mod memory;
 mod miss;
 mod overlay;
+mod pauses;
 mod prepare;
 mod reading;
 mod refusal;

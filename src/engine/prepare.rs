@@ -9,18 +9,18 @@ use super::chain::{Before, chain};
 use super::estimate::{Estimate, Uncounted};
 use super::expected::{Expected, Mark};
 use super::holdout;
-use super::inquiry::Question;
-use super::lineage::{self, Lineage, Search};
+use super::lineage::{Lineage, Search};
+use super::pauses::{Pauses, asked};
 use super::reading::{Known, recall_and_read};
 use super::reshape::{Spelled, reshape};
 use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, Seen, survey};
-use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
+use crate::economy::Stream;
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Arm, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp,
-    Ttl,
+    Arm, Choice, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip,
+    Timestamp, Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
@@ -29,6 +29,7 @@ use crate::wire::{
 };
 
 pub(super) mod ahead;
+mod beside;
 
 pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &Bytes) -> Prepared {
     match Draft::read(engine, now, meta, body) {
@@ -119,7 +120,10 @@ impl<'a> Draft<'a> {
         let total = estimate.prefix_tokens.last().copied().unwrap_or(0);
         let prices = self.model.prices.as_ref();
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
-        let (mut outlook, seen) = self.survey(keys, &rates, estimate.prefix_tokens);
+        let (pauses, stream) = self.note(keys, &estimate.prefix_tokens);
+        let (mut outlook, seen, choice) =
+            self.survey((keys, &pauses, &stream), &rates, estimate.prefix_tokens);
+        self.engine.memory.put_stream(pauses.conversation, stream);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);
         let asked = self.ask(keys, &mut plan);
@@ -147,6 +151,8 @@ impl<'a> Draft<'a> {
             prefix_tokens: mem::take(&mut outlook.prefix_tokens),
             uncounted: estimate.uncounted,
             turn: (self.known.conversation, Arc::clone(&self.turn)),
+            pauses,
+            choice,
             placed: plan.breakpoints.len(),
             changed: body.is_some(),
             asked: asked && self.is_asked(&plan),
@@ -182,7 +188,22 @@ impl<'a> Draft<'a> {
         ]
     }
 
-    fn survey(&self, keys: [Digest; 2], rates: &Rates, prefix_tokens: Vec<u64>) -> (Outlook, Seen) {
+    /// Takes the request in as the next one of its conversation.
+    fn note(&self, [_, service]: [Digest; 2], prefix_tokens: &[u64]) -> (Pauses, Stream) {
+        let keyring = &self.engine.settings.keyring;
+        let pauses = Pauses::of(keyring, self.meta, [self.known.conversation, service]);
+        let shared = self.before.as_ref().map_or(0, |before| before.shared);
+        let asked = asked(self.now, self.prompt(), prefix_tokens, shared);
+        let stream = pauses.note(&*self.engine.memory, &asked);
+        (pauses, stream)
+    }
+
+    fn survey(
+        &self,
+        (keys, pauses, stream): ([Digest; 2], &Pauses, &Stream),
+        rates: &Rates,
+        prefix_tokens: Vec<u64>,
+    ) -> (Outlook, Seen, Option<Choice>) {
         let settings = &self.engine.settings;
         let limits = &self.model.limits;
         let ground = Ground {
@@ -198,6 +219,8 @@ impl<'a> Draft<'a> {
                 Some(limits.ttl)
             },
             rates,
+            stream,
+            pauses,
             now: self.now,
         };
         self.promised(survey(&ground, prefix_tokens))
@@ -291,52 +314,6 @@ impl<'a> Draft<'a> {
             now: self.now,
         };
         steering.apply(plan)
-    }
-
-    /// Asks for the provider's own diagnostics; whether it did.
-    fn ask(&self, keys: [Digest; 2], plan: &mut Plan) -> bool {
-        if !self.wishes.provider_diagnostics || self.is_observed(keys) {
-            return false;
-        }
-        let keyring = &self.engine.settings.keyring;
-        let [scope, _] = keys;
-        let question = Question {
-            memory: &*self.engine.memory,
-            endpoint: self.endpoint,
-            model: &self.model,
-            turn: &self.turn,
-            earlier: self.known.earlier.as_deref(),
-            account: self.account,
-            trail: lineage::conversation(keyring, self.known.opening),
-            scope,
-            now: self.now,
-        };
-        question.ask(plan)
-    }
-
-    /// Whether the member that asks is still there: the caller's own stands over it.
-    fn is_asked(&self, plan: &Plan) -> bool {
-        let inquiry = self.endpoint.inquiry.as_ref();
-        let mut members = plan.members.iter();
-        inquiry.is_some_and(|inquiry| members.any(|member| member.name == inquiry.member))
-    }
-
-    fn vault(&self, keys: [Digest; 2], outlook: &Outlook) -> Option<Vault<'_>> {
-        if self.is_observed(keys) {
-            return None;
-        }
-        let [_, service] = keys;
-        let end = self.prompt().end_of(Section::System).checked_sub(1)?;
-        let vault = Vault {
-            engine: self.engine,
-            body: &self.turn.remembered,
-            model: &self.model,
-            meta: self.meta,
-            service,
-            tokens: outlook.tokens_to(end),
-            now: self.now,
-        };
-        vault.fits().then_some(vault)
     }
 
     fn place(&self, keys: [Digest; 2], rates: &Rates, outlook: &Outlook) -> (Plan, Vec<Edit>) {

@@ -1,6 +1,7 @@
 //! The words of the domain, as plain values: no serde, no http, no clock.
 
 mod cause;
+mod choice;
 mod digest;
 mod holdout;
 mod limits;
@@ -19,6 +20,7 @@ mod usage;
 mod vigil;
 
 pub use cause::{Cause, Pattern};
+pub use choice::Choice;
 pub use digest::{Digest, Fingerprint, Keyring};
 pub use holdout::{Arm, Share};
 pub use limits::{FanOut, Limits, Markers, Mode, Regime};

@@ -8,13 +8,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 
+use super::keeping::{Budgets, Keeping, Said};
 use super::spelled::{FanOutName, Percent, Wait};
 use crate::adapter::journal::JournalOptions;
 use crate::adapter::mistake;
 use crate::canon::{History, Rule};
 use crate::engine::{Overlay, Settings};
 use crate::error::Error;
-use crate::model::{Markers, Mode, Ttl};
+use crate::model::{KeepAlive, Markers, Mode, Ttl};
 
 /// What a configuration file may set.
 #[derive(Deserialize)]
@@ -34,6 +35,7 @@ pub(super) struct Config {
     fan_out: Option<FanOutName>,
     fan_out_wait: Option<Wait>,
     holdout: Option<Percent>,
+    pub(super) keep_alive: Option<Said<Keeping>>,
     #[serde(default)]
     routes: BTreeMap<Box<str>, Entry>,
     provider_diagnostics: Option<bool>,
@@ -97,6 +99,7 @@ struct Entry {
     fan_out: Option<FanOutName>,
     fan_out_wait: Option<Wait>,
     holdout: Option<Percent>,
+    keep_alive: Option<Said<Budgets>>,
     provider_diagnostics: Option<bool>,
     excerpts: Option<bool>,
     model: Option<IgnoredAny>,
@@ -179,10 +182,20 @@ impl Config {
         };
         Overlay::from(general).apply(settings);
         settings.max_body = self.max_body.unwrap_or(settings.max_body);
-        let routes = self.routes.into_iter();
-        settings
-            .routes
-            .extend(routes.map(|(name, entry)| (name, entry.into())));
+        if let Some(said) = self.keep_alive {
+            let known = settings.keep_alive.unwrap_or_default();
+            settings.keep_alive = Some(said.over(known, Keeping::over));
+        }
+        let known = settings.keep_alive.and_then(KeepAlive::allowed);
+        let routes = self.routes.into_iter().map(|(name, mut entry)| {
+            let said = entry.keep_alive.take();
+            let mut overlay = Overlay::from(entry);
+            // What a route does not say of its budgets is as it is in general.
+            overlay.keep_alive =
+                said.map(|said| said.over(known.unwrap_or_default(), Budgets::over));
+            (name, overlay)
+        });
+        settings.routes.extend(routes);
     }
 }
 

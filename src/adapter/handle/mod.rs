@@ -4,8 +4,10 @@ mod attempted;
 mod books;
 mod builder;
 mod config;
+mod keeping;
 mod observer;
 mod report;
+mod rewrite;
 mod spelled;
 
 use std::collections::BTreeMap;
@@ -14,8 +16,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 
 pub use self::attempted::Attempted;
 use self::books::Books;
@@ -23,13 +23,15 @@ pub use self::builder::Builder;
 use self::observer::Callback;
 pub use self::observer::{Observer, Pending, Sending};
 pub use self::report::{Report, Row};
+pub(crate) use self::rewrite::Rewrite;
 use super::caller::{Caller, Head, Passage};
 use super::clock::Clock;
 use super::fanout::Flights;
 use super::journal::{Journal, Sent};
+use super::keep::Keep;
 use super::running::{Running, shielded};
 use super::tower::{PromptCache, PromptCacheLayer};
-use crate::engine::{Engine, Errand, Exchange, Opened, Prepared};
+use crate::engine::{Engine, Exchange};
 use crate::ledger::{Group, Id, Record, Settled, Totals};
 use crate::model::{Arm, Share, Skip, Timestamp};
 use crate::provider::Found;
@@ -51,12 +53,14 @@ pub struct Cachewright {
 
 struct Shared {
     engine: Engine,
-    clock: Box<dyn Clock>,
+    clock: Arc<dyn Clock>,
     tenant: Box<str>,
     route: Box<str>,
     assume: Option<Box<str>>,
     observers: Vec<Arc<dyn Observer>>,
     journal: Option<Journal>,
+    /// What is held to send pings.
+    keep: Keep,
     /// Names this handle in the ids of its exchanges.
     run: u64,
     /// Requests that write what others could read.
@@ -193,6 +197,11 @@ impl Cachewright {
         &self.shared.tenant
     }
 
+    /// What is held to send pings.
+    pub(crate) fn keep(&self) -> &Keep {
+        &self.shared.keep
+    }
+
     pub(crate) fn max_body(&self) -> usize {
         self.shared.engine.settings().max_body
     }
@@ -239,38 +248,6 @@ impl Cachewright {
         (caller, passage)
     }
 
-    /// What to send instead of the caller's request. Should our side fail, it goes through as it is
-    /// and there is no exchange.
-    pub(crate) fn prepare(&self, caller: &Caller, body: &Bytes) -> Rewrite {
-        let (engine, began) = (&self.shared.engine, self.stopwatch());
-        let prepared = shielded(|| engine.prepare(self.now(), &caller.meta(), body));
-        self.rewrite(caller, (body, began), prepared)
-    }
-
-    /// The same for a request that was read already.
-    pub(crate) fn prepare_opened(&self, caller: &Caller, body: &Bytes, opened: Opened) -> Rewrite {
-        let (engine, began) = (&self.shared.engine, self.stopwatch());
-        let planned = || engine.prepare_opened(self.now(), &caller.meta(), opened);
-        self.rewrite(caller, (body, began), shielded(planned))
-    }
-
-    fn rewrite(
-        &self,
-        caller: &Caller,
-        (body, began): (&Bytes, Duration),
-        prepared: Option<Prepared>,
-    ) -> Rewrite {
-        prepared.map_or_else(Rewrite::default, |prepared| Rewrite {
-            body: prepared.body,
-            headers: prepared.headers,
-            errand: prepared.errand,
-            running: Some(
-                self.running(caller, prepared.exchange, began)
-                    .keeping(self.kept(caller, body)),
-            ),
-        })
-    }
-
     /// Requests that write what others could read.
     pub(crate) fn flights(&self) -> &Flights {
         &self.shared.flights
@@ -286,7 +263,7 @@ impl Cachewright {
     }
 
     /// Hands one finished exchange to the journal.
-    pub(crate) fn keep(&self, sent: Option<Sent>, record: &Record) {
+    pub(crate) fn note(&self, sent: Option<Sent>, record: &Record) {
         if let (Some(sent), Some(journal)) = (sent, &self.shared.journal) {
             journal.keep(sent, record, self.now());
         }
@@ -303,6 +280,10 @@ impl Cachewright {
     fn running(&self, caller: &Caller, mut exchange: Exchange, began: Duration) -> Running {
         if let Some(attempted) = &caller.attempted {
             exchange.attempted(attempted.attempt.clone());
+        }
+        // The conversation goes on: nobody need keep it warm for now.
+        if let Some(conversation) = &exchange.record().lineage {
+            self.shared.keep.end(conversation);
         }
         let sending = Sending::new(&exchange, caller, self.shared.engine.catalog());
         let observers = self.shared.observers.iter();
@@ -359,38 +340,6 @@ impl Cachewright {
         catalog
             .find(head.host, head.path)
             .or_else(|| behind(self.shared.assume.as_deref()?))
-    }
-}
-
-/// What is sent instead of the caller's request.
-#[derive(Default)]
-pub(crate) struct Rewrite {
-    /// The body, if it changed.
-    pub(crate) body: Option<Bytes>,
-    /// Headers to add.
-    pub(crate) headers: Vec<(Box<str>, Box<str>)>,
-    /// What is to be asked of the provider beside it.
-    pub(crate) errand: Option<Errand>,
-    /// The exchange.
-    pub(crate) running: Option<Running>,
-}
-
-impl Rewrite {
-    /// Puts the headers where the caller has none of their names, and the body's length where the
-    /// caller gave one: a stale length is silent corruption, since HTTP/1 would cut the body and
-    /// the server answer 200.
-    pub(crate) fn fix(&self, headers: &mut HeaderMap) {
-        for (name, value) in &self.headers {
-            let name = HeaderName::try_from(&**name);
-            if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(&**value)) {
-                headers.entry(name).or_insert(value);
-            }
-        }
-        if let Some(body) = &self.body
-            && headers.contains_key(CONTENT_LENGTH)
-        {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::adapter::caller::Caller;
 use crate::adapter::errands::{Desk, Job};
 use crate::adapter::fanout::Boarding;
 use crate::adapter::handle::{Cachewright, Rewrite};
+use crate::adapter::keep::Original;
 use crate::adapter::running::Running;
 use crate::adapter::taken::Taken;
 use crate::engine::{End, Order};
@@ -224,7 +225,11 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
     where
         S: Service<Request<RequestBody<B>>> + Clone,
     {
-        let Reader { caller, desk, .. } = &self.read;
+        let Reader {
+            cache,
+            caller,
+            desk,
+        } = &self.read;
         if let Some(errand) = rewrite.errand.take() {
             desk.ask(Job::new(errand, caller.clone(), self.parts.clone()));
         }
@@ -234,8 +239,11 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
             body: whole.clone(),
         });
         rewrite.fix(&mut self.parts.headers);
-        let body = RequestBody::whole(rewrite.body.unwrap_or(whole));
-        let running = rewrite.running;
+        let body = rewrite.body.unwrap_or(whole);
+        let sent = || Some((self.parts.clone(), body.clone()));
+        let original = Original::wanted(cache, desk, caller, sent);
+        let running = rewrite.running.map(|one| one.repeatable(original));
+        let body = RequestBody::whole(body);
         let left = running.as_ref().and_then(Running::left);
         let request = Request::from_parts(self.parts, body.telling(left));
         (self.service.call(request), running, own)

@@ -122,7 +122,10 @@ pub(super) fn passed_on(engine: &Engine, now: Timestamp, meta: &Meta<'_>, why: S
 impl Draft<'_> {
     /// What is expected of a request that only warms what others will share: they are promised, and
     /// end differently.
-    pub(super) fn promised(&self, (mut outlook, seen): (Outlook, Seen)) -> (Outlook, Seen) {
+    pub(super) fn promised<T>(
+        &self,
+        (mut outlook, seen, more): (Outlook, Seen, T),
+    ) -> (Outlook, Seen, T) {
         if self.meta.prewarm {
             let candidates = &mut outlook.candidates;
             candidates.retain(|candidate| candidate.why != Why::Tail);
@@ -130,6 +133,6 @@ impl Draft<'_> {
                 .iter_mut()
                 .for_each(|candidate| candidate.reuse = 1.0);
         }
-        (outlook, seen)
+        (outlook, seen, more)
     }
 }
