@@ -13,13 +13,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cachewright::adapter::handle::{Attempted, Builder, Cachewright, Tenant};
+use cachewright::adapter::handle::{Attempted, Builder, Cachewright, Cold, Tenant};
 use cachewright::adapter::proxy::{Proxy, ProxyHandle, ProxyOptions, Upstream};
 use cachewright::adapter::server::{SimHandle, SimOptions, SimServer};
 use cachewright::adapter::tower::{RequestBody, ResponseBody};
 use cachewright::engine::Overlay;
 use cachewright::ledger::Attempt;
-use cachewright::model::{FanOut, Mode, Share};
+use cachewright::model::{FanOut, Mode, Share, Skip};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
@@ -453,4 +453,135 @@ async fn a_fan_out_through_the_proxy_writes_once() {
         let answers = ask_at_once(&proxy.base_url(), COUNT).await;
         assert_eq!(wrote_and_read(&answers), expected);
     }
+}
+
+#[tokio::test]
+async fn pre_warming_writes_what_is_shared_and_says_until_when() {
+    let sim = sim(Duration::ZERO, |_| {}).await;
+    let cache = builder().build().unwrap();
+    let client = cache.wrap(Client::builder(TokioExecutor::new()).build_http());
+    let url = format!("{}/v1/messages", sim.base_url());
+    let before = cache.records().len();
+    let warm = client.http_prewarm(post(&url, body(LONG, "one"))).await;
+    assert_eq!((warm.status, warm.cold), (200, None));
+    assert!(warm.written > Some(5000) && warm.read == Some(0), "{warm:?}");
+    let records = cache.records();
+    assert_eq!(records.len(), before + 1, "one row");
+    let row = &records[0];
+    assert!(row.errand && row.errand_kind == "prewarm");
+    assert_eq!(row.usage.unwrap().output, Some(0), "nothing is said");
+    assert_eq!(row.cost, warm.cost);
+    let lasts = warm.until.unwrap().since(row.first_byte.unwrap());
+    assert_eq!(lasts, Duration::from_secs(300));
+    assert_eq!(cache.totals().exchanges, 0, "no call of the user's");
+    // The question is not what is shared.
+    let again = client.http_prewarm(post(&url, body(LONG, "two"))).await;
+    assert_eq!((again.read, again.written), (warm.written, Some(0)));
+    let mut call = client.clone();
+    let answer = call.call(post(&url, body(LONG, "three"))).await.unwrap();
+    answer.into_body().collect().await.unwrap();
+    let usage = cache.records().pop().unwrap().usage.unwrap();
+    assert_eq!(usage.read, warm.written);
+}
+
+#[tokio::test]
+async fn what_cannot_be_warmed_is_not_sent() {
+    let mut bench = Bench::waiting();
+    let client = bench.cache.wrap(service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+        Err::<Response<Full<Bytes>>, io::Error>(io::ErrorKind::BrokenPipe.into())
+    }));
+    let url = "http://localhost/v1/messages";
+    let mut thinks: Value = serde_json::from_str(&body(LONG, "one")).unwrap();
+    thinks["thinking"] = json!({"type": "enabled", "budget_tokens": 2000});
+    for (body, why) in [
+        (body(0, "one"), Cold::TooShort),
+        (thinks.to_string(), Cold::NoCheapForm),
+        ("no prompt".into(), Cold::Skipped(Skip::NotJson)),
+    ] {
+        let cold = client.http_prewarm(post(url, body)).await;
+        assert_eq!((cold.cold, cold.status), (Some(why), 0));
+    }
+    assert!(bench.arrived().is_empty() && bench.cache.records().is_empty());
+    let failed = client.http_prewarm(post(url, body(LONG, "one"))).await;
+    assert_eq!(failed.cold, Some(Cold::Unanswered));
+    assert_eq!(bench.cache.records().len(), 1);
+    let all = builder().holdout(Share::hundredths(10_000));
+    let left = Bench::new(all).cache.wrap(Client::builder(TokioExecutor::new()).build_http());
+    let left = left.http_prewarm(post(url, body(LONG, "one"))).await;
+    assert_eq!(left.cold, Some(Cold::LeftAlone));
+}
+
+#[tokio::test]
+async fn a_client_of_reqwest_pre_warms_as_well() {
+    let sim = sim(Duration::ZERO, |_| {}).await;
+    let cache = builder().with_fan_out().build().unwrap();
+    let client = cache.wrap(reqwest::Client::new());
+    let url = format!("{}/v1/messages", sim.base_url());
+    let request = |question: &str| {
+        let asked = reqwest::Client::new().post(&url).header("x-api-key", SECRET);
+        let asked = asked.header("content-type", "application/json");
+        asked.body(body(LONG, question)).build().unwrap()
+    };
+    let warm = client.prewarm(request("one")).await;
+    assert!(warm.written > Some(5000), "{warm:?}");
+    let answers = ["two", "three"].map(|question| client.execute(request(question)));
+    for answer in futures_util::future::join_all(answers).await {
+        let answer: Value = answer.unwrap().json().await.unwrap();
+        assert_eq!(answer["usage"]["cache_read_input_tokens"].as_u64(), warm.written);
+    }
+}
+
+#[tokio::test]
+async fn calls_over_reqwest_wait_as_well() {
+    let sim = sim(Duration::from_millis(100), |_| {}).await;
+    let cache = builder().with_fan_out().build().unwrap();
+    let client = cache.wrap(reqwest::Client::new());
+    let url = format!("{}/v1/messages", sim.base_url());
+    let asked = (0..6).map(|number| {
+        let asked = reqwest::Client::new().post(&url).header("x-api-key", SECRET);
+        let asked = asked.header("content-type", "application/json");
+        let request = asked.body(body(LONG, &format!("question {number}"))).build();
+        let client = client.clone();
+        async move {
+            let answer = client.execute(request.unwrap()).await.unwrap();
+            answer.json::<Value>().await.unwrap()
+        }
+    });
+    let answers = futures_util::future::join_all(asked).await;
+    assert_eq!(wrote_and_read(&answers), (1, 5));
+}
+
+#[tokio::test]
+async fn the_proxy_pre_warms_on_request() {
+    let sim = sim(Duration::ZERO, |_| {}).await;
+    let cache = Cachewright::new();
+    let proxy = proxy(&cache, &sim).await;
+    let url = format!("{}/v1/messages", proxy.base_url());
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let prewarm = |body: String| {
+        let mut request = post(&url, body);
+        let one = "1".parse().unwrap();
+        request.headers_mut().insert("x-cachewright-prewarm", one);
+        let answer = client.request(request);
+        async {
+            let answer = answer.await.unwrap();
+            let status = answer.status().as_u16();
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            (status, serde_json::from_slice::<Value>(&body).unwrap())
+        }
+    };
+    let (status, told) = prewarm(body(LONG, "one")).await;
+    assert_eq!((status, &told["warm"]), (200, &json!(true)));
+    let written = told["written_tokens"].as_u64().unwrap();
+    assert!(written > 5000 && told["warm_until"].as_f64() > Some(1e9), "{told}");
+    let (status, told) = prewarm(body(0, "one")).await;
+    assert_eq!((status, &told["warm"]), (422, &json!(false)));
+    assert!(told["why"].as_str().unwrap().contains("too short"));
+    let seen = reqwest::get(format!("{}/admin/requests", sim.base_url())).await;
+    let seen: Value = seen.unwrap().json().await.unwrap();
+    let seen = seen.as_array().unwrap();
+    assert_eq!(seen.len(), 1, "what is too short is not sent");
+    assert!(!seen[0].to_string().contains("x-cachewright-prewarm"));
+    let answers = ask_at_once(&proxy.base_url(), 3).await;
+    assert_eq!(wrote_and_read(&answers), (0, 3));
 }

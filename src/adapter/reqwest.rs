@@ -20,8 +20,8 @@ use tower_service::Service;
 
 use super::caller::{Caller, Head, Passage, ROUTE, TENANT, framing, take_label};
 use super::errands::{Answer, Desk, Job, LONGEST, drive};
-use super::fanout::Boarding;
-use super::handle::{Cachewright, Rewrite};
+use super::fanout::{Boarding, prewarm};
+use super::handle::{Cachewright, Cold, Prewarmed, Rewrite};
 use super::keep::Original;
 use super::running::Running;
 use super::tower::{PromptCache, ResponseBody};
@@ -47,6 +47,37 @@ impl PromptCache<Client> {
     /// The builder's or the client's own.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
         self.execute(request.build()?).await
+    }
+}
+
+impl<S> PromptCache<S> {
+    /// Writes what the calls of a planned fan-out share, once and before they are sent, by the wrapped
+    /// client; see [`http_prewarm`](Self::http_prewarm). The request's body must be at hand as bytes.
+    ///
+    /// ```
+    /// # use cachewright::adapter::{handle::Cachewright, tower::PromptCache};
+    /// # async fn run(client: PromptCache<reqwest::Client>, calls: Vec<reqwest::Request>) {
+    /// if let Some(first) = calls.first().and_then(|call| call.try_clone()) {
+    ///     let warm = client.prewarm(first).await;
+    ///     println!("{:?} tokens are warm until {:?}", warm.written, warm.until);
+    /// }
+    /// // … all calls at once …
+    /// # }
+    /// ```
+    pub async fn prewarm(&self, mut request: Request) -> Prewarmed
+    where
+        S: Service<Request, Response = Response> + Clone,
+    {
+        let (caller, body) = decided(&self.cache, &mut request);
+        let body = body.map_err(|why| why.unwrap_or(Skip::UnknownEndpoint));
+        let head = head_of(&request).ok_or(Skip::UnknownEndpoint);
+        let (mut parts, body) = match head.and_then(|head| Ok((head, body?))) {
+            Ok(read) => read,
+            Err(why) => return Prewarmed::cold(Cold::Skipped(why)),
+        };
+        parts.method = request.method().clone();
+        let send = |request| answer(self.inner.clone(), request);
+        prewarm(&self.cache, caller, (parts, body), send).await
     }
 }
 
@@ -270,6 +301,17 @@ pub(super) enum Begun {
 
 /// Decides, and begins the exchange of what is not read.
 pub(super) fn begun((cache, desk): (&Cachewright, &Desk), request: &mut Request) -> Begun {
+    match decided(cache, request) {
+        (mut caller, Ok(body)) => {
+            desk.admit(&mut caller);
+            Begun::Read(caller, body)
+        }
+        (caller, Err(why)) => Begun::Passed(why.and_then(|why| cache.skipped(&caller, why))),
+    }
+}
+
+/// Who calls, and the body to be read, or why it is not; `None` for what is no prompt at all.
+fn decided(cache: &Cachewright, request: &mut Request) -> (Caller, Result<Bytes, Option<Skip>>) {
     let tenant = take_label(request.headers_mut(), &TENANT);
     let route = take_label(request.headers_mut(), &ROUTE);
     let head = Head {
@@ -281,20 +323,17 @@ pub(super) fn begun((cache, desk): (&Cachewright, &Desk), request: &mut Request)
         behind: None,
         account: None,
     };
-    let (mut caller, passage) = cache.judge(head, tenant, route);
-    desk.admit(&mut caller);
-    match passage {
-        Passage::Forward => return Begun::Passed(None),
-        Passage::Skip(why) => return Begun::Passed(cache.skipped(&caller, why)),
-        Passage::Read => {}
-    }
-    let Some(body) = buffered(request) else {
-        return Begun::Passed(cache.skipped(&caller, Skip::NotBuffered));
+    let (caller, passage) = cache.judge(head, tenant, route);
+    let body = match passage {
+        Passage::Forward => Err(None),
+        Passage::Skip(why) => Err(Some(why)),
+        Passage::Read => match buffered(request) {
+            None => Err(Some(Skip::NotBuffered)),
+            Some(body) if body.len() > cache.max_body() => Err(Some(Skip::TooLarge)),
+            Some(body) => Ok(body),
+        },
     };
-    if body.len() > cache.max_body() {
-        return Begun::Passed(cache.skipped(&caller, Skip::TooLarge));
-    }
-    Begun::Read(caller, body)
+    (caller, body)
 }
 
 /// Puts in place what was planned; gives back the caller's own request where another is sent in its

@@ -10,11 +10,12 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 
 use super::caller;
-use super::fanout::Lead;
+use super::fanout::{Cold, Lead};
 use super::handle::{Cachewright, Pending};
 use super::journal::Sent;
 use super::keep::Original;
-use crate::engine::{End, Exchange, Flight, Order};
+use crate::engine::{End, Exchange, Flight, Framing, Order};
+use crate::model::{Arm, Skip, Ttl};
 
 /// An exchange with the handle that accounts for it.
 pub(crate) struct Running {
@@ -109,12 +110,50 @@ impl Running {
         self
     }
 
+    /// Says that no call of the user's asked for it.
+    pub(crate) fn for_errand(&mut self, kind: &'static str) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.for_errand(kind);
+        }
+    }
+
+    /// For how long it would keep what it reads and writes, or why it would keep nothing.
+    pub(crate) fn warms(&self) -> Result<Duration, Cold> {
+        let exchange = self.exchange.as_ref();
+        let exchange = exchange.ok_or(Cold::Skipped(Skip::NotARequest))?;
+        let record = exchange.record();
+        if let Some(skip) = record.skip {
+            return Err(Cold::Skipped(skip));
+        }
+        if record.arm == Some(Arm::Control) {
+            return Err(Cold::LeftAlone);
+        }
+        exchange.lasts().map(Ttl::duration).ok_or(Cold::TooShort)
+    }
+
+    /// Tells one more of its end.
+    pub(crate) fn follow(&mut self, pending: Box<dyn Pending>) {
+        self.pending.push(pending);
+    }
+
+    /// It is not sent after all, and not booked.
+    pub(crate) fn discard(mut self) {
+        self.pending.clear();
+        if let Some(exchange) = self.exchange.take() {
+            shielded(|| drop(exchange.finish(self.cache.now(), End::Dropped)));
+        }
+    }
+
     /// The response's head has arrived; says whether the caller's own body is to be sent instead.
     pub(crate) fn on_response(&mut self, status: StatusCode, headers: &HeaderMap) -> Order {
-        let framing = caller::framing(headers);
+        self.on_head(status.as_u16(), caller::framing(headers))
+    }
+
+    /// The same, where its head is known by these alone.
+    pub(crate) fn on_head(&mut self, status: u16, framing: Framing) -> Order {
         let mut order = Order::Proceed;
         self.watch(|exchange, cache| {
-            order = exchange.on_response(cache.now(), status.as_u16(), framing);
+            order = exchange.on_response(cache.now(), status, framing);
         });
         // What it wrote can be read, or there is nothing to wait for.
         self.lead = None;

@@ -8,6 +8,7 @@
 
 mod bell;
 mod boarding;
+mod prewarm;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 pub(crate) use self::boarding::Boarding;
+pub(crate) use self::prewarm::prewarm;
+pub use self::prewarm::{Cold, Prewarmed};
 
 use crate::engine::{Flight, Opened, Shared};
 use crate::model::Digest;

@@ -27,6 +27,7 @@ pub(crate) use self::rewrite::Rewrite;
 use super::caller::{Caller, Head, Passage};
 use super::clock::Clock;
 use super::fanout::Flights;
+pub use super::fanout::{Cold, Prewarmed};
 use super::journal::{Journal, Sent};
 use super::keep::Keep;
 use super::running::{Running, shielded};

@@ -46,6 +46,19 @@ impl Exchange {
         })
     }
 
+    /// The class in which it keeps what it reads and writes; `None` where it is too short for that.
+    #[must_use]
+    pub fn lasts(&self) -> Option<Ttl> {
+        let (expected, model) = (self.expected.as_ref()?, self.model.as_ref()?);
+        let limits = &model.limits;
+        let kept = |tokens: u64| tokens >= limits.min_tokens && !limits.is_beyond(tokens);
+        if limits.regime == Regime::Automatic {
+            return kept(*expected.prefix_tokens.last()?).then_some(limits.ttl);
+        }
+        let mut marks = expected.marks.iter().rev();
+        marks.find(|mark| kept(mark.tokens)).map(|mark| mark.ttl)
+    }
+
     /// It was held back for this long before it was sent.
     pub fn held(&mut self, passed: Duration) {
         self.record.held = passed;
