@@ -464,7 +464,10 @@ async fn pre_warming_writes_what_is_shared_and_says_until_when() {
     let before = cache.records().len();
     let warm = client.http_prewarm(post(&url, body(LONG, "one"))).await;
     assert_eq!((warm.status, warm.cold), (200, None));
-    assert!(warm.written > Some(5000) && warm.read == Some(0), "{warm:?}");
+    assert!(
+        warm.written > Some(5000) && warm.read == Some(0),
+        "{warm:?}"
+    );
     let records = cache.records();
     assert_eq!(records.len(), before + 1, "one row");
     let row = &records[0];
@@ -487,9 +490,11 @@ async fn pre_warming_writes_what_is_shared_and_says_until_when() {
 #[tokio::test]
 async fn what_cannot_be_warmed_is_not_sent() {
     let mut bench = Bench::waiting();
-    let client = bench.cache.wrap(service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
-        Err::<Response<Full<Bytes>>, io::Error>(io::ErrorKind::BrokenPipe.into())
-    }));
+    let client = bench
+        .cache
+        .wrap(service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
+            Err::<Response<Full<Bytes>>, io::Error>(io::ErrorKind::BrokenPipe.into())
+        }));
     let url = "http://localhost/v1/messages";
     let mut thinks: Value = serde_json::from_str(&body(LONG, "one")).unwrap();
     thinks["thinking"] = json!({"type": "enabled", "budget_tokens": 2000});
@@ -506,7 +511,9 @@ async fn what_cannot_be_warmed_is_not_sent() {
     assert_eq!(failed.cold, Some(Cold::Unanswered));
     assert_eq!(bench.cache.records().len(), 1);
     let all = builder().holdout(Share::hundredths(10_000));
-    let left = Bench::new(all).cache.wrap(Client::builder(TokioExecutor::new()).build_http());
+    let left = Bench::new(all)
+        .cache
+        .wrap(Client::builder(TokioExecutor::new()).build_http());
     let left = left.http_prewarm(post(url, body(LONG, "one"))).await;
     assert_eq!(left.cold, Some(Cold::LeftAlone));
 }
@@ -518,7 +525,9 @@ async fn a_client_of_reqwest_pre_warms_as_well() {
     let client = cache.wrap(reqwest::Client::new());
     let url = format!("{}/v1/messages", sim.base_url());
     let request = |question: &str| {
-        let asked = reqwest::Client::new().post(&url).header("x-api-key", SECRET);
+        let asked = reqwest::Client::new()
+            .post(&url)
+            .header("x-api-key", SECRET);
         let asked = asked.header("content-type", "application/json");
         asked.body(body(LONG, question)).build().unwrap()
     };
@@ -527,7 +536,10 @@ async fn a_client_of_reqwest_pre_warms_as_well() {
     let answers = ["two", "three"].map(|question| client.execute(request(question)));
     for answer in futures_util::future::join_all(answers).await {
         let answer: Value = answer.unwrap().json().await.unwrap();
-        assert_eq!(answer["usage"]["cache_read_input_tokens"].as_u64(), warm.written);
+        assert_eq!(
+            answer["usage"]["cache_read_input_tokens"].as_u64(),
+            warm.written
+        );
     }
 }
 
@@ -538,9 +550,13 @@ async fn calls_over_reqwest_wait_as_well() {
     let client = cache.wrap(reqwest::Client::new());
     let url = format!("{}/v1/messages", sim.base_url());
     let asked = (0..6).map(|number| {
-        let asked = reqwest::Client::new().post(&url).header("x-api-key", SECRET);
+        let asked = reqwest::Client::new()
+            .post(&url)
+            .header("x-api-key", SECRET);
         let asked = asked.header("content-type", "application/json");
-        let request = asked.body(body(LONG, &format!("question {number}"))).build();
+        let request = asked
+            .body(body(LONG, &format!("question {number}")))
+            .build();
         let client = client.clone();
         async move {
             let answer = client.execute(request.unwrap()).await.unwrap();
@@ -573,7 +589,10 @@ async fn the_proxy_pre_warms_on_request() {
     let (status, told) = prewarm(body(LONG, "one")).await;
     assert_eq!((status, &told["warm"]), (200, &json!(true)));
     let written = told["written_tokens"].as_u64().unwrap();
-    assert!(written > 5000 && told["warm_until"].as_f64() > Some(1e9), "{told}");
+    assert!(
+        written > 5000 && told["warm_until"].as_f64() > Some(1e9),
+        "{told}"
+    );
     let (status, told) = prewarm(body(0, "one")).await;
     assert_eq!((status, &told["warm"]), (422, &json!(false)));
     assert!(told["why"].as_str().unwrap().contains("too short"));

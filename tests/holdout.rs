@@ -83,7 +83,10 @@ impl Bench {
 #[tokio::test]
 async fn control_conversations_pass_untouched_and_are_accounted_for() {
     let half = Share::hundredths(5000);
-    for (mode, rules) in [(Mode::Place, ""), (Mode::Reshape, "rules = [\"tool_order\"]")] {
+    for (mode, rules) in [
+        (Mode::Place, ""),
+        (Mode::Reshape, "rules = [\"tool_order\"]"),
+    ] {
         let builder = builder().config("a.toml", rules).unwrap();
         let bench = Bench::new(builder.mode(mode).holdout(half));
         let mut arms = [0, 0];
@@ -215,14 +218,24 @@ fn filled(target: &str, control: u64) -> Store {
         });
     }
     for at in 0..control {
-        book(left, Some(format!("control {at}")), [cents(60), cents(100)], |_| {});
+        book(
+            left,
+            Some(format!("control {at}")),
+            [cents(60), cents(100)],
+            |_| {},
+        );
     }
     book(treated, None, [cents(80), cents(80)], |record| {
         record.errand = true;
         record.errand_kind = "ping";
     });
     book(treated, Some("unpriced".into()), [None, None], |_| {});
-    book(None, Some("before".into()), [cents(9000), cents(9000)], |_| {});
+    book(
+        None,
+        Some("before".into()),
+        [cents(9000), cents(9000)],
+        |_| {},
+    );
     store.flush().unwrap();
     store
 }
@@ -230,15 +243,24 @@ fn filled(target: &str, control: u64) -> Store {
 fn measured(target: &str) {
     let store = filled(target, 30);
     let holdout = store.story(&Query::default()).unwrap().holdout.unwrap();
-    assert_eq!((holdout.treated.conversations, holdout.control.conversations), (40, 30));
+    assert_eq!(
+        (holdout.treated.conversations, holdout.control.conversations),
+        (40, 30)
+    );
     // The ping replaced no call, so that nothing of it would have been paid without caching.
     assert_eq!(holdout.treated.cost, cents(40 * 30 + 80).unwrap());
     assert_eq!(holdout.treated.cost_without_caching, cents(4000).unwrap());
     assert_eq!(holdout.control.ratio(), Some(0.6));
     let saving = holdout.saving.unwrap();
-    assert!((saving.share - (1.0 - 0.32 / 0.6)).abs() < 1e-9, "{saving:?}");
+    assert!(
+        (saving.share - (1.0 - 0.32 / 0.6)).abs() < 1e-9,
+        "{saving:?}"
+    );
     let [low, high] = saving.interval;
-    assert!(low < saving.share && saving.share < high && low > 0.4, "{saving:?}");
+    assert!(
+        low < saving.share && saving.share < high && low > 0.4,
+        "{saving:?}"
+    );
     assert_eq!(saving.amount, cents(2400 - 1280).unwrap());
     // One route has no control of its own.
     let support = Query::default().only(Group::Route, "support");
@@ -312,7 +334,9 @@ fn reports_tell_what_was_measured_beside_what_is_modelled() {
     let html = page::render(&store.story(&Query::default()).unwrap());
     assert!(html.contains("46.7 %"), "the page tells it as well");
     let rows = said(dir.path(), &["ledger", "export"]);
-    let control = rows.lines().filter(|line| line.contains("\"arm\":\"control\""));
+    let control = rows
+        .lines()
+        .filter(|line| line.contains("\"arm\":\"control\""));
     assert_eq!(control.count(), 30);
 }
 
