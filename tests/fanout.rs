@@ -604,3 +604,44 @@ async fn the_proxy_pre_warms_on_request() {
     let answers = ask_at_once(&proxy.base_url(), 3).await;
     assert_eq!(wrote_and_read(&answers), (0, 3));
 }
+
+/// A route over backends at the simulator, with `more` settings.
+async fn route(cache: &Cachewright, sim: &SimHandle, more: &str) -> ProxyHandle {
+    let base = sim.base_url();
+    let text = format!(
+        "[providers.one]\nkind = \"anthropic\"\nendpoint = \"{base}/anthropic\"\nkey = \"k1\"\n\
+         [providers.two]\nkind = \"anthropic\"\nendpoint = \"{base}/anthropic\"\nkey = \"k2\"\n\
+         [routes.app]\nmodel = \"claude-opus-4.8\"\norder = [\"one\", \"two\"]\n{more}"
+    );
+    let mut options = ProxyOptions::default();
+    options.listen.set_port(0);
+    let catalog = cache.engine().catalog();
+    let options = options
+        .config(("c.toml", &text), catalog, &|_| None)
+        .unwrap();
+    Proxy::new(cache, options).unwrap().bind().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_a_route_wait_unless_it_hedges() {
+    const COUNT: usize = 6;
+    for (more, waits) in [("", true), ("hedge = \"20ms\"\n", false)] {
+        let sim = sim(Duration::from_millis(300), |_| {}).await;
+        let cache = Cachewright::builder().with_fan_out().build().unwrap();
+        let proxy = route(&cache, &sim, more).await;
+        let answers = ask_at_once(&format!("{}/app", proxy.base_url()), COUNT).await;
+        assert_eq!(answers.len(), COUNT);
+        let held = || {
+            cache
+                .records()
+                .into_iter()
+                .filter(|one| !one.held.is_zero())
+        };
+        if waits {
+            assert_eq!(wrote_and_read(&answers), (1, COUNT - 1));
+            assert_eq!(held().count(), COUNT - 1);
+        } else {
+            assert_eq!(held().count(), 0, "neither an attempt nor its hedge");
+        }
+    }
+}

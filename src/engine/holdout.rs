@@ -1,10 +1,11 @@
 //! The control arm: which conversations pass untouched, by a keyed hash of how they open.
 
+use bytes::Bytes;
+
+use super::reading::recall_and_read;
 use super::{Engine, Meta, Wishes};
 use crate::model::{Arm, FanOut, Fingerprint, Keyring, Mode, Share, Skip};
 use crate::provider::Endpoint;
-
-use bytes::Bytes;
 
 /// What is wished for a request, and the arm that its conversation belongs to where there is a
 /// holdout.
@@ -22,7 +23,9 @@ pub(super) fn sorted<'a>(
         return Ok((wishes, None));
     }
     let keyring = &engine.settings.keyring;
-    let reading = endpoint.dialect.read(body, keyring, &mut |_| Vec::new())?;
+    let account = meta.digest(keyring);
+    // As the caller spelled it, whatever becomes of it later.
+    let (reading, _) = recall_and_read(engine, endpoint.dialect, account, body)?;
     let arm = arm(keyring, wishes.holdout, reading.conversation);
     Ok((under(wishes, Some(arm)), Some(arm)))
 }

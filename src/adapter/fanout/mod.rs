@@ -224,3 +224,74 @@ impl fmt::Debug for Lead {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::engine::{Engine, Meta, Settings};
+    use crate::model::Timestamp;
+    use crate::provider::Catalog;
+
+    fn engine() -> Engine {
+        Engine::new(Arc::new(Catalog::builtin()), Settings::default())
+    }
+
+    fn body(question: &str) -> Bytes {
+        let system = "The crown jewels are in the tower. ".repeat(2000);
+        let text = format!(
+            r#"{{"model":"claude-opus-4-8","max_tokens":9,"system":"{system}",
+            "messages":[{{"role":"user","content":"{question}"}}]}}"#
+        );
+        Bytes::from(text)
+    }
+
+    fn opened(question: &str) -> Opened {
+        engine().open(&Meta::of("anthropic"), &body(question))
+    }
+
+    fn flight(question: &str) -> Flight {
+        let meta = Meta::of("anthropic");
+        let prepared = engine().prepare(Timestamp::default(), &meta, &body(question));
+        prepared.exchange.flight().unwrap()
+    }
+
+    fn visits(flights: &Flights) -> u64 {
+        let aloft = flights.0.aloft();
+        aloft.visits - 1
+    }
+
+    #[test]
+    fn where_nothing_is_under_way_no_lock_is_taken() {
+        let flights = Flights::default();
+        let opened = opened("one");
+        for _ in 0..100 {
+            assert!(flights.beside(&opened).is_none());
+        }
+        assert_eq!(visits(&flights), 0);
+        let lead = flights.lead(flight("two")).ok().flatten();
+        assert!(lead.is_some() && flights.beside(&opened).is_some());
+        drop(lead);
+        let before = visits(&flights);
+        assert!(flights.beside(&opened).is_none());
+        assert_eq!(visits(&flights), before + 1, "only the look of this test");
+    }
+
+    #[test]
+    fn of_two_that_write_the_same_one_leads() {
+        let flights = Flights::default();
+        let lead = flights.lead(flight("one"));
+        assert!(matches!(lead, Ok(Some(_))));
+        let mut second = flights.lead(flight("two")).err().unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut second).poll(&mut cx).is_pending());
+        drop(lead);
+        assert!(Pin::new(&mut second).poll(&mut cx).is_ready());
+        assert!(matches!(flights.lead(flight("two")), Ok(Some(_))));
+        assert!(
+            flights.0.aloft().by_root.is_empty(),
+            "nothing is left behind"
+        );
+    }
+}

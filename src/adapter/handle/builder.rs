@@ -1,7 +1,5 @@
 //! Configuration of a handle: by calls, or from a TOML text that names its mistakes.
 
-mod waits;
-
 use std::fmt;
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -13,7 +11,6 @@ use super::config::Config;
 use super::keeping::Said;
 use super::{Cachewright, Callback, Observer, Shared};
 use crate::adapter::clock::{Clock, SystemClock};
-use crate::adapter::fanout::Flights;
 use crate::adapter::journal::{Journal, JournalOptions};
 use crate::adapter::keep::{Keep, Retention};
 use crate::adapter::memory::{Bounds, InProcess};
@@ -26,7 +23,7 @@ use crate::provider::Catalog;
 /// A handle under construction. What is not set keeps its default.
 pub struct Builder {
     catalog: Catalog,
-    settings: Settings,
+    pub(super) settings: Settings,
     bounds: Bounds,
     by_length: bool,
     clock: Box<dyn Clock>,
@@ -349,7 +346,7 @@ impl Builder {
             observers: self.observers,
             journal,
             run: draw() >> 1,
-            flights: Flights::default(),
+            flights: crate::adapter::fanout::Flights::default(),
             books: Mutex::new(Books::default()),
         };
         Cachewright {

@@ -9,6 +9,7 @@ mod observer;
 mod report;
 mod rewrite;
 mod spelled;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::fmt;
