@@ -196,6 +196,7 @@ fn amount(treated: &ArmSum, control: &ArmSum) -> Money {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_arithmetic, reason = "figures that are compared")]
 mod tests {
     use super::*;
     use crate::model::Keyring;
