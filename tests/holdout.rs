@@ -333,7 +333,7 @@ fn reports_tell_what_was_measured_beside_what_is_modelled() {
     assert_eq!(holdout["measured"]["amount"]["usd"], "11.20");
     assert_eq!(holdout["too_few"], Value::Null);
     let html = page::render(&store.story(&Query::default()).unwrap());
-    assert!(html.contains("46.7 %"), "the page tells it as well");
+    assert!(html.contains("46.7\u{a0}%"), "the page tells it as well");
     let rows = said(dir.path(), &["ledger", "export"]);
     let control = rows
         .lines()
