@@ -23,7 +23,7 @@ use cachewright::adapter::clock::Clock;
 use cachewright::adapter::store::{COLUMNS, Query, Store, StoreOptions};
 use cachewright::ledger::{Attempt, Group, Id, Ledger, Record, Settled, Story, Verdict};
 use cachewright::model::{
-    Cause, Digest, Keyring, Miss, Money, Pattern, Place, Section, Skip, Timestamp, Ttl, Usage,
+    Arm, Cause, Digest, Keyring, Miss, Money, Pattern, Place, Section, Skip, Timestamp, Ttl, Usage,
 };
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, Connection as _, SqlSafeStr as _};
@@ -200,6 +200,9 @@ fn full(number: u64) -> Record {
     attempt.why = "order: it stands first".into();
     record.attempt = Some(Box::new(attempt));
     record.presumed = Some(Money::from_pico(42));
+    record.held = Duration::from_micros(43);
+    record.errand_kind = "prewarm";
+    record.arm = Some(Arm::Control);
     record
 }
 
@@ -722,6 +725,8 @@ fn an_older_ledger_is_brought_up_to_date(bench: &Bench) {
     let found = store.find(Id { run: 1, number: 2 }).unwrap().unwrap();
     assert_eq!(found.record.verdict, Verdict::Hit);
     assert_eq!((found.record.attempt, found.record.presumed), (None, None));
+    assert_eq!((found.record.arm, found.record.errand_kind), (None, ""));
+    assert!(found.record.held.is_zero());
     assert_eq!(store.info().unwrap().dropped, 0);
     let story = store.story(&Query::default()).unwrap();
     old_sums_are_there(&story);

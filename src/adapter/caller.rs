@@ -14,6 +14,10 @@ pub(crate) const TENANT: HeaderName = HeaderName::from_static("x-cachewright-ten
 /// Names the route of a request by a header, removed before the request is sent.
 pub(crate) const ROUTE: HeaderName = HeaderName::from_static("x-cachewright-route");
 
+/// Has the proxy only write what calls like this one share; removed before the request is sent.
+#[cfg(feature = "proxy")]
+pub(crate) const PREWARM: HeaderName = HeaderName::from_static("x-cachewright-prewarm");
+
 /// The parts of a request's head that decide.
 #[derive(Clone, Copy)]
 pub(crate) struct Head<'a> {
@@ -58,6 +62,8 @@ pub(crate) struct Caller {
     pub(crate) storage: Option<Storage>,
     /// Which attempt of a routed call it is.
     pub(crate) attempted: Option<Attempted>,
+    /// Whether only what others will share is to be written.
+    pub(crate) prewarm: bool,
 }
 
 impl Caller {
@@ -73,6 +79,7 @@ impl Caller {
         meta.regional = self.regional;
         meta.steered = self.steered;
         meta.stored_as = self.storage.as_ref().map_or("", |storage| &storage.model);
+        meta.prewarm = self.prewarm;
         meta
     }
 }

@@ -4,14 +4,16 @@
 //! of attempts.
 
 use std::fmt;
+use std::future::poll_fn;
 
 use ::reqwest::{Client, Request, Response};
 use http::Extensions;
 use reqwest_middleware::{Middleware, Next, Result};
 
 use super::errands::{Desk, drive};
+use super::fanout::Boarding;
 use super::handle::Cachewright;
-use super::reqwest::{answer, prepare, watched};
+use super::reqwest::{Begun, answer, begun, rewritten, watched};
 use super::running::Running;
 use crate::engine::{End, Order};
 
@@ -83,7 +85,15 @@ impl PromptCacheMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let (running, own) = prepare((&self.cache, &self.desk), &mut request);
+        let (running, own) = match begun((&self.cache, &self.desk), &mut request) {
+            Begun::Passed(running) => (running, None),
+            Begun::Read(caller, body) => {
+                let mut boarding = Boarding::new(body.clone());
+                let rewrite = poll_fn(|cx| boarding.poll((&self.cache, &caller), cx)).await;
+                let handles = (&self.cache, &self.desk);
+                rewritten(handles, (caller, body), &mut request, rewrite)
+            }
+        };
         let result = next.clone().run(request, extensions).await;
         let Some(mut running) = running else {
             return result;

@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -17,9 +18,10 @@ use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::caller::{Head, Passage, ROUTE, TENANT, framing, take_label};
+use super::caller::{Caller, Head, Passage, ROUTE, TENANT, framing, take_label};
 use super::errands::{Answer, Desk, Job, LONGEST, drive};
-use super::handle::Cachewright;
+use super::fanout::{Boarding, prewarm};
+use super::handle::{Cachewright, Cold, Prewarmed, Rewrite};
 use super::keep::Original;
 use super::running::Running;
 use super::tower::{PromptCache, ResponseBody};
@@ -45,6 +47,37 @@ impl PromptCache<Client> {
     /// The builder's or the client's own.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
         self.execute(request.build()?).await
+    }
+}
+
+impl<S> PromptCache<S> {
+    /// Writes what the calls of a planned fan-out share, once and before they are sent, by the wrapped
+    /// client; see [`http_prewarm`](Self::http_prewarm). The request's body must be at hand as bytes.
+    ///
+    /// ```
+    /// # use cachewright::adapter::{handle::Cachewright, tower::PromptCache};
+    /// # async fn run(client: PromptCache<reqwest::Client>, calls: Vec<reqwest::Request>) {
+    /// if let Some(first) = calls.first().and_then(|call| call.try_clone()) {
+    ///     let warm = client.prewarm(first).await;
+    ///     println!("{:?} tokens are warm until {:?}", warm.written, warm.until);
+    /// }
+    /// // … all calls at once …
+    /// # }
+    /// ```
+    pub async fn prewarm(&self, mut request: Request) -> Prewarmed
+    where
+        S: Service<Request, Response = Response> + Clone,
+    {
+        let (caller, body) = decided(&self.cache, &mut request);
+        let body = body.map_err(|why| why.unwrap_or(Skip::UnknownEndpoint));
+        let head = head_of(&request).ok_or(Skip::UnknownEndpoint);
+        let (mut parts, body) = match head.and_then(|head| Ok((head, body?))) {
+            Ok(read) => read,
+            Err(why) => return Prewarmed::cold(Cold::Skipped(why)),
+        };
+        parts.method = request.method().clone();
+        let send = |request| answer(self.inner.clone(), request);
+        prewarm(&self.cache, caller, (parts, body), send).await
     }
 }
 
@@ -94,30 +127,61 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let (running, own) = match Sending::of(&request).is_repeated() {
-            true => (None, None),
-            false => prepare((&self.cache, &self.desk), &mut request),
-        };
-        let own = own.map(|request| (self.inner.clone(), request));
-        let sending = Sending::of(&request);
-        let body = buffered(&mut request);
-        let sent = sending.during(|| self.inner.call(request));
-        ResponseFuture {
-            sent,
-            running,
-            own,
-            again: false,
-            sending,
-            _body: body,
+        if Sending::of(&request).is_repeated() {
+            return ResponseFuture::sent(&mut self.inner, (request, None, None));
+        }
+        match begun((&self.cache, &self.desk), &mut request) {
+            Begun::Passed(running) => {
+                ResponseFuture::sent(&mut self.inner, (request, running, None))
+            }
+            Begun::Read(caller, body) if !Boarding::may_hold(&self.cache, &caller) => {
+                let rewrite = self.cache.prepare(&caller, &body);
+                let handles = (&self.cache, &self.desk);
+                let (running, own) = rewritten(handles, (caller, body), &mut request, rewrite);
+                let own = own.map(|own| (self.inner.clone(), own));
+                ResponseFuture::sent(&mut self.inner, (request, running, own))
+            }
+            Begun::Read(caller, body) => {
+                // The service that is ready goes with the request.
+                let clone = self.inner.clone();
+                let held = Held {
+                    service: mem::replace(&mut self.inner, clone),
+                    request,
+                    boarding: Boarding::new(body),
+                    cache: self.cache.clone(),
+                    desk: self.desk.clone(),
+                    caller,
+                };
+                ResponseFuture {
+                    held: Some(Box::new(held)),
+                    sent: None,
+                    running: None,
+                    own: None,
+                    again: false,
+                    sending: Sending::Unbuffered,
+                    _body: None,
+                }
+            }
         }
     }
+}
+
+/// A request that may be held for another one that writes its prefix.
+struct Held<S> {
+    service: S,
+    request: Request,
+    boarding: Boarding,
+    cache: Cachewright,
+    desk: Desk,
+    caller: Caller,
 }
 
 pin_project! {
     /// The response future of a wrapped reqwest client.
     pub struct ResponseFuture<S, F> {
+        held: Option<Box<Held<S>>>,
         #[pin]
-        sent: F,
+        sent: Option<F>,
         running: Option<Running>,
         // The caller's own request, while something else is sent in its place.
         own: Option<(S, Request)>,
@@ -129,13 +193,54 @@ pin_project! {
     }
 }
 
+/// What is sent, its exchange, and the caller's own request where that is another.
+type Departure<S> = (Request, Option<Running>, Option<(S, Request)>);
+
+impl<S: Service<Request>> ResponseFuture<S, S::Future> {
+    fn sent(service: &mut S, (mut request, running, own): Departure<S>) -> Self {
+        let sending = Sending::of(&request);
+        let body = buffered(&mut request);
+        let sent = sending.during(|| service.call(request));
+        Self {
+            held: None,
+            sent: Some(sent),
+            running,
+            own,
+            again: false,
+            sending,
+            _body: body,
+        }
+    }
+}
+
+impl<S: Service<Request> + Clone> Held<S> {
+    /// Sends it, once it is to be sent.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Rewrite> {
+        self.boarding.poll((&self.cache, &self.caller), cx)
+    }
+
+    fn send(mut self, rewrite: Rewrite) -> ResponseFuture<S, S::Future> {
+        let asked = (self.caller, self.boarding.body);
+        let handles = (&self.cache, &self.desk);
+        let (running, own) = rewritten(handles, asked, &mut self.request, rewrite);
+        let own = own.map(|own| (self.service.clone(), own));
+        ResponseFuture::sent(&mut self.service, (self.request, running, own))
+    }
+}
+
 impl<S> Future for ResponseFuture<S, S::Future>
 where
-    S: Service<Request, Response = Response>,
+    S: Service<Request, Response = Response> + Clone,
 {
     type Output = Result<Response, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(held) = self.as_mut().project().held {
+            let rewrite = ready!(held.poll(cx));
+            if let Some(held) = self.as_mut().project().held.take() {
+                self.set(held.send(rewrite));
+            }
+        }
         let mut this = self.project();
         loop {
             if *this.again {
@@ -150,12 +255,16 @@ where
                 }
                 if let Some((mut service, request)) = this.own.take() {
                     let sent = Sending::of(&request).during(|| service.call(request));
-                    this.sent.set(sent);
+                    this.sent.set(Some(sent));
                     *this.again = false;
                 }
             }
             let sending = *this.sending;
-            let result = ready!(sending.during(|| this.sent.as_mut().poll(cx)));
+            let Some(sent) = this.sent.as_mut().as_pin_mut() else {
+                // As above.
+                return Poll::Pending;
+            };
+            let result = ready!(sending.during(|| sent.poll(cx)));
             return Poll::Ready(match (result, this.running.take()) {
                 (Ok(response), Some(mut running)) => {
                     let order = running.on_response(response.status(), response.headers());
@@ -182,12 +291,27 @@ impl<S, F> fmt::Debug for ResponseFuture<S, F> {
     }
 }
 
-/// Decides, rewrites, and begins the exchange; gives back the caller's own request where another is
-/// sent in its place.
-pub(super) fn prepare(
-    (cache, desk): (&Cachewright, &Desk),
-    request: &mut Request,
-) -> (Option<Running>, Option<Request>) {
+/// What a request's head says is to be done with it.
+pub(super) enum Begun {
+    /// It is sent on as it is.
+    Passed(Option<Running>),
+    /// Its body is to be planned.
+    Read(Caller, Bytes),
+}
+
+/// Decides, and begins the exchange of what is not read.
+pub(super) fn begun((cache, desk): (&Cachewright, &Desk), request: &mut Request) -> Begun {
+    match decided(cache, request) {
+        (mut caller, Ok(body)) => {
+            desk.admit(&mut caller);
+            Begun::Read(caller, body)
+        }
+        (caller, Err(why)) => Begun::Passed(why.and_then(|why| cache.skipped(&caller, why))),
+    }
+}
+
+/// Who calls, and the body to be read, or why it is not; `None` for what is no prompt at all.
+fn decided(cache: &Cachewright, request: &mut Request) -> (Caller, Result<Bytes, Option<Skip>>) {
     let tenant = take_label(request.headers_mut(), &TENANT);
     let route = take_label(request.headers_mut(), &ROUTE);
     let head = Head {
@@ -199,20 +323,27 @@ pub(super) fn prepare(
         behind: None,
         account: None,
     };
-    let (mut caller, passage) = cache.judge(head, tenant, route);
-    desk.admit(&mut caller);
-    match passage {
-        Passage::Forward => return (None, None),
-        Passage::Skip(why) => return (cache.skipped(&caller, why), None),
-        Passage::Read => {}
-    }
-    let Some(body) = buffered(request) else {
-        return (cache.skipped(&caller, Skip::NotBuffered), None);
+    let (caller, passage) = cache.judge(head, tenant, route);
+    let body = match passage {
+        Passage::Forward => Err(None),
+        Passage::Skip(why) => Err(Some(why)),
+        Passage::Read => match buffered(request) {
+            None => Err(Some(Skip::NotBuffered)),
+            Some(body) if body.len() > cache.max_body() => Err(Some(Skip::TooLarge)),
+            Some(body) => Ok(body),
+        },
     };
-    if body.len() > cache.max_body() {
-        return (cache.skipped(&caller, Skip::TooLarge), None);
-    }
-    let mut rewrite = cache.prepare(&caller, &body);
+    (caller, body)
+}
+
+/// Puts in place what was planned; gives back the caller's own request where another is sent in its
+/// place.
+pub(super) fn rewritten(
+    (cache, desk): (&Cachewright, &Desk),
+    (caller, body): (Caller, Bytes),
+    request: &mut Request,
+    mut rewrite: Rewrite,
+) -> (Option<Running>, Option<Request>) {
     if let Some(errand) = rewrite.errand.take()
         && let Some(parts) = head_of(request)
     {

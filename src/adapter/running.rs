@@ -10,10 +10,12 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 
 use super::caller;
+use super::fanout::{Cold, Lead};
 use super::handle::{Cachewright, Pending};
 use super::journal::Sent;
 use super::keep::Original;
-use crate::engine::{End, Exchange, Order};
+use crate::engine::{End, Exchange, Flight, Framing, Order};
+use crate::model::{Arm, Skip, Ttl};
 
 /// An exchange with the handle that accounts for it.
 pub(crate) struct Running {
@@ -28,6 +30,8 @@ pub(crate) struct Running {
     left: Left,
     /// Whether somebody else says when the request leaves.
     told: bool,
+    /// Others wait for what it writes.
+    lead: Option<Lead>,
 }
 
 /// Whether a request may have left, as far as whoever sends it tells.
@@ -60,6 +64,7 @@ impl Running {
             original: None,
             left: Left::default(),
             told: false,
+            lead: None,
         }
     }
 
@@ -81,19 +86,77 @@ impl Running {
         self
     }
 
+    /// What it writes that others could read.
+    pub(crate) fn flight(&self) -> Option<Flight> {
+        let exchange = self.exchange.as_ref()?;
+        shielded(|| exchange.flight()).flatten()
+    }
+
+    /// Others wait until it is answered, fails or is dropped.
+    pub(crate) fn leads(&mut self, lead: Lead) {
+        self.lead = Some(lead);
+    }
+
+    /// It was held back for this long.
+    pub(crate) fn held(&mut self, passed: Duration) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.held(passed);
+        }
+    }
+
     /// The same exchange, whose request may be repeated once it is finished.
     pub(crate) fn repeatable(mut self, original: Option<Original>) -> Self {
         self.original = original;
         self
     }
 
+    /// Says that no call of the user's asked for it.
+    pub(crate) fn for_errand(&mut self, kind: &'static str) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.for_errand(kind);
+        }
+    }
+
+    /// For how long it would keep what it reads and writes, or why it would keep nothing.
+    pub(crate) fn warms(&self) -> Result<Duration, Cold> {
+        let exchange = self.exchange.as_ref();
+        let exchange = exchange.ok_or(Cold::Skipped(Skip::NotARequest))?;
+        let record = exchange.record();
+        if let Some(skip) = record.skip {
+            return Err(Cold::Skipped(skip));
+        }
+        if record.arm == Some(Arm::Control) {
+            return Err(Cold::LeftAlone);
+        }
+        exchange.lasts().map(Ttl::duration).ok_or(Cold::TooShort)
+    }
+
+    /// Tells one more of its end.
+    pub(crate) fn follow(&mut self, pending: Box<dyn Pending>) {
+        self.pending.push(pending);
+    }
+
+    /// It is not sent after all, and not booked.
+    pub(crate) fn discard(mut self) {
+        self.pending.clear();
+        if let Some(exchange) = self.exchange.take() {
+            shielded(|| drop(exchange.finish(self.cache.now(), End::Dropped)));
+        }
+    }
+
     /// The response's head has arrived; says whether the caller's own body is to be sent instead.
     pub(crate) fn on_response(&mut self, status: StatusCode, headers: &HeaderMap) -> Order {
-        let framing = caller::framing(headers);
+        self.on_head(status.as_u16(), caller::framing(headers))
+    }
+
+    /// The same, where its head is known by these alone.
+    pub(crate) fn on_head(&mut self, status: u16, framing: Framing) -> Order {
         let mut order = Order::Proceed;
         self.watch(|exchange, cache| {
-            order = exchange.on_response(cache.now(), status.as_u16(), framing);
+            order = exchange.on_response(cache.now(), status, framing);
         });
+        // What it wrote can be read, or there is nothing to wait for.
+        self.lead = None;
         order
     }
 
@@ -107,6 +170,7 @@ impl Running {
         let Some(mut exchange) = self.exchange.take() else {
             return;
         };
+        let lead = self.lead.take();
         if self.left.is_set() {
             exchange.reached();
         }
@@ -121,6 +185,7 @@ impl Running {
             }
             cache.book(record)
         });
+        drop(lead);
         for mut pending in mem::take(&mut self.pending) {
             if let Some(record) = &record {
                 shielded(|| pending.booked(record));

@@ -41,6 +41,12 @@ impl Taken {
         self.one.len() + self.all.len()
     }
 
+    /// What was taken so far; nothing is left.
+    pub(super) fn take(&mut self) -> Bytes {
+        let empty = Self::new(&self.engine);
+        mem::replace(self, empty).into_bytes()
+    }
+
     pub(super) fn into_bytes(self) -> Bytes {
         if self.all.is_empty() {
             return self.one;

@@ -7,7 +7,7 @@ use super::estimate::Uncounted;
 use super::lineage::Lineage;
 use super::pauses::Pauses;
 use super::vault::Rented;
-use crate::model::{Choice, Digest, Section, Ttl};
+use crate::model::{Arm, Choice, Digest, Section, Ttl};
 use crate::provider::Model;
 
 /// A prefix that the provider should hold once it has begun to answer.
@@ -51,6 +51,8 @@ pub(super) struct Expected {
     pub(super) excerpts: bool,
     /// The rules that changed the body.
     pub(super) reshaped: Vec<&'static str>,
+    /// The arm of the holdout that the conversation belongs to.
+    pub(super) arm: Option<Arm>,
 }
 
 impl Expected {

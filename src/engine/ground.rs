@@ -79,7 +79,7 @@ impl Draft<'_> {
             pings: settings.keep_alive.is_some(),
             now: self.now,
         };
-        survey(&ground, prefix_tokens)
+        self.promised(survey(&ground, prefix_tokens))
     }
 
     /// The variants that may lead here: none where the user or the provider has settled the class. With

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Settings;
 use crate::canon::{History, Rules};
-use crate::model::{KeepAlive, Markers, Mode, Ttl};
+use crate::model::{FanOut, KeepAlive, Markers, Mode, Share, Ttl};
 
 /// Settings of one route, over the general ones; what is `None` stays as it is in general.
 ///
@@ -45,6 +45,12 @@ pub struct Overlay {
     pub explicit_caches: Option<bool>,
     /// See [`Settings::keep_alive`]; [`KeepAlive::OFF`] for no pings here.
     pub keep_alive: Option<KeepAlive>,
+    /// See [`Settings::fan_out`].
+    pub fan_out: Option<FanOut>,
+    /// See [`Settings::fan_out_wait`].
+    pub fan_out_wait: Option<Duration>,
+    /// See [`Settings::holdout`].
+    pub holdout: Option<Share>,
     /// See [`Settings::provider_diagnostics`].
     pub provider_diagnostics: Option<bool>,
     /// See [`Settings::excerpts`].
@@ -67,6 +73,9 @@ impl Overlay {
         settings.day_retention = self.day_retention.unwrap_or(settings.day_retention);
         settings.explicit_caches = self.explicit_caches.unwrap_or(settings.explicit_caches);
         settings.keep_alive = self.keep_alive.or(settings.keep_alive);
+        settings.fan_out = self.fan_out.unwrap_or(settings.fan_out);
+        settings.fan_out_wait = self.fan_out_wait.unwrap_or(settings.fan_out_wait);
+        settings.holdout = self.holdout.unwrap_or(settings.holdout);
         settings.provider_diagnostics = self
             .provider_diagnostics
             .unwrap_or(settings.provider_diagnostics);
@@ -95,6 +104,9 @@ pub struct Wishes<'a> {
     pub day_retention: bool,
     pub explicit_caches: bool,
     pub keep_alive: Option<KeepAlive>,
+    pub fan_out: FanOut,
+    pub fan_out_wait: Duration,
+    pub holdout: Share,
     pub provider_diagnostics: bool,
     pub excerpts: bool,
 }
@@ -114,6 +126,9 @@ impl Settings {
             stream_usage: self.stream_usage,
             day_retention: self.day_retention,
             explicit_caches: self.explicit_caches,
+            fan_out: self.fan_out,
+            fan_out_wait: self.fan_out_wait,
+            holdout: self.holdout,
             keep_alive: self.keep_alive.and_then(KeepAlive::allowed),
             provider_diagnostics: self.provider_diagnostics,
             excerpts: self.excerpts,
@@ -153,6 +168,9 @@ impl<'a> Wishes<'a> {
             stream_usage: overlay.stream_usage.unwrap_or(self.stream_usage),
             day_retention: overlay.day_retention.unwrap_or(self.day_retention),
             explicit_caches: overlay.explicit_caches.unwrap_or(self.explicit_caches),
+            fan_out: overlay.fan_out.unwrap_or(self.fan_out),
+            fan_out_wait: overlay.fan_out_wait.unwrap_or(self.fan_out_wait),
+            holdout: overlay.holdout.unwrap_or(self.holdout),
             keep_alive: overlay
                 .keep_alive
                 .or(self.keep_alive)

@@ -8,18 +8,17 @@ use bytes::Bytes;
 use super::chain::{Before, chain};
 use super::estimate::{Estimate, Uncounted};
 use super::expected::{Expected, Mark};
-use super::inquiry::Question;
-use super::lineage::{self, Lineage, Search};
+use super::holdout;
+use super::lineage::{Lineage, Search};
 use super::numbers::Numbers;
 use super::reading::{Known, recall_and_read};
 use super::reshape::{Spelled, reshape};
 use super::steer::{self, Steering, model_id};
 use super::survey::{Seen, claim};
-use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Section, Skip, Timestamp, Ttl,
+    Arm, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Skip, Timestamp, Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
@@ -27,19 +26,13 @@ use crate::wire::{
     Edit, Remembered, add_members, messages_last, ordered_markers, splice_into, spliced_len,
 };
 
+pub(super) mod ahead;
+mod beside;
+
 pub(super) fn prepare(engine: &Engine, now: Timestamp, meta: &Meta<'_>, body: &Bytes) -> Prepared {
     match Draft::read(engine, now, meta, body) {
         Ok(draft) => draft.finish(body),
-        Err(why) => Prepared {
-            body: None,
-            skip: Some(why),
-            exchange: Exchange::skipped(engine, now, meta, why),
-            headers: Vec::new(),
-            errand: None,
-            placed: None,
-            changes: Vec::new(),
-            numbers: None,
-        },
+        Err(why) => ahead::passed_on(engine, now, meta, why),
     }
 }
 
@@ -49,6 +42,7 @@ pub(super) struct Draft<'a> {
     pub(super) now: Timestamp,
     pub(super) meta: &'a Meta<'a>,
     pub(super) wishes: Wishes<'a>,
+    pub(super) arm: Option<Arm>,
     pub(super) provider: &'a Provider,
     pub(super) endpoint: &'a Endpoint,
     /// The body that markers go into (the caller's, or the one spelled canonically), its prompt
@@ -80,7 +74,7 @@ impl<'a> Draft<'a> {
         let endpoint = provider.endpoint(meta.dialect);
         let endpoint = endpoint.ok_or(Skip::UnknownEndpoint)?;
         let account = meta.digest(&engine.settings.keyring);
-        let wishes = engine.settings.on(meta.route);
+        let (wishes, arm) = holdout::sorted(engine, meta, endpoint, body)?;
         let ordered = match (wishes.mode, provider.messages_last) {
             (Mode::Place | Mode::Reshape, true) => messages_last(body)?.map(Bytes::from),
             (Mode::Observe, _) | (_, false) => None,
@@ -91,8 +85,7 @@ impl<'a> Draft<'a> {
             Mode::Observe | Mode::Place => Spelled::untouched(body),
         };
         let body = spelled.body.clone();
-        let read = recall_and_read(engine, endpoint.dialect, account, &body)?;
-        let (mut reading, mut known) = read;
+        let (mut reading, mut known) = recall_and_read(engine, endpoint.dialect, account, &body)?;
         reading.prompt.reserved = ordered_markers(&body, &reading);
         spelled.keep_from_marking(&mut reading.prompt);
         let id = model_id(&engine.catalog, &reading.prompt, meta);
@@ -109,6 +102,7 @@ impl<'a> Draft<'a> {
             now,
             meta,
             wishes,
+            arm,
             provider,
             endpoint,
             turn,
@@ -163,6 +157,7 @@ impl<'a> Draft<'a> {
             rented,
             excerpts: self.wishes.excerpts,
             reshaped: self.spelled.rules.names(),
+            arm: self.arm,
         };
         Prepared {
             body,
@@ -271,52 +266,6 @@ impl<'a> Draft<'a> {
             now: self.now,
         };
         steering.apply(plan)
-    }
-
-    /// Asks for the provider's own diagnostics; whether it did.
-    fn ask(&self, keys: [Digest; 2], plan: &mut Plan) -> bool {
-        if !self.wishes.provider_diagnostics || self.is_observed(keys) {
-            return false;
-        }
-        let keyring = &self.engine.settings.keyring;
-        let [scope, _] = keys;
-        let question = Question {
-            memory: &*self.engine.memory,
-            endpoint: self.endpoint,
-            model: &self.model,
-            turn: &self.turn,
-            earlier: self.known.earlier.as_deref(),
-            account: self.account,
-            trail: lineage::conversation(keyring, self.known.opening),
-            scope,
-            now: self.now,
-        };
-        question.ask(plan)
-    }
-
-    /// Whether the member that asks is still there: the caller's own stands over it.
-    fn is_asked(&self, plan: &Plan) -> bool {
-        let inquiry = self.endpoint.inquiry.as_ref();
-        let mut members = plan.members.iter();
-        inquiry.is_some_and(|inquiry| members.any(|member| member.name == inquiry.member))
-    }
-
-    fn vault(&self, keys: [Digest; 2], outlook: &Outlook) -> Option<Vault<'_>> {
-        if self.is_observed(keys) {
-            return None;
-        }
-        let [_, service] = keys;
-        let end = self.prompt().end_of(Section::System).checked_sub(1)?;
-        let vault = Vault {
-            engine: self.engine,
-            body: &self.turn.remembered,
-            model: &self.model,
-            meta: self.meta,
-            service,
-            tokens: outlook.tokens_to(end),
-            now: self.now,
-        };
-        vault.fits().then_some(vault)
     }
 
     fn place(&self, keys: [Digest; 2], rates: &Rates, outlook: &Outlook) -> (Plan, Vec<Edit>) {

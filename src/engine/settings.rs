@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Overlay;
-use crate::model::{CountTokens, Digest, KeepAlive, Keyring, Markers, Mode, Ttl};
+use crate::model::{CountTokens, Digest, FanOut, KeepAlive, Keyring, Markers, Mode, Share, Ttl};
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -46,6 +46,13 @@ pub struct Settings {
     /// Whether a variant of the decisions takes over where it does better on the traffic than the
     /// policy; see [`leader`](crate::economy::leader).
     pub follow_leader: bool,
+    /// Whether calls wait for one that is writing their prefix. It holds up calls, so the user
+    /// decides.
+    pub fan_out: FanOut,
+    /// For how long a call waits at most.
+    pub fan_out_wait: Duration,
+    /// The share of conversations that pass untouched, to measure what the others save.
+    pub holdout: Share,
     /// What differs for requests of one route; see [`Settings::on`].
     pub routes: BTreeMap<Box<str>, Overlay>,
     /// Whether the provider is asked why a prefix was not read, where it answers that. It adds a
@@ -60,6 +67,9 @@ pub struct Settings {
     /// The installation's secret: digests of two installations, or tenants, do not compare.
     pub keyring: Keyring,
 }
+
+/// What Claude Code waits at most before it lets a fan-out go (seen in its traffic, 2026-08).
+const FAN_OUT_WAIT: Duration = Duration::from_secs(5);
 
 impl Default for Settings {
     fn default() -> Self {
@@ -77,6 +87,9 @@ impl Default for Settings {
             explicit_caches: false,
             keep_alive: None,
             follow_leader: true,
+            fan_out: FanOut::Off,
+            fan_out_wait: FAN_OUT_WAIT,
+            holdout: Share::NONE,
             routes: BTreeMap::new(),
             provider_diagnostics: false,
             excerpts: false,
@@ -114,6 +127,9 @@ pub struct Meta<'a> {
     /// The model's full name where its prefixes are kept for rent; empty where they cannot be, or
     /// where nobody runs errands.
     pub stored_as: &'a str,
+    /// Whether nobody waits for the answer: what the calls that follow will share is to be written,
+    /// and no more than that.
+    pub prewarm: bool,
 }
 
 impl<'a> Meta<'a> {
@@ -132,6 +148,7 @@ impl<'a> Meta<'a> {
             regional: false,
             steered: false,
             stored_as: "",
+            prewarm: false,
         }
     }
 

@@ -100,6 +100,7 @@ fn draft<'a>(
         now,
         meta,
         wishes,
+        arm: None,
         provider,
         endpoint,
         turn: Arc::new(Conversation::new(remembered, root, chain)),

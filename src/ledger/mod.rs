@@ -2,6 +2,7 @@
 
 mod attempt;
 pub mod history;
+mod holdout;
 mod record;
 mod story;
 mod teller;
@@ -10,6 +11,7 @@ mod verdict;
 mod waste;
 
 pub use attempt::{Attempt, Outcome, may_be_billed};
+pub use holdout::{ArmSum, Holdout, Saving, Tally, TooFew};
 pub use record::{Id, Record};
 pub use story::{CauseSum, Flame, Kinds, Moment, Story, Worst};
 pub use teller::Teller;

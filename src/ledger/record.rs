@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Attempt, Verdict};
-use crate::model::{Choice, Digest, Miss, Money, Skip, Timestamp, Ttl, Usage, Vigil};
+use crate::model::{Arm, Choice, Digest, Miss, Money, Skip, Timestamp, Ttl, Usage, Vigil};
 
 /// One exchange as it is accounted for. Never holds prompt text or keys, but for the excerpts of a
 /// miss where the user asked for them.
@@ -21,6 +21,8 @@ pub struct Record {
     pub first_byte: Option<Timestamp>,
     /// When the exchange ended.
     pub ended: Timestamp,
+    /// How long it was held back for another call that was writing its prefix.
+    pub held: Duration,
     /// What this crate added to the exchange: reading, planning, rewriting, accounting.
     pub overhead: Duration,
     /// Provider row.
@@ -80,6 +82,8 @@ pub struct Record {
     pub attempt: Option<Box<Attempt>>,
     /// When its prefix is worth a ping; `None` where it is not, or where nobody asked for pings.
     pub vigil: Option<Box<Vigil>>,
+    /// The arm of the holdout that its conversation belongs to; `None` where there is no holdout.
+    pub arm: Option<Arm>,
     /// The numbers behind its lifetime class; `None` where there was nothing to choose.
     pub choice: Option<Box<Choice>>,
     /// Why the body was passed on untouched.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Group, Totals, Verdict};
+use super::{Group, Holdout, Totals, Verdict};
 use crate::model::{Cause, Money, Pattern, Timestamp};
 
 /// A report over a set of exchanges, from the ledger or from logs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Story {
     /// The first exchange; `None` when there is none.
@@ -31,6 +31,9 @@ pub struct Story {
     pub never_read: u64,
     /// Rows that the ledger could not keep up with.
     pub dropped: u64,
+    /// The saving as a holdout measures it, from the rows that are still there; `None` where no
+    /// conversation was left alone, and from logs.
+    pub holdout: Option<Holdout>,
 }
 
 impl Story {

@@ -94,3 +94,14 @@ pub enum Markers {
     /// Removed and planned anew.
     Replace,
 }
+
+/// What happens to calls whose prefix another call is writing at this moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FanOut {
+    /// They go at once, and each writes the prefix for itself.
+    #[default]
+    Off,
+    /// They wait until what the first of them writes can be read, where that pays.
+    Wait,
+}

@@ -3,6 +3,7 @@
 mod cause;
 mod choice;
 mod digest;
+mod holdout;
 mod limits;
 mod miss;
 mod money;
@@ -21,7 +22,8 @@ mod vigil;
 pub use cause::{Cause, Pattern};
 pub use choice::Choice;
 pub use digest::{Digest, Fingerprint, Keyring};
-pub use limits::{Limits, Markers, Mode, Regime};
+pub use holdout::{Arm, Share};
+pub use limits::{FanOut, Limits, Markers, Mode, Regime};
 pub use miss::{Miss, Place};
 pub use money::{Money, PriceTier, Prices};
 pub use needs::{Need, Needs};

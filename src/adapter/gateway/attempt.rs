@@ -121,6 +121,9 @@ impl Place<'_> {
             Ok(Err(missed)) => return Err(unanswered(trial, &attempted, Some(&missed))),
             Err(_) => return Err(unanswered(trial, &attempted, None)),
         };
+        if attempted.was_held() {
+            trial = trial.unmeasured();
+        }
         let (head, body) = response.into_parts();
         self.hear(&head.headers);
         if !head.status.is_success() {
@@ -203,7 +206,7 @@ impl Place<'_> {
             why: one.why.clone(),
         };
         let lesson = call.lesson(one.pick);
-        let attempted = Attempted::new(attempt);
+        let attempted = Attempted::new(attempt).patient(self.hold(one));
         let same = attempted.clone();
         Ok(attempted.then(move |record| {
             let room = lock(&room).take();
@@ -212,6 +215,17 @@ impl Place<'_> {
             }
             lesson.learn(record);
         }))
+    }
+
+    /// For how long the layer may hold it for another call that writes its prefix: a small part of
+    /// what its backend has for the first byte. Neither a second attempt nor a route that hedges
+    /// waits: who pays for a request to be faster does not want it held up.
+    fn hold(&self, one: &Try) -> Duration {
+        let hedges = self.call.route().is_some_and(|route| route.hedge.is_some());
+        match one.number {
+            1 if !hedges => self.call.patience().first_byte / 4,
+            _ => Duration::ZERO,
+        }
     }
 
     fn request(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Pending;
 use crate::adapter::running::Left;
@@ -16,6 +17,9 @@ pub struct Attempted {
     /// Set by whoever sends the request once its first byte may have left.
     reached: Left,
     booked: Option<Booked>,
+    /// For how long it may be held for another call that writes its prefix.
+    patience: Duration,
+    held: Left,
 }
 
 /// Whoever is shown the exchange once it is over.
@@ -36,6 +40,29 @@ impl Attempted {
     pub fn then(mut self, booked: impl Fn(&Record) + Send + Sync + 'static) -> Self {
         self.booked = Some(Arc::new(booked));
         self
+    }
+
+    /// The same, held for up to this long while another call writes its prefix, where the settings
+    /// ask for that. An attempt of which this is not said waits for nobody: it would lose the time of
+    /// its call, and a hedge could wait for the very attempt that it stands beside.
+    #[must_use]
+    pub const fn patient(mut self, most: Duration) -> Self {
+        self.patience = most;
+        self
+    }
+
+    /// Whether it was held, so that its time to the first byte says nothing of its backend.
+    #[must_use]
+    pub fn was_held(&self) -> bool {
+        self.held.is_set()
+    }
+
+    pub(crate) const fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    pub(crate) fn hold(&self) {
+        self.held.set();
     }
 
     /// Says that the provider may have seen the request.

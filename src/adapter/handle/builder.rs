@@ -23,7 +23,7 @@ use crate::provider::Catalog;
 /// A handle under construction. What is not set keeps its default.
 pub struct Builder {
     catalog: Catalog,
-    settings: Settings,
+    pub(super) settings: Settings,
     bounds: Bounds,
     by_length: bool,
     clock: Box<dyn Clock>,
@@ -248,6 +248,7 @@ impl Builder {
 
     /// Settings from a TOML text: `mode`, `markers`, `ttl`, `rules`, `reshaped_from_first_turn`,
     /// `clock_step`, `nonces`, `max_body`, `stream_usage`, `day_retention`, `explicit_caches`,
+    /// `fan_out` (`"off"` or `"wait"`), `fan_out_wait`, `holdout` (such as `"5%"`),
     /// `keep_alive` (`true`, or a table with `per_ping`, `per_session`, `per_day`, `deadline`,
     /// `max_megabytes`, `max_sessions` and `send`), `provider_diagnostics`, `excerpts`, `tenant`, `route`, `assume`; a table `[journal]` with
     /// `path`, `max_megabytes` and `files`; and tables `[routes.NAME]`
@@ -345,6 +346,7 @@ impl Builder {
             observers: self.observers,
             journal,
             run: draw() >> 1,
+            flights: crate::adapter::fanout::Flights::default(),
             books: Mutex::new(Books::default()),
         };
         Cachewright {
@@ -397,8 +399,11 @@ fn read(path: &Path) -> Result<(String, String), Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::canon::{History, Rule};
+    use crate::model::{FanOut, Share};
 
     #[test]
     fn a_configuration_text_sets_what_it_names() {
@@ -447,6 +452,21 @@ mod tests {
     }
 
     #[test]
+    fn fan_outs_and_holdouts_are_set_in_general_and_per_route() {
+        let text = "fan_out = \"wait\"\nfan_out_wait = \"1500ms\"\nholdout = \"5%\"\n\
+                    [routes.quick]\nfan_out = \"off\"\nholdout = \"0%\"";
+        let settings = Builder::new().config("a.toml", text).unwrap().settings;
+        let (there, elsewhere) = (settings.on("quick"), settings.on("other"));
+        assert_eq!((there.fan_out, there.holdout), (FanOut::Off, Share::NONE));
+        assert_eq!(elsewhere.fan_out, FanOut::Wait);
+        assert_eq!(elsewhere.fan_out_wait, Duration::from_millis(1500));
+        assert_eq!(elsewhere.holdout, Share::hundredths(500));
+        let default = Builder::new();
+        assert_eq!(default.settings.fan_out, FanOut::Off);
+        assert_eq!(default.settings.holdout, Share::NONE);
+    }
+
+    #[test]
     fn a_mistake_in_a_route_is_named_with_its_line() {
         for (text, parts) in [
             ("[routes.a]\nmoode = 1", ["a.toml:2", "moode", "`mode`?"]),
@@ -466,6 +486,15 @@ mod tests {
                 "[routes.a]\ntenant = \"t\"",
                 ["a.toml:2", "tenant", "unknown field"],
             ),
+            (
+                "[routes.a]\nfan_out = \"queue\"",
+                ["a.toml:2", "queue", "`wait`"],
+            ),
+            (
+                "[routes.a]\nfan_out_wait = \"2m\"",
+                ["a.toml:2", "2m", "\"60s\""],
+            ),
+            ("[routes.a]\nholdout = \"5\"", ["a.toml:2", "`5`", "\"5%\""]),
         ] {
             let error = Builder::new().config("a.toml", text).unwrap_err();
             let said = error.to_string();

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 
 use super::keeping::{Budgets, Keeping, Said};
+use super::spelled::{FanOutName, Percent, Wait};
 use crate::adapter::journal::JournalOptions;
 use crate::adapter::mistake;
 use crate::canon::{History, Rule};
@@ -31,6 +32,9 @@ pub(super) struct Config {
     stream_usage: Option<bool>,
     day_retention: Option<bool>,
     explicit_caches: Option<bool>,
+    fan_out: Option<FanOutName>,
+    fan_out_wait: Option<Wait>,
+    holdout: Option<Percent>,
     pub(super) keep_alive: Option<Said<Keeping>>,
     #[serde(default)]
     routes: BTreeMap<Box<str>, Entry>,
@@ -92,6 +96,9 @@ struct Entry {
     stream_usage: Option<bool>,
     day_retention: Option<bool>,
     explicit_caches: Option<bool>,
+    fan_out: Option<FanOutName>,
+    fan_out_wait: Option<Wait>,
+    holdout: Option<Percent>,
     keep_alive: Option<Said<Budgets>>,
     provider_diagnostics: Option<bool>,
     excerpts: Option<bool>,
@@ -138,6 +145,9 @@ impl From<Entry> for Overlay {
             day_retention: entry.day_retention,
             explicit_caches: entry.explicit_caches,
             keep_alive: None,
+            fan_out: entry.fan_out.map(Into::into),
+            fan_out_wait: entry.fan_out_wait.map(|wait| wait.0),
+            holdout: entry.holdout.map(|percent| percent.0),
             provider_diagnostics: entry.provider_diagnostics,
             excerpts: entry.excerpts,
         }
@@ -163,6 +173,9 @@ impl Config {
             stream_usage: self.stream_usage,
             day_retention: self.day_retention,
             explicit_caches: self.explicit_caches,
+            fan_out: self.fan_out,
+            fan_out_wait: self.fan_out_wait,
+            holdout: self.holdout,
             provider_diagnostics: self.provider_diagnostics,
             excerpts: self.excerpts,
             ..Entry::default()

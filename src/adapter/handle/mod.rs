@@ -7,6 +7,9 @@ mod config;
 mod keeping;
 mod observer;
 mod report;
+mod rewrite;
+mod spelled;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,8 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 
 pub use self::attempted::Attempted;
 use self::books::Books;
@@ -23,15 +24,18 @@ pub use self::builder::Builder;
 use self::observer::Callback;
 pub use self::observer::{Observer, Pending, Sending};
 pub use self::report::{Report, Row};
+pub(crate) use self::rewrite::Rewrite;
 use super::caller::{Caller, Head, Passage};
 use super::clock::Clock;
+use super::fanout::Flights;
+pub use super::fanout::{Cold, Prewarmed};
 use super::journal::{Journal, Sent};
 use super::keep::Keep;
 use super::running::{Running, shielded};
 use super::tower::{PromptCache, PromptCacheLayer};
-use crate::engine::{Engine, Errand, Exchange};
+use crate::engine::{Engine, Exchange};
 use crate::ledger::{Group, Id, Record, Settled, Totals};
-use crate::model::{Skip, Timestamp};
+use crate::model::{Arm, Share, Skip, Timestamp};
 use crate::provider::Found;
 
 /// One installation: wrap clients with it, then ask it what happened.
@@ -61,6 +65,8 @@ struct Shared {
     keep: Keep,
     /// Names this handle in the ids of its exchanges.
     run: u64,
+    /// Requests that write what others could read.
+    flights: Flights,
     books: Mutex<Books>,
 }
 
@@ -244,20 +250,9 @@ impl Cachewright {
         (caller, passage)
     }
 
-    /// What to send instead of the caller's request. Should our side fail, it goes through as it is
-    /// and there is no exchange.
-    pub(crate) fn prepare(&self, caller: &Caller, body: &Bytes) -> Rewrite {
-        let (engine, began) = (&self.shared.engine, self.stopwatch());
-        let prepared = shielded(|| engine.prepare(self.now(), &caller.meta(), body));
-        prepared.map_or_else(Rewrite::default, |prepared| Rewrite {
-            body: prepared.body,
-            headers: prepared.headers,
-            errand: prepared.errand,
-            running: Some(
-                self.running(caller, prepared.exchange, began)
-                    .keeping(self.kept(caller, body)),
-            ),
-        })
+    /// Requests that write what others could read.
+    pub(crate) fn flights(&self) -> &Flights {
+        &self.shared.flights
     }
 
     /// What the journal needs of a request, where one is kept.
@@ -307,6 +302,11 @@ impl Cachewright {
     /// Books one finished exchange, then tells the observers outside the lock; returns what was
     /// booked.
     pub(crate) fn book(&self, mut record: Record) -> Record {
+        let holdout = self.shared.engine.settings().on(&record.route).holdout;
+        if record.errand && holdout != Share::NONE {
+            // Nothing is asked on behalf of a conversation that is left alone.
+            record.arm = Some(Arm::Treated);
+        }
         let settled = {
             let mut books = self.books();
             record.id = Id {
@@ -342,38 +342,6 @@ impl Cachewright {
         catalog
             .find(head.host, head.path)
             .or_else(|| behind(self.shared.assume.as_deref()?))
-    }
-}
-
-/// What is sent instead of the caller's request.
-#[derive(Default)]
-pub(crate) struct Rewrite {
-    /// The body, if it changed.
-    pub(crate) body: Option<Bytes>,
-    /// Headers to add.
-    pub(crate) headers: Vec<(Box<str>, Box<str>)>,
-    /// What is to be asked of the provider beside it.
-    pub(crate) errand: Option<Errand>,
-    /// The exchange.
-    pub(crate) running: Option<Running>,
-}
-
-impl Rewrite {
-    /// Puts the headers where the caller has none of their names, and the body's length where the
-    /// caller gave one: a stale length is silent corruption, since HTTP/1 would cut the body and
-    /// the server answer 200.
-    pub(crate) fn fix(&self, headers: &mut HeaderMap) {
-        for (name, value) in &self.headers {
-            let name = HeaderName::try_from(&**name);
-            if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(&**value)) {
-                headers.entry(name).or_insert(value);
-            }
-        }
-        if let Some(body) = &self.body
-            && headers.contains_key(CONTENT_LENGTH)
-        {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        }
     }
 }
 

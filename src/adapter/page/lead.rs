@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::format::{counted, date, moment, money_ratio, percent, short_count};
-use crate::ledger::Story;
+use super::format::{NOTHING, counted, date, moment, money_ratio, percent, short_count};
+use crate::ledger::{Holdout, Story};
 use crate::model::Money;
 
 pub(super) fn title(story: &Story) -> String {
@@ -65,6 +65,29 @@ fn machine(at: crate::model::Timestamp) -> String {
     date(at, "%Y-%m-%dT%H:%MZ")
 }
 
+/// What the control arm says of the saving.
+fn measured(holdout: &Holdout) -> Markup {
+    html! {
+        div.figure {
+            h2 { "Saved, as measured" }
+            @match &holdout.saving {
+                Ok(saving) => {
+                    @let [low, high] = saving.interval;
+                    p.big { (percent(Some(saving.share))) }
+                    p { "Between " (percent(Some(low))) " and " (percent(Some(high)))
+                        " less than " (holdout.control.conversations)
+                        " conversations that were left alone, or " (saving.amount) "." }
+                }
+                Err(few) => {
+                    p.big { (NOTHING) }
+                    p { "The " (few.arm.as_str()) " arm has " (few.conversations) " of "
+                        (few.needed) " conversations that a figure takes." }
+                }
+            }
+        }
+    }
+}
+
 /// The large figures, each with its sentence.
 pub(super) fn figures(story: &Story) -> Markup {
     let total = &story.total;
@@ -80,6 +103,7 @@ pub(super) fn figures(story: &Story) -> Markup {
                     p { "Paid " (total.cost) ", where " (total.cost_without_caching)
                         " would have been due without caching. Premiums of all writes are counted." }
                 }
+                @if let Some(holdout) = &story.holdout { (measured(holdout)) }
                 div.figure {
                     h2 { "Wasted" }
                     p.big { (total.waste) }

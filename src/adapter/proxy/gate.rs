@@ -17,7 +17,7 @@ use super::routes::Routes;
 use super::signing::{Failed, SignedBy, Signing};
 use super::token::{self, Token};
 use super::upstream::Upstream;
-use crate::adapter::caller::{Head, ROUTE, TENANT};
+use crate::adapter::caller::{Head, PREWARM, ROUTE, TENANT};
 use crate::adapter::gateway::Gateway;
 use crate::adapter::handle::{Account, Behind, Cachewright, Collect, Route, Tenant};
 use crate::adapter::hops;
@@ -60,6 +60,11 @@ impl Gate {
             return reply::error(StatusCode::NOT_IMPLEMENTED, "not_proxied", (message, None));
         }
         let routes = self.routes();
+        if parts.headers.remove(PREWARM).is_some() {
+            return self
+                .prewarm(&routes, Request::from_parts(parts, body))
+                .await;
+        }
         match self
             .over_backends(&routes, Request::from_parts(parts, body))
             .await
@@ -84,22 +89,25 @@ impl Gate {
 
     async fn upstream(&self, routes: &Routes, request: Request<Inward>) -> Response<Outgoing> {
         let (mut parts, body) = request.into_parts();
-        let asked = parts.uri.path_and_query();
-        let asked = asked.map_or_else(|| "/".into(), |asked| asked.as_str().to_owned());
-        let Some((upstream, rest)) = routes.choose(&asked, &parts.headers) else {
-            let help = routes.help(&asked);
-            return reply::error(StatusCode::NOT_FOUND, "no_upstream", (&help, None));
+        let upstream = match addressed(self.client.cache(), routes, &mut parts) {
+            Ok(upstream) => upstream,
+            Err(response) => return *response,
         };
-        if readdress(self.client.cache(), upstream, (&mut parts, rest)).is_none() {
-            let message = "the path cannot be joined to the upstream's base URL";
-            let about = (message, Some(&*upstream.name));
-            return reply::error(StatusCode::BAD_REQUEST, "bad_path", about);
-        }
         let mut client = self.client.clone();
         match client.call(Request::from_parts(parts, body)).await {
             Ok(response) => passed_on(response.map(|body| Outgoing::Upstream { body })),
             Err(error) => failed(upstream, &error),
         }
+    }
+
+    /// Writes what calls like this one share, and tells what came of it.
+    async fn prewarm(&self, routes: &Routes, request: Request<Incoming>) -> Response<Outgoing> {
+        let (mut parts, body) = request.into_parts();
+        if let Err(response) = addressed(self.client.cache(), routes, &mut parts) {
+            return *response;
+        }
+        let request = Request::from_parts(parts, Inward::untouched(body));
+        reply::prewarmed(&self.client.http_prewarm(request).await)
     }
 
     pub(super) fn routes(&self) -> Arc<Routes> {
@@ -112,6 +120,28 @@ impl Gate {
         let mut held = self.routes.write().unwrap_or_else(PoisonError::into_inner);
         *held = Arc::new(routes);
     }
+}
+
+/// Makes the head one for the upstream that it is for, or says why there is none.
+fn addressed<'a>(
+    cache: &Cachewright,
+    routes: &'a Routes,
+    parts: &mut Parts,
+) -> Result<&'a Upstream, Box<Response<Outgoing>>> {
+    let asked = parts.uri.path_and_query();
+    let asked = asked.map_or_else(|| "/".into(), |asked| asked.as_str().to_owned());
+    let Some((upstream, rest)) = routes.choose(&asked, &parts.headers) else {
+        let help = routes.help(&asked);
+        let reply = reply::error(StatusCode::NOT_FOUND, "no_upstream", (&help, None));
+        return Err(Box::new(reply));
+    };
+    if readdress(cache, upstream, (parts, rest)).is_none() {
+        let message = "the path cannot be joined to the upstream's base URL";
+        let about = (message, Some(&*upstream.name));
+        let reply = reply::error(StatusCode::BAD_REQUEST, "bad_path", about);
+        return Err(Box::new(reply));
+    }
+    Ok(upstream)
 }
 
 /// Makes the head one for the upstream.

@@ -12,7 +12,9 @@ use pin_project_lite::pin_project;
 use serde_json::json;
 
 use crate::adapter::gateway::{Answer, BoxError};
+use crate::adapter::handle::{Cold, Prewarmed};
 use crate::adapter::tower::ResponseBody;
+use crate::model::Timestamp;
 
 pin_project! {
     /// The body of a response.
@@ -89,6 +91,28 @@ pub(super) fn error(
     }
     // AWS's SDKs look for both outside, and show a message only with a code.
     let body = json!({"type": "error", "error": error, "code": kind, "message": message});
+    own(status, "application/json", body.to_string().into())
+}
+
+/// What came of pre-warming.
+pub(super) fn prewarmed(prewarmed: &Prewarmed) -> Response<Outgoing> {
+    let status = match (prewarmed.cold, StatusCode::from_u16(prewarmed.status)) {
+        (None, _) => StatusCode::OK,
+        (Some(Cold::Unanswered), Ok(status)) if !status.is_success() => status,
+        (Some(Cold::Unanswered), _) => StatusCode::BAD_GATEWAY,
+        (Some(_), _) => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let until = prewarmed.until.map(Timestamp::as_secs_f64);
+    let body = json!({
+        "warm": prewarmed.cold.is_none(),
+        "why": prewarmed.cold.map(Cold::as_str),
+        "status": prewarmed.status,
+        "read_tokens": prewarmed.read,
+        "written_tokens": prewarmed.written,
+        "cost_usd": prewarmed.cost.map(|cost| cost.to_string()),
+        // Seconds since the epoch.
+        "warm_until": until,
+    });
     own(status, "application/json", body.to_string().into())
 }
 

@@ -53,7 +53,7 @@ const fn optional(name: &'static str, kind: Kind) -> Column {
 }
 
 /// Every column of the table of exchanges, in the order of [`Row::cells`](super::Row::cells).
-pub const COLUMNS: [Column; 64] = [
+pub const COLUMNS: [Column; 67] = [
     needed("run", Kind::Count),
     needed("number", Kind::Count),
     needed("at", Kind::Time),
@@ -117,6 +117,9 @@ pub const COLUMNS: [Column; 64] = [
     optional("hop_pico", Kind::Pico),
     optional("decided", Kind::Text),
     optional("presumed_pico", Kind::Pico),
+    needed("held_micros", Kind::Count),
+    optional("errand_kind", Kind::Text),
+    optional("arm", Kind::Text),
     optional("wasted_pico", Kind::Pico),
 ];
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::columns::{COLUMNS, Cell, Cells};
 use crate::canon::Rule;
 use crate::ledger::{Attempt, Id, Record, Verdict};
-use crate::model::{Cause, Digest, Miss, Money, Pattern, Place, Section, Skip, Ttl, Usage};
+use crate::model::{Arm, Cause, Digest, Miss, Money, Pattern, Place, Section, Skip, Ttl, Usage};
 
 /// One row of the ledger.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,7 @@ impl Row {
         read_digests(&mut record, &mut cells);
         record.attempt = read_attempt(&mut cells).map(Box::new);
         record.presumed = cells.money();
+        read_purpose(&mut record, &mut cells);
         Self {
             record,
             wasted: cells.money(),
@@ -54,6 +55,7 @@ pub(super) fn cells(record: &Record) -> Vec<Cell> {
     digests(record, &mut cells);
     attempt(record.attempt.as_deref(), &mut cells);
     cells.push(Cell::money(record.presumed));
+    purpose(record, &mut cells);
     cells
 }
 
@@ -299,6 +301,27 @@ fn read_attempt(cells: &mut Cells<'_>) -> Option<Attempt> {
     };
     call.map(|_| attempt)
 }
+
+fn purpose(record: &Record, cells: &mut Vec<Cell>) {
+    let held = u64::try_from(record.held.as_micros()).unwrap_or(u64::MAX);
+    let kind = Some(record.errand_kind).filter(|kind| !kind.is_empty());
+    cells.extend([
+        Cell::count(held),
+        Cell::text(kind),
+        Cell::text(record.arm.map(Arm::as_str)),
+    ]);
+}
+
+fn read_purpose(record: &mut Record, cells: &mut Cells<'_>) {
+    record.held = Duration::from_micros(cells.count());
+    let kind = cells.text();
+    let known = kind.and_then(|name| ERRANDS.into_iter().find(|kind| *kind == name));
+    record.errand_kind = known.unwrap_or_default();
+    record.arm = cells.text().and_then(Arm::parse);
+}
+
+/// What errands ask.
+const ERRANDS: [&str; 5] = ["create", "extend", "delete", "ping", "prewarm"];
 
 fn read_written(text: &str) -> Option<(Digest, Ttl, u64)> {
     let mut parts = text.split(':');

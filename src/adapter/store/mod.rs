@@ -22,6 +22,7 @@
 //!
 //! Rows hold no prompt text, but for the excerpts of a miss where the user asked for them.
 
+mod arms;
 mod batch;
 mod columns;
 mod far;

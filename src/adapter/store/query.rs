@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{AnyConnection, Connection as _};
 
+use super::arms;
 use super::columns::{Cell, Cells, Kind};
 use super::rollup::{Counted, Fold, HOUR, Missed, Spot, hour};
 use super::rows;
@@ -282,6 +283,7 @@ pub(super) async fn story(
     ends(db, query, &mut story).await?;
     fine(db, query, &mut story).await?;
     story.dropped = dropped(db, query).await?;
+    story.holdout = arms::holdout(db, query).await?;
     view.commit().await?;
     Ok(story)
 }

@@ -54,7 +54,10 @@ impl<S> PromptCache<S> {
     }
 }
 
-async fn answer<S, B, R>(mut service: S, request: Request<RequestBody<B>>) -> Option<Answer>
+pub(super) async fn answer<S, B, R>(
+    mut service: S,
+    request: Request<RequestBody<B>>,
+) -> Option<Answer>
 where
     S: Service<Request<RequestBody<B>>, Response = Response<R>>,
     B: Body,

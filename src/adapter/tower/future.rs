@@ -14,7 +14,8 @@ use tower_service::Service;
 use super::{RequestBody, ResponseBody};
 use crate::adapter::caller::Caller;
 use crate::adapter::errands::{Desk, Job};
-use crate::adapter::handle::Cachewright;
+use crate::adapter::fanout::Boarding;
+use crate::adapter::handle::{Cachewright, Rewrite};
 use crate::adapter::keep::Original;
 use crate::adapter::running::Running;
 use crate::adapter::taken::Taken;
@@ -34,6 +35,8 @@ pin_project! {
     enum State<S, F, B> {
         /// The request's body is being collected.
         Collect { request: Option<Collecting<S, B>> },
+        /// The request is whole, and may be held for another that writes its prefix.
+        Board { request: Option<Collecting<S, B>>, boarding: Boarding },
         /// The request has been sent.
         Call { #[pin] sent: F, running: Option<Running>, own: Option<Own<S>> },
         /// What was added was refused: the caller's own request is sent once the service is ready.
@@ -110,8 +113,31 @@ where
                         return Poll::Pending;
                     };
                     let outcome = ready!(collecting.poll(cx));
+                    if let Some(mut collecting) = request.take() {
+                        state.set(match outcome {
+                            Outcome::Whole => {
+                                let boarding = Boarding::new(collecting.taken.take());
+                                let request = Some(collecting);
+                                State::Board { request, boarding }
+                            }
+                            Outcome::Odd(_) | Outcome::TooLarge => {
+                                let (sent, running) = collecting.skip(outcome);
+                                let own = None;
+                                State::Call { sent, running, own }
+                            }
+                        });
+                    }
+                }
+                StateProj::Board { request, boarding } => {
+                    let Some(collecting) = request else {
+                        // As above.
+                        return Poll::Pending;
+                    };
+                    let Reader { cache, caller, .. } = &collecting.read;
+                    let rewrite = ready!(boarding.poll((cache, caller), cx));
+                    let whole = boarding.body.clone();
                     if let Some(collecting) = request.take() {
-                        let (sent, running, own) = collecting.send(outcome);
+                        let (sent, running, own) = collecting.send(whole, rewrite);
                         state.set(State::Call { sent, running, own });
                     }
                 }
@@ -190,7 +216,12 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
         Poll::Ready(Outcome::Whole)
     }
 
-    fn send(mut self, outcome: Outcome<B::Error>) -> (S::Future, Option<Running>, Option<Own<S>>)
+    /// Sends what was planned.
+    fn send(
+        mut self,
+        whole: Bytes,
+        mut rewrite: Rewrite,
+    ) -> (S::Future, Option<Running>, Option<Own<S>>)
     where
         S: Service<Request<RequestBody<B>>> + Clone,
     {
@@ -199,38 +230,40 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
             caller,
             desk,
         } = &self.read;
-        let mut own = None;
-        let (body, running) = match outcome {
-            Outcome::Whole => {
-                let whole = self.taken.into_bytes();
-                let mut rewrite = cache.prepare(caller, &whole);
-                if let Some(errand) = rewrite.errand.take() {
-                    desk.ask(Job::new(errand, caller.clone(), self.parts.clone()));
-                }
-                own = rewrite.body.is_some().then(|| Own {
-                    service: self.service.clone(),
-                    parts: self.parts.clone(),
-                    body: whole.clone(),
-                });
-                rewrite.fix(&mut self.parts.headers);
-                let body = rewrite.body.unwrap_or(whole);
-                let sent = || Some((self.parts.clone(), body.clone()));
-                let original = Original::wanted(cache, desk, caller, sent);
-                let running = rewrite.running.map(|one| one.repeatable(original));
-                (RequestBody::whole(body), running)
-            }
-            Outcome::TooLarge => (
-                RequestBody::replay(self.taken.into_bytes(), None, self.body),
-                cache.skipped(caller, Skip::TooLarge),
-            ),
-            Outcome::Odd(frame) => (
-                RequestBody::replay(self.taken.into_bytes(), Some(frame), self.body),
-                cache.skipped(caller, Skip::NotBuffered),
-            ),
-        };
+        if let Some(errand) = rewrite.errand.take() {
+            desk.ask(Job::new(errand, caller.clone(), self.parts.clone()));
+        }
+        let own = rewrite.body.is_some().then(|| Own {
+            service: self.service.clone(),
+            parts: self.parts.clone(),
+            body: whole.clone(),
+        });
+        rewrite.fix(&mut self.parts.headers);
+        let body = rewrite.body.unwrap_or(whole);
+        let sent = || Some((self.parts.clone(), body.clone()));
+        let original = Original::wanted(cache, desk, caller, sent);
+        let running = rewrite.running.map(|one| one.repeatable(original));
+        let body = RequestBody::whole(body);
         let left = running.as_ref().and_then(Running::left);
         let request = Request::from_parts(self.parts, body.telling(left));
         (self.service.call(request), running, own)
+    }
+
+    /// Sends on what could not be collected.
+    fn skip(mut self, outcome: Outcome<B::Error>) -> (S::Future, Option<Running>)
+    where
+        S: Service<Request<RequestBody<B>>>,
+    {
+        let Reader { cache, caller, .. } = &self.read;
+        let (last, why) = match outcome {
+            Outcome::Odd(frame) => (Some(frame), Skip::NotBuffered),
+            Outcome::TooLarge | Outcome::Whole => (None, Skip::TooLarge),
+        };
+        let running = cache.skipped(caller, why);
+        let body = RequestBody::replay(self.taken.into_bytes(), last, self.body);
+        let left = running.as_ref().and_then(Running::left);
+        let request = Request::from_parts(self.parts, body.telling(left));
+        (self.service.call(request), running)
     }
 }
 
@@ -275,6 +308,7 @@ impl<S, F, B> fmt::Debug for ResponseFuture<S, F, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Collect { .. } => "collecting",
+            State::Board { .. } => "boarding",
             State::Call { .. } => "sent",
             State::Again { .. } => "sending again",
         };

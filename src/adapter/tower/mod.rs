@@ -21,6 +21,7 @@ mod body;
 mod errands;
 mod future;
 mod layer;
+mod prewarm;
 mod service;
 
 pub use self::body::{RequestBody, ResponseBody};

@@ -138,7 +138,7 @@ impl<S> PromptCache<S> {
 }
 
 /// Who calls, and what becomes of the request; takes the labels out of the head.
-fn judge(cache: &Cachewright, parts: &mut Parts) -> (Caller, Passage) {
+pub(super) fn judge(cache: &Cachewright, parts: &mut Parts) -> (Caller, Passage) {
     let tenant = take_label(&mut parts.headers, &TENANT);
     let route = take_label(&mut parts.headers, &ROUTE);
     let tenant = parts

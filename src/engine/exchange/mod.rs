@@ -1,5 +1,6 @@
 //! One request and its response, from being sent to being accounted for.
 
+mod ahead;
 mod pause;
 mod presume;
 mod settle;
@@ -279,6 +280,7 @@ impl Exchange {
         self.teach();
         self.leave(&seen);
         self.pause(now);
+        self.unwatched();
         self.record
     }
 

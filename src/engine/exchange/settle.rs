@@ -23,6 +23,7 @@ impl Exchange {
         record.breakpoints = count(expected.marks.len());
         record.breakpoints_placed = count(expected.placed);
         record.reshaped.clone_from(&expected.reshaped);
+        record.arm = expected.arm;
         let (conversation, turn) = &expected.turn;
         record.lineage = Some(*conversation);
         record.choice = expected.choice.map(Box::new);

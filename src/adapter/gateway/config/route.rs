@@ -31,7 +31,7 @@ pub(super) const KEYS: [&str; 17] = [
 ];
 
 /// What the handle reads of a route: settings of the layer.
-pub(super) const OVERLAY: [&str; 13] = [
+pub(super) const OVERLAY: [&str; 16] = [
     "mode",
     "markers",
     "ttl",
@@ -42,6 +42,9 @@ pub(super) const OVERLAY: [&str; 13] = [
     "stream_usage",
     "day_retention",
     "explicit_caches",
+    "fan_out",
+    "fan_out_wait",
+    "holdout",
     "keep_alive",
     "provider_diagnostics",
     "excerpts",

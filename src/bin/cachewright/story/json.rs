@@ -1,6 +1,6 @@
 //! The story as JSON: everything in it, whatever the tables are told by.
 
-use cachewright::ledger::{Group, Totals, Worst};
+use cachewright::ledger::{ArmSum, Group, Holdout, Totals, Worst};
 use cachewright::model::Money;
 use serde_json::{Map, Value, json};
 
@@ -62,6 +62,7 @@ pub(crate) fn json(subject: &Subject<'_>) -> String {
         "prefixes": flames,
         "never_read": story.never_read,
         "dropped": story.dropped,
+        "holdout": story.holdout.as_ref().map(holdout),
     });
     serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"
 }
@@ -70,6 +71,23 @@ pub(crate) fn json(subject: &Subject<'_>) -> String {
 pub(crate) fn money(amount: Money) -> Value {
     let pico = i64::try_from(amount.as_pico()).ok();
     json!({"usd": decimal(amount), "picodollars": pico})
+}
+
+/// The saving as it is measured, or why there is no figure.
+fn holdout(holdout: &Holdout) -> Value {
+    let arm = |sum: &ArmSum| {
+        json!({"conversations": sum.conversations, "cost": money(sum.cost),
+               "cost_without_caching": money(sum.cost_without_caching), "ratio": sum.ratio()})
+    };
+    let saving = holdout.saving.as_ref().ok().map(|saving| {
+        let [low, high] = saving.interval;
+        json!({"share": saving.share, "low": low, "high": high, "amount": money(saving.amount)})
+    });
+    let few = holdout.saving.as_ref().err().map(|few| {
+        json!({"arm": few.arm.as_str(), "conversations": few.conversations, "needed": few.needed})
+    });
+    json!({"treated": arm(&holdout.treated), "control": arm(&holdout.control),
+           "measured": saving, "too_few": few})
 }
 
 fn labelled(group: Group, label: &str, sum: &Totals) -> Value {

@@ -1,6 +1,6 @@
 //! The story in sentences.
 
-use cachewright::ledger::{Group, Story, Worst};
+use cachewright::ledger::{ArmSum, Group, Holdout, Story, Worst};
 
 use super::Subject;
 use crate::render::percent;
@@ -23,6 +23,7 @@ pub(super) fn opening(subject: &Subject<'_>) -> Vec<String> {
         "{verb} {amount}{of}: {} were spent, and {} would have been without caching.",
         total.cost, total.cost_without_caching
     ));
+    said.extend(story.holdout.as_ref().map(measured));
     said.push(format!(
         "Wasted: {} on {} that expired before anybody had read all of it.",
         total.waste,
@@ -50,6 +51,33 @@ pub(super) fn opening(subject: &Subject<'_>) -> Vec<String> {
         ));
     }
     said
+}
+
+/// What the control arm says of the saving.
+fn measured(holdout: &Holdout) -> String {
+    let modelled = |sum: &ArmSum| sum.ratio().map_or_else(|| "nothing".into(), percent);
+    match &holdout.saving {
+        Ok(saving) => {
+            let [low, high] = saving.interval.map(percent);
+            format!(
+                "Measured: {} less than {} that were left alone ({low} to {high}), which is {}. \
+                 They paid {} of the price without caching, the others {}. Each may read what the \
+                 others wrote.",
+                percent(saving.share),
+                counted(holdout.control.conversations, "conversation"),
+                saving.amount,
+                modelled(&holdout.treated),
+                modelled(&holdout.control),
+            )
+        }
+        Err(few) => format!(
+            "Measured: nothing yet. The {} arm has {} with prices, and it takes {} or more, of \
+             which none outweighs the others.",
+            few.arm.as_str(),
+            counted(few.conversations, "conversation"),
+            few.needed,
+        ),
+    }
 }
 
 fn span(subject: &Subject<'_>) -> String {
@@ -130,7 +158,7 @@ pub(super) fn gaps(story: &Story) -> Vec<String> {
     }
     if total.errands > 0 {
         said.push(format!(
-            "{} for explicit caches took {}, which is within what was spent.",
+            "{} (explicit caches, pings, pre-warming) took {}, which is within what was spent.",
             counted(total.errands, "errand"),
             total.errands_cost
         ));
