@@ -15,6 +15,9 @@ const DRAWS: usize = 1000;
 /// With fewer sessions than this an interval would say nothing.
 const FEWEST: usize = 8;
 
+/// The part of the default's cost below which the gap between it and the bound is none.
+const NO_GAP: f64 = 0.001;
+
 /// A ratio with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -94,7 +97,9 @@ fn saved([cost, _, none, bound]: Dollars) -> Option<f64> {
 
 #[expect(clippy::float_arithmetic, reason = "a ratio for reports")]
 fn closure([cost, default, _, bound]: Dollars) -> Option<f64> {
-    ratio(default - cost, default - bound)
+    // Where the default is as good as the bound, there is no gap to close.
+    let gap = Some(default - bound).filter(|gap| *gap > default * NO_GAP)?;
+    ratio(default - cost, gap)
 }
 
 #[expect(clippy::float_arithmetic, reason = "a ratio for reports")]

@@ -47,8 +47,8 @@ pub(crate) fn text(row: &Row) -> String {
         vec![
             score.policy.to_string(),
             tally.input_cost.to_string(),
-            fraction(score.relative),
-            fraction(score.over_bound),
+            score.relative.map_or_else(String::new, |one| format!("{:.4}", one.value)),
+            score.over_bound.map_or_else(String::new, |one| format!("{:.3}", one.value)),
             share(score.saved),
             share(score.closure),
             score.closure.map_or_else(String::new, interval),
@@ -116,10 +116,6 @@ fn estimate(one: Option<Estimate>) -> Value {
         let interval = one.interval.map(|(low, high)| [low, high]);
         json!({"value": one.value, "interval": interval})
     })
-}
-
-fn fraction(one: Option<Estimate>) -> String {
-    one.map_or_else(String::new, |one| format!("{:.4}", one.value))
 }
 
 fn share(one: Option<Estimate>) -> String {
