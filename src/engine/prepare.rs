@@ -200,6 +200,7 @@ impl<'a> Draft<'a> {
                 Some(limits.ttl)
             },
             rates,
+            lives: &limits.lives,
             now: self.now,
         };
         survey(&ground, prefix_tokens)

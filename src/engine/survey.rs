@@ -5,7 +5,7 @@ use super::chain::Before;
 use super::lifetime::lifetime;
 use crate::ledger::history::{Node, Nodes, Reuse, Spot, reuse, visit};
 use crate::model::{
-    Candidate, Digest, Keyring, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
+    Candidate, Digest, Keyring, Lives, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
 };
 use crate::plan::{Rates, candidates};
 
@@ -25,6 +25,7 @@ pub(super) struct Ground<'a> {
     /// The class to write with, where the traffic has no say.
     pub(super) ttl: Option<Ttl>,
     pub(super) rates: &'a Rates,
+    pub(super) lives: &'a Lives,
     pub(super) now: Timestamp,
 }
 
@@ -123,7 +124,7 @@ impl Ground<'_> {
         found: &mut Vec<Candidate>,
         known: &mut Vec<Option<Node>>,
     ) -> Option<(usize, Ttl)> {
-        let live = |node: &Option<Node>| node.as_ref()?.live(self.now);
+        let live = |node: &Option<Node>| node.as_ref()?.live_for(self.lives, self.now);
         let by_shape = found.iter().zip(&*known).rev().find_map(|(one, node)| {
             let entry = live(node)?;
             Some((one.block, entry.ttl))

@@ -19,7 +19,7 @@ mod vigil;
 
 pub use cause::{Cause, Pattern};
 pub use digest::{Digest, Fingerprint, Keyring};
-pub use limits::{Limits, Markers, Mode, Regime};
+pub use limits::{Limits, Lives, Markers, Mode, Regime};
 pub use miss::{Miss, Place};
 pub use money::{Money, PriceTier, Prices};
 pub use needs::{Need, Needs};
