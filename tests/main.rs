@@ -183,7 +183,7 @@ mod streams;
 #[cfg(feature = "replay")]
 mod admission;
 // Pings in process and through the proxy, against the simulator.
-#[cfg(feature = "cli")]
+#[cfg(all(feature = "admin", feature = "reqwest-middleware", feature = "server"))]
 mod keep;
 // Single flight per cold prefix, and pre-warming.
 #[cfg(feature = "cli")]

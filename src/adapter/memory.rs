@@ -9,6 +9,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::buffers::Buffers;
+use crate::economy::{Returns, Stream};
 use crate::engine::{Conversation, Memory, Trail};
 use crate::ledger::history::{Learned, Node, Nodes};
 use crate::model::Digest;
@@ -20,7 +21,8 @@ pub struct Bounds {
     /// Bytes of request bodies kept, to read a conversation's next turn faster and to tell what
     /// changed since the last request of its route: seven eighths for the one, one for the other.
     pub body_bytes: u64,
-    /// Prefixes remembered, about 150 bytes each.
+    /// Prefixes remembered, about 150 bytes each; and for every four of them a conversation, about
+    /// 300 bytes.
     pub prefixes: u64,
     /// Scopes and services with learned chances, up to about 80 kB each.
     pub scopes: u64,
@@ -49,6 +51,8 @@ pub struct InProcess {
     learned: Cache<Digest, Arc<Mutex<Learned>>>,
     conversations: Cache<Digest, Arc<[Arc<Conversation>]>>,
     trails: Cache<Digest, Arc<Mutex<Trail>>>,
+    streams: Cache<Digest, Stream>,
+    returns: Cache<Digest, Arc<Mutex<Returns>>>,
     buffers: Buffers,
 }
 
@@ -70,6 +74,8 @@ impl InProcess {
             learned: recent(bounds.scopes).build(),
             conversations: recent(for_turns).weigher(weigh).build(),
             trails: recent(for_trails).weigher(weigh_trail).build(),
+            streams: recent(bounds.prefixes / 4).build(),
+            returns: recent(bounds.scopes).build(),
             buffers: Buffers::default(),
         }
     }
@@ -95,8 +101,8 @@ fn recent<V: Clone + Send + Sync + 'static>(capacity: u64) -> CacheBuilder<V> {
 }
 
 /// What is behind the lock, whatever happened to the thread that held it.
-fn open(trail: &Mutex<Trail>) -> MutexGuard<'_, Trail> {
-    trail.lock().unwrap_or_else(PoisonError::into_inner)
+fn open<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 type CacheBuilder<V> = moka::sync::CacheBuilder<Digest, V, Cache<Digest, V>>;
@@ -154,6 +160,26 @@ impl Memory for InProcess {
         if before != after {
             self.trails.insert(key, trail);
         }
+    }
+
+    fn stream(&self, conversation: &Digest) -> Option<Stream> {
+        self.streams.get(conversation)
+    }
+
+    fn put_stream(&self, conversation: Digest, stream: Stream) {
+        self.streams.insert(conversation, stream);
+    }
+
+    fn returns(&self, key: &Digest, look: &mut dyn FnMut(&Returns)) {
+        match self.returns.get(key) {
+            Some(returns) => look(&open(&returns)),
+            None => look(&Returns::default()),
+        }
+    }
+
+    fn learn_returns(&self, key: Digest, change: &mut dyn FnMut(&mut Returns)) {
+        let returns = self.returns.get_with(key, Arc::default);
+        change(&mut open(&returns));
     }
 
     fn buffer(&self, capacity: usize) -> Vec<u8> {

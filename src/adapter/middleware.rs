@@ -48,7 +48,7 @@ impl Cachewright {
 }
 
 impl PromptCacheMiddleware {
-    /// Runs errands by `client`, as [`PromptCache::errands`](super::tower::PromptCache::errands) does:
+    /// Runs errands and pings by `client`, as [`PromptCache::errands`](super::tower::PromptCache::errands) does:
     /// a middleware has no client of its own beyond a call. It ends when the last client with this
     /// middleware is gone.
     pub fn errands(&self, client: Client) -> impl Future<Output = ()> + use<> {

@@ -69,6 +69,8 @@ pub mod tokens;
 pub mod tower;
 #[cfg(feature = "audit")]
 pub mod tune;
+#[cfg(feature = "tower")]
+mod units;
 #[cfg(any(feature = "gateway", feature = "ledger"))]
 mod variables;
 #[cfg(feature = "replay")]

@@ -17,9 +17,10 @@ use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::caller::{Head, Passage, ROUTE, TENANT, take_label};
+use super::caller::{Head, Passage, ROUTE, TENANT, framing, take_label};
 use super::errands::{Answer, Desk, Job, LONGEST, drive};
 use super::handle::Cachewright;
+use super::keep::Original;
 use super::running::Running;
 use super::tower::{PromptCache, ResponseBody};
 use crate::engine::{End, Order};
@@ -51,8 +52,8 @@ impl PromptCache<Client> {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl<S> PromptCache<S> {
-    /// Runs errands by the wrapped client, such as renting explicit caches where the settings ask for
-    /// that: without it, there are none. To be spawned on a runtime of the caller's.
+    /// Runs errands by the wrapped client, such as renting explicit caches and the pings that keep idle
+    /// prefixes warm, where the settings ask for that: without it, there are none. To be spawned on a runtime of the caller's.
     ///
     /// It ends when the last clone of this client is gone or [`end_errands`](Self::end_errands) is
     /// called, after it has deleted what the provider still keeps; or at once, when it runs already.
@@ -215,15 +216,19 @@ pub(super) fn prepare(
     if let Some(errand) = rewrite.errand.take()
         && let Some(parts) = head_of(request)
     {
-        desk.ask(Job::new(errand, caller, parts));
+        desk.ask(Job::new(errand, caller.clone(), parts));
     }
     let own = rewrite.body.as_ref().and_then(|_| request.try_clone());
     rewrite.fix(request.headers_mut());
+    let running = rewrite.running.take().map(|running| {
+        let sent = || Some((head_of(request)?, rewrite.body.clone().unwrap_or(body)));
+        running.repeatable(Original::wanted(cache, desk, &caller, sent))
+    });
     if let Some(body) = rewrite.body.take() {
         // Plain bytes: `try_clone`, and with it every retry, keeps working.
         *request.body_mut() = Some(body.into());
     }
-    (rewrite.running, own)
+    (running, own)
 }
 
 /// The head of a request.
@@ -246,6 +251,7 @@ where
     future::poll_fn(|cx| service.poll_ready(cx)).await.ok()?;
     let mut response = service.call(request).await.ok()?;
     let status = response.status().as_u16();
+    let framing = framing(response.headers());
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.ok()? {
         body.extend_from_slice(&chunk);
@@ -255,6 +261,7 @@ where
     }
     Some(Answer {
         status,
+        framing,
         body: body.freeze(),
     })
 }

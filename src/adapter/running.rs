@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 use super::caller;
 use super::handle::{Cachewright, Pending};
 use super::journal::Sent;
+use super::keep::Original;
 use crate::engine::{End, Exchange, Order};
 
 /// An exchange with the handle that accounts for it.
@@ -22,6 +23,8 @@ pub(crate) struct Running {
     spent: Duration,
     pending: Vec<Box<dyn Pending>>,
     sent: Option<Sent>,
+    /// The request as it was sent, where it may be repeated to keep its prefix warm.
+    original: Option<Original>,
     left: Left,
     /// Whether somebody else says when the request leaves.
     told: bool,
@@ -54,6 +57,7 @@ impl Running {
             spent,
             pending,
             sent: None,
+            original: None,
             left: Left::default(),
             told: false,
         }
@@ -74,6 +78,12 @@ impl Running {
     /// The same exchange, whose request goes to the journal once it is finished.
     pub(crate) fn keeping(mut self, sent: Option<Sent>) -> Self {
         self.sent = sent;
+        self
+    }
+
+    /// The same exchange, whose request may be repeated once it is finished.
+    pub(crate) fn repeatable(mut self, original: Option<Original>) -> Self {
+        self.original = original;
         self
     }
 
@@ -100,13 +110,17 @@ impl Running {
         if self.left.is_set() {
             exchange.reached();
         }
-        let sent = self.sent.take();
+        let (sent, original) = (self.sent.take(), self.original.take());
         let (cache, began) = (&self.cache, self.cache.stopwatch());
         let record = shielded(|| {
             let mut record = exchange.finish(cache.now(), end);
             record.overhead = self.spent + cache.stopwatch().saturating_sub(began);
-            cache.keep(sent, &record);
-            cache.book(record)
+            cache.note(sent, &record);
+            let record = cache.book(record);
+            if let Some(original) = original {
+                cache.watch(original, &record);
+            }
+            record
         });
         for mut pending in mem::take(&mut self.pending) {
             if let Some(record) = &record {

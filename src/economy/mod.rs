@@ -5,11 +5,15 @@
 //! spent on learning it.
 
 pub mod leader;
+mod odds;
 pub mod provider;
 mod returns;
 mod signs;
 mod stream;
+mod watch;
 
+pub use odds::{EDGES, Odds};
 pub use returns::Returns;
 pub use signs::{Input, Signs};
-pub use stream::Stream;
+pub use stream::{Asked, Stream};
+pub use watch::{Stake, Watch};

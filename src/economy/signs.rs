@@ -18,7 +18,7 @@ pub enum Input {
 }
 
 /// What is known of a pause when it begins: what classes of pauses are told apart by.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Signs {
     /// Why the model stopped; `None` while it is still answering, or where nobody said.
@@ -31,6 +31,10 @@ pub struct Signs {
     pub age: Duration,
     /// The pause before this request; `None` for the first.
     pub last_gap: Option<Duration>,
+    /// Pauses longer than five minutes so far.
+    pub pauses: u32,
+    /// Those of them that ended within the hour.
+    pub returns: u32,
     /// Tokens of the request.
     pub tokens: Tokens,
     /// Those of them that no earlier request of the conversation had.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::Conversation;
 use super::estimate::Uncounted;
 use super::lineage::Lineage;
+use super::pauses::Pauses;
 use super::vault::Rented;
-use crate::model::{Digest, Section, Ttl};
+use crate::model::{Choice, Digest, Section, Ttl};
 use crate::provider::Model;
 
 /// A prefix that the provider should hold once it has begun to answer.
@@ -33,6 +34,10 @@ pub(super) struct Expected {
     pub(super) uncounted: Option<Uncounted>,
     /// What the conversation's next turn will be compared with, and its key.
     pub(super) turn: (Digest, Arc<Conversation>),
+    /// Where its pauses are kept.
+    pub(super) pauses: Pauses,
+    /// The numbers behind its lifetime class.
+    pub(super) choice: Option<Choice>,
     pub(super) placed: usize,
     /// Whether the body that is sent is not the caller's.
     pub(super) changed: bool,

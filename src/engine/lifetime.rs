@@ -2,7 +2,7 @@
 
 use super::survey::{Ground, as_f64};
 use crate::ledger::history::Reuse;
-use crate::model::{Candidate, Outlook, Section, Ttl};
+use crate::model::{Candidate, Choice, Outlook, Section, Ttl};
 
 /// The class to write with.
 ///
@@ -18,12 +18,15 @@ pub(super) fn lifetime(
     found: &[Candidate],
     chances: &[Reuse],
     outlook: &mut Outlook,
-) {
+) -> Choice {
     let opening = ground.prompt.end_of(Section::System);
     let begun = outlook.warm.filter(|(block, _)| *block >= opening);
+    let mut choice = Choice::default();
     if let Some((_, Ttl::OneHour)) = begun {
         outlook.ttl = Ttl::OneHour;
-        return;
+        choice.ttl = Ttl::OneHour;
+        choice.latched = true;
+        return choice;
     }
     let value = |ttl: Ttl| {
         let (write, read) = (
@@ -46,4 +49,6 @@ pub(super) fn lifetime(
     } else {
         Ttl::FiveMinutes
     };
+    choice.ttl = outlook.ttl;
+    choice
 }

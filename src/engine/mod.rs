@@ -13,6 +13,7 @@ mod lineage;
 mod memory;
 mod miss;
 mod overlay;
+mod pauses;
 mod prepare;
 mod reading;
 mod refusal;

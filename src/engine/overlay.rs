@@ -43,7 +43,7 @@ pub struct Overlay {
     pub day_retention: Option<bool>,
     /// See [`Settings::explicit_caches`].
     pub explicit_caches: Option<bool>,
-    /// See [`Settings::keep_alive`].
+    /// See [`Settings::keep_alive`]; [`KeepAlive::OFF`] for no pings here.
     pub keep_alive: Option<KeepAlive>,
     /// See [`Settings::provider_diagnostics`].
     pub provider_diagnostics: Option<bool>,
@@ -114,7 +114,7 @@ impl Settings {
             stream_usage: self.stream_usage,
             day_retention: self.day_retention,
             explicit_caches: self.explicit_caches,
-            keep_alive: self.keep_alive,
+            keep_alive: self.keep_alive.and_then(KeepAlive::allowed),
             provider_diagnostics: self.provider_diagnostics,
             excerpts: self.excerpts,
         };
@@ -129,6 +129,14 @@ impl Settings {
     pub fn rents(&self) -> bool {
         let mut routes = self.routes.values();
         self.explicit_caches || routes.any(|overlay| overlay.explicit_caches == Some(true))
+    }
+
+    /// Whether idle prefixes may be kept warm on any route.
+    #[must_use]
+    pub fn keeps_alive(&self) -> bool {
+        let routes = self.routes.values().map(|overlay| overlay.keep_alive);
+        let mut said = routes.chain([self.keep_alive]).flatten();
+        said.any(|one| one.allowed().is_some())
     }
 }
 
@@ -145,7 +153,10 @@ impl<'a> Wishes<'a> {
             stream_usage: overlay.stream_usage.unwrap_or(self.stream_usage),
             day_retention: overlay.day_retention.unwrap_or(self.day_retention),
             explicit_caches: overlay.explicit_caches.unwrap_or(self.explicit_caches),
-            keep_alive: overlay.keep_alive.or(self.keep_alive),
+            keep_alive: overlay
+                .keep_alive
+                .or(self.keep_alive)
+                .and_then(KeepAlive::allowed),
             provider_diagnostics: overlay
                 .provider_diagnostics
                 .unwrap_or(self.provider_diagnostics),
@@ -190,6 +201,24 @@ mod tests {
         assert_eq!(elsewhere.rules, Rules::default());
         assert!(elsewhere.stream_usage && !elsewhere.explicit_caches);
         assert!(settings.rents() && !Settings::default().rents());
+    }
+
+    #[test]
+    fn a_route_may_keep_nothing_alive_where_others_do() {
+        let mut settings = Settings {
+            keep_alive: Some(KeepAlive::default()),
+            ..Settings::default()
+        };
+        let off = Overlay {
+            keep_alive: Some(KeepAlive::OFF),
+            ..Overlay::default()
+        };
+        settings.routes.insert("batch".into(), off.clone());
+        assert_eq!(settings.on("batch").keep_alive, None);
+        assert_eq!(settings.on("").keep_alive, Some(KeepAlive::default()));
+        assert!(settings.keeps_alive());
+        off.apply(&mut settings);
+        assert!(!settings.keeps_alive() && !Settings::default().keeps_alive());
     }
 
     #[test]

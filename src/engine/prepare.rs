@@ -10,15 +10,18 @@ use super::estimate::{Estimate, Uncounted};
 use super::expected::{Expected, Mark};
 use super::inquiry::Question;
 use super::lineage::{self, Lineage, Search};
+use super::pauses::{Pauses, asked};
 use super::reading::{Known, recall_and_read};
 use super::reshape::{Spelled, reshape};
 use super::steer::{self, Steering, model_id};
 use super::survey::{Ground, Seen, survey};
 use super::vault::Vault;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
+use crate::economy::Stream;
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp, Ttl,
+    Choice, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Regime, Section, Skip, Timestamp,
+    Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
@@ -122,7 +125,10 @@ impl<'a> Draft<'a> {
         let total = estimate.prefix_tokens.last().copied().unwrap_or(0);
         let prices = self.model.prices.as_ref();
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(total)));
-        let (mut outlook, seen) = self.survey(keys, &rates, estimate.prefix_tokens);
+        let (pauses, stream) = self.note(keys, &estimate.prefix_tokens);
+        let (mut outlook, seen, choice) =
+            self.survey((keys, &pauses, &stream), &rates, estimate.prefix_tokens);
+        self.engine.memory.put_stream(pauses.conversation, stream);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);
         let asked = self.ask(keys, &mut plan);
@@ -150,6 +156,8 @@ impl<'a> Draft<'a> {
             prefix_tokens: mem::take(&mut outlook.prefix_tokens),
             uncounted: estimate.uncounted,
             turn: (self.known.conversation, Arc::clone(&self.turn)),
+            pauses,
+            choice,
             placed: plan.breakpoints.len(),
             changed: body.is_some(),
             asked: asked && self.is_asked(&plan),
@@ -184,7 +192,22 @@ impl<'a> Draft<'a> {
         ]
     }
 
-    fn survey(&self, keys: [Digest; 2], rates: &Rates, prefix_tokens: Vec<u64>) -> (Outlook, Seen) {
+    /// Takes the request in as the next one of its conversation.
+    fn note(&self, [_, service]: [Digest; 2], prefix_tokens: &[u64]) -> (Pauses, Stream) {
+        let keyring = &self.engine.settings.keyring;
+        let pauses = Pauses::of(keyring, self.meta, [self.known.conversation, service]);
+        let shared = self.before.as_ref().map_or(0, |before| before.shared);
+        let asked = asked(self.now, self.prompt(), prefix_tokens, shared);
+        let stream = pauses.note(&*self.engine.memory, &asked);
+        (pauses, stream)
+    }
+
+    fn survey(
+        &self,
+        (keys, pauses, stream): ([Digest; 2], &Pauses, &Stream),
+        rates: &Rates,
+        prefix_tokens: Vec<u64>,
+    ) -> (Outlook, Seen, Option<Choice>) {
         let settings = &self.engine.settings;
         let limits = &self.model.limits;
         let ground = Ground {
@@ -201,6 +224,8 @@ impl<'a> Draft<'a> {
             },
             rates,
             lives: &limits.lives,
+            stream,
+            pauses,
             now: self.now,
         };
         survey(&ground, prefix_tokens)

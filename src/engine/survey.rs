@@ -1,11 +1,13 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
-use super::Conversation;
 use super::chain::Before;
 use super::lifetime::lifetime;
-use crate::ledger::history::{Node, Nodes, Reuse, Spot, reuse, visit};
+use super::pauses::Pauses;
+use super::{Conversation, Memory};
+use crate::economy::Stream;
+use crate::ledger::history::{Node, Reuse, Spot, reuse, visit};
 use crate::model::{
-    Candidate, Digest, Keyring, Lives, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
+    Candidate, Choice, Digest, Keyring, Lives, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
 };
 use crate::plan::{Rates, candidates};
 
@@ -14,7 +16,7 @@ const SEARCH: usize = 64;
 
 /// What a survey needs to know of one request.
 pub(super) struct Ground<'a> {
-    pub(super) nodes: &'a dyn Nodes,
+    pub(super) nodes: &'a dyn Memory,
     pub(super) prompt: &'a Prompt,
     pub(super) turn: &'a Conversation,
     pub(super) keyring: &'a Keyring,
@@ -26,6 +28,9 @@ pub(super) struct Ground<'a> {
     pub(super) ttl: Option<Ttl>,
     pub(super) rates: &'a Rates,
     pub(super) lives: &'a Lives,
+    /// The conversation, this request included.
+    pub(super) stream: &'a Stream,
+    pub(super) pauses: &'a Pauses,
     pub(super) now: Timestamp,
 }
 
@@ -33,7 +38,10 @@ pub(super) struct Ground<'a> {
 pub(super) type Seen = Option<(usize, Node)>;
 
 /// Books the request's visit and returns what is expected of it.
-pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> (Outlook, Seen) {
+pub(super) fn survey(
+    ground: &Ground<'_>,
+    prefix_tokens: Vec<u64>,
+) -> (Outlook, Seen, Option<Choice>) {
     ground.give_up_broken();
     let mut found = candidates(ground.prompt);
     ground.add_branches(&mut found);
@@ -49,10 +57,12 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> (Outlook, 
         warm,
         ..Outlook::default()
     };
-    match ground.ttl {
-        Some(ttl) => outlook.ttl = ttl,
-        None => lifetime(ground, &found, &chances, &mut outlook),
-    }
+    let choice = if let Some(ttl) = ground.ttl {
+        outlook.ttl = ttl;
+        None
+    } else {
+        Some(lifetime(ground, &found, &chances, &mut outlook))
+    };
     // Whoever reads to a deeper place has read to every shallower one.
     let mut deeper = 0.0_f64;
     for (candidate, chance) in found.iter_mut().zip(&chances).rev() {
@@ -60,7 +70,7 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> (Outlook, 
         candidate.reuse = deeper;
     }
     outlook.candidates = found;
-    (outlook, seen)
+    (outlook, seen, choice)
 }
 
 impl Ground<'_> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Attempt, Verdict};
-use crate::model::{Digest, Miss, Money, Skip, Timestamp, Ttl, Usage, Vigil};
+use crate::model::{Choice, Digest, Miss, Money, Skip, Timestamp, Ttl, Usage, Vigil};
 
 /// One exchange as it is accounted for. Never holds prompt text or keys, but for the excerpts of a
 /// miss where the user asked for them.
@@ -80,6 +80,8 @@ pub struct Record {
     pub attempt: Option<Box<Attempt>>,
     /// When its prefix is worth a ping; `None` where it is not, or where nobody asked for pings.
     pub vigil: Option<Box<Vigil>>,
+    /// The numbers behind its lifetime class; `None` where there was nothing to choose.
+    pub choice: Option<Box<Choice>>,
     /// Why the body was passed on untouched.
     pub skip: Option<Skip>,
     /// What came of the caching that was asked for.

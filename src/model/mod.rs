@@ -1,6 +1,7 @@
 //! The words of the domain, as plain values: no serde, no http, no clock.
 
 mod cause;
+mod choice;
 mod digest;
 mod limits;
 mod miss;
@@ -18,6 +19,7 @@ mod usage;
 mod vigil;
 
 pub use cause::{Cause, Pattern};
+pub use choice::Choice;
 pub use digest::{Digest, Fingerprint, Keyring};
 pub use limits::{Limits, Lives, Markers, Mode, Regime};
 pub use miss::{Miss, Place};

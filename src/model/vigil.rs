@@ -35,6 +35,12 @@ pub struct Vigil {
     pub chance: f64,
     /// The chance from which on a ping pays.
     pub threshold: f64,
+    /// How many pings in a row are worth planning for, this one included.
+    pub planned: u32,
+    /// The service (tools and system prompt) whose pauses are learned together, as a digest.
+    pub service: Digest,
+    /// The model that the last request was for, by its row.
+    pub model: Box<str>,
 }
 
 /// What may be spent on keeping prefixes warm. Asking for it is opting in: pings are requests that
@@ -50,6 +56,22 @@ pub struct KeepAlive {
     pub per_day: Money,
     /// For how long after its last request a conversation is kept warm at most.
     pub deadline: Duration,
+}
+
+impl KeepAlive {
+    /// No pings at all: what a route says where general settings allow some.
+    pub const OFF: Self = Self {
+        per_ping: Money::ZERO,
+        per_session: Money::ZERO,
+        per_day: Money::ZERO,
+        deadline: Duration::ZERO,
+    };
+
+    /// The same, where it allows anything.
+    #[must_use]
+    pub fn allowed(self) -> Option<Self> {
+        (self != Self::OFF).then_some(self)
+    }
 }
 
 impl Default for KeepAlive {

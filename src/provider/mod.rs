@@ -92,6 +92,9 @@ pub struct Endpoint {
     pub storage: Vec<Box<str>>,
     /// How the provider is asked why a prefix was not read, if it can be.
     pub inquiry: Option<Inquiry>,
+    /// The least output, in tokens, that may be asked for where a request is repeated only to read its
+    /// prefix; `None` where repeating it is not known to keep the prefix warm.
+    pub ping: Option<u32>,
 }
 
 /// How a provider is asked why a prefix was not read, compared with an earlier response.

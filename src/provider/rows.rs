@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::{Limits, Need, Needs, Ttl};
 use crate::wire::{self, MarkerStyle};
 
-const PROVIDER: [&str; 25] = [
+const PROVIDER: [&str; 26] = [
     "name",
     "otel",
     "dialect",
@@ -29,6 +29,7 @@ const PROVIDER: [&str; 25] = [
     "affinity",
     "storage",
     "diagnostics",
+    "ping",
     "models_from",
     "regional_percent",
     "access",
@@ -37,13 +38,14 @@ const PROVIDER: [&str; 25] = [
     "as_of",
     "note",
 ];
-const ENDPOINT: [&str; 6] = [
+const ENDPOINT: [&str; 7] = [
     "dialect",
     "marker",
     "paths",
     "affinity",
     "storage",
     "diagnostics",
+    "ping",
 ];
 const AFFINITY: [&str; 6] = [
     "field",
@@ -165,6 +167,7 @@ fn endpoint(fields: &Fields<'_>) -> Result<Endpoint, Error> {
         affinity: affinity(fields)?,
         storage: fields.texts("storage")?,
         inquiry: inquiry(fields)?,
+        ping: small(fields, "ping")?,
     })
 }
 

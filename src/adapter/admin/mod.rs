@@ -6,12 +6,16 @@
 //! | `GET /report.json` | the same figures, where somebody [spells](Admin::json) them |
 //! | `GET /metrics` | everything of [`TABLE`](super::metrics::TABLE), in Prometheus' text format |
 //! | `GET /routes.json` | how backends and caps stand, where there are [routes](Admin::routes) |
+//! | `GET /pings.json` | what is held to keep idle prefixes warm |
+//! | `POST /pings/stop` | the same; all of it is dropped at once, and nothing is held from then on |
+//! | `POST /pings/resume` | the same; prefixes may be kept warm again |
 //! | `GET /healthz` | `ok` |
 //!
 //! It listens on the loopback, and elsewhere only where the proxy's `client_token` guards it. With a
 //! token, everything but `/healthz` asks for it: as `x-cachewright-token`, as a bearer's, or as the
 //! password of a browser's dialog. Without one, only requests that name the loopback or an address
-//! are answered, so that no web page can read it through a name of its own.
+//! are answered, so that no web page can read it through a name of its own, and none that a web page
+//! sends changes anything.
 //!
 //! It cannot disturb the proxy: connections are few, each is cut after a while, the oldest makes room
 //! for the newest, and what takes time is done on threads for blocking work.
@@ -67,6 +71,7 @@ impl Admin {
         let Some(listen) = options.address() else {
             return Ok(None);
         };
+        let pings = cache.clone();
         let (cache, tally) = (cache.clone(), scrape.tally());
         let pages = Pages {
             guard: Guard::new(listen, options.client_token.as_deref())?,
@@ -75,6 +80,7 @@ impl Admin {
             story: None,
             json: None,
             routes: None,
+            pings,
             telling: tokio::sync::Mutex::new(()),
         };
         Ok(Some(Self {

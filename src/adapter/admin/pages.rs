@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN,
+    REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -21,6 +21,8 @@ use super::guard::{Guard, Refused};
 use super::scrape::Scrape;
 use super::{Speller, Teller};
 use crate::adapter::gateway::Gauge;
+use crate::adapter::handle::Cachewright;
+use crate::adapter::keep::Retained;
 use crate::adapter::page;
 use crate::error::Error;
 use crate::ledger::Story;
@@ -39,6 +41,8 @@ pub(super) struct Pages {
     pub(super) story: Option<Arc<Teller>>,
     pub(super) json: Option<Arc<Speller>>,
     pub(super) routes: Option<Gauge>,
+    /// Whose pings are stopped here.
+    pub(super) pings: Cachewright,
     /// One story at a time: each may read a whole ledger.
     pub(super) telling: Mutex<()>,
 }
@@ -46,15 +50,23 @@ pub(super) struct Pages {
 impl Pages {
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Text> {
         let (mut parts, _) = request.into_parts();
-        if parts.method != Method::GET && parts.method != Method::HEAD {
-            let message = "only GET is answered here\n";
+        let changes = Switch::of(&parts.method, parts.uri.path());
+        if changes.is_none() && parts.method != Method::GET && parts.method != Method::HEAD {
+            let message = "only GET is answered here, and POST /pings/stop and /pings/resume\n";
             return reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, message);
         }
         if parts.uri.path() == "/healthz" {
             return reply(StatusCode::OK, TEXT, "ok\n");
         }
         match self.guard.admits(&mut parts.headers) {
-            Ok(()) => self.show(parts.uri.path()).await,
+            // Every browser says which page sends a POST.
+            Ok(()) if changes.is_some() && parts.headers.contains_key(ORIGIN) => {
+                reply(StatusCode::FORBIDDEN, TEXT, "no web page may change this\n")
+            }
+            Ok(()) => match changes {
+                Some(switch) => self.turn(switch),
+                None => self.show(parts.uri.path()).await,
+            },
             Err(refused) => refusal(refused),
         }
     }
@@ -72,6 +84,7 @@ impl Pages {
             "/routes.json" if let Some(gauge) = &self.routes => {
                 reply(StatusCode::OK, "application/json", gauge.read().json())
             }
+            "/pings.json" => self.held(self.pings.retained()),
             "/metrics" => {
                 let scrape = self.scrape.clone();
                 let kind = "text/plain; version=0.0.4; charset=utf-8";
@@ -85,6 +98,23 @@ impl Pages {
                 reply(StatusCode::NOT_FOUND, TEXT, message)
             }
         }
+    }
+
+    /// Turns keeping alive off or on; says how much was held.
+    fn turn(&self, switch: Switch) -> Response<Text> {
+        match switch {
+            Switch::Stop => self.held(self.pings.stop_pings()),
+            Switch::Resume => {
+                self.pings.resume_pings();
+                self.held(self.pings.retained())
+            }
+        }
+    }
+
+    fn held(&self, held: Retained) -> Response<Text> {
+        let (Retained { sessions, bytes }, stopped) = (held, self.pings.pings_stopped());
+        let json = format!("{{\"stopped\":{stopped},\"sessions\":{sessions},\"bytes\":{bytes}}}\n");
+        reply(StatusCode::OK, "application/json", json)
     }
 
     /// The story, rendered where it disturbs nobody.
@@ -104,6 +134,23 @@ impl Pages {
             Ok(Ok(text)) => reply(StatusCode::OK, kind, text),
             Ok(Err(error)) => failed(&error.to_string()),
             Err(_) => failed("the report could not be written"),
+        }
+    }
+}
+
+/// What a POST turns.
+#[derive(Clone, Copy)]
+enum Switch {
+    Stop,
+    Resume,
+}
+
+impl Switch {
+    fn of(method: &Method, path: &str) -> Option<Self> {
+        match (method, path) {
+            (&Method::POST, "/pings/stop") => Some(Self::Stop),
+            (&Method::POST, "/pings/resume") => Some(Self::Resume),
+            _ => None,
         }
     }
 }

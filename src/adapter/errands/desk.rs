@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Waker};
 
 use super::Job;
@@ -56,6 +56,32 @@ impl Desk {
     pub(crate) fn close(&self) {
         self.0.0.close();
     }
+
+    /// Whoever runs errands, while somebody does.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let Open(line) = &*self.0;
+        let is_driven = line.state().stage == Stage::Driven;
+        is_driven.then(|| Place(Arc::downgrade(line)))
+    }
+}
+
+/// Where somebody runs errands: names them, without holding on to them.
+#[derive(Clone, Debug)]
+pub(crate) struct Place(Weak<Line>);
+
+impl Place {
+    /// Has whoever runs errands there look for what is due.
+    pub(crate) fn wake(&self) {
+        if let Some(line) = self.0.upgrade() {
+            wake(line.state());
+        }
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ptr_eq(&other.0)
+    }
 }
 
 /// The side of the one who runs them.
@@ -68,6 +94,10 @@ impl Driven {
         let mut state = self.0.state();
         state.waker = Some(cx.waker().clone());
         state.waiting.pop_front()
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place(Arc::downgrade(&self.0))
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Runs errands, one beside the other, and deletes in the end what is still kept.
+//! Runs errands and pings, one beside the other, and deletes in the end what is still kept.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -10,12 +10,13 @@ use bytes::Bytes;
 use http::Request;
 
 use super::Job;
-use super::desk::Driven;
+use super::desk::{Driven, Place};
 use crate::adapter::handle::Cachewright;
+use crate::adapter::keep::Flight;
 use crate::adapter::running::shielded;
 use crate::engine::{ErrandKind, Held, Outcome, RENT};
 use crate::model::{Digest, Timestamp};
-use crate::wire::Stored;
+use crate::wire::{Framing, Stored};
 
 /// The longest answer that is read, in bytes: it does not repeat the prompt.
 pub(crate) const LONGEST: usize = 1 << 20;
@@ -33,6 +34,7 @@ const GIVEN_UP_AFTER: Duration = Duration::from_secs(120);
 /// What a provider answered.
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) framing: Framing,
     pub(crate) body: Bytes,
 }
 
@@ -45,6 +47,7 @@ where
 {
     let Some(driven) = driven else { return };
     let mut driver = Driver {
+        place: driven.place(),
         driven,
         cache,
         running: Vec::new(),
@@ -53,7 +56,11 @@ where
     loop {
         match poll_fn(|cx| driver.poll_next(cx)).await {
             Event::Asked(job) => driver.start(job, &mut send),
-            Event::Back(trip, answer) => driver.settle(&trip.job, trip.asked, answer),
+            Event::Due(flight) => driver.ping(flight, &mut send),
+            Event::Back(trip, answer) => match trip.work {
+                Work::Errand(job) => driver.settle(&job, trip.asked, answer),
+                Work::Ping(flight) => driver.cache.pinged(flight, answer.as_ref()),
+            },
             Event::Over => {
                 let now = driver.cache.now();
                 let kept = std::mem::take(&mut driver.kept).into_values();
@@ -70,6 +77,7 @@ where
 }
 
 struct Driver<T> {
+    place: Place,
     driven: Driven,
     cache: Cachewright,
     running: Vec<Trip<T>>,
@@ -83,15 +91,28 @@ struct Kept {
     until: Timestamp,
 }
 
-/// An errand under way.
+/// An errand or a ping under way.
 struct Trip<T> {
-    job: Job,
+    work: Work,
     asked: Timestamp,
     answer: Pin<Box<T>>,
 }
 
+/// What is under way.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few at a time, each on the heap with its answer"
+)]
+enum Work {
+    Errand(Job),
+    Ping(Flight),
+}
+
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for a moment")]
 enum Event<T> {
     Asked(Job),
+    /// A ping may be sent.
+    Due(Flight),
     Back(Trip<T>, Option<Answer>),
     /// Nobody asks any more, and nothing is under way.
     Over,
@@ -106,7 +127,11 @@ impl<T: Future<Output = Option<Answer>>> Driver<T> {
                 back = Some((at, answer));
                 break;
             }
-            if now.since(trip.asked) > GIVEN_UP_AFTER {
+            let is_cut = match &trip.work {
+                Work::Errand(_) => false,
+                Work::Ping(flight) => self.cache.keep().is_cut(flight),
+            };
+            if is_cut || now.since(trip.asked) > GIVEN_UP_AFTER {
                 back = Some((at, None));
                 break;
             }
@@ -119,7 +144,15 @@ impl<T: Future<Output = Option<Answer>>> Driver<T> {
         {
             return Poll::Ready(Event::Asked(job));
         }
-        if self.running.is_empty() && self.driven.is_closed() {
+        let is_closed = self.driven.is_closed();
+        if is_closed {
+            self.cache.keep().leave(&self.place);
+        } else if self.running.len() < MOST_RUNNING
+            && let Some(flight) = self.cache.keep().due(Some(&self.place))
+        {
+            return Poll::Ready(Event::Due(flight));
+        }
+        if self.running.is_empty() && is_closed {
             return Poll::Ready(Event::Over);
         }
         Poll::Pending
@@ -130,11 +163,23 @@ impl<T: Future<Output = Option<Answer>>> Driver<T> {
         let room = self.kept.len() < MOST_KEPT || job.errand.kind != ErrandKind::Create;
         match job.request().filter(|_| room) {
             Some(request) => self.running.push(Trip {
-                job,
+                work: Work::Errand(job),
                 asked,
                 answer: Box::pin(send(request)),
             }),
             None => self.settle(&job, asked, None),
+        }
+    }
+
+    /// Sends a ping, if it still pays.
+    fn ping(&mut self, flight: Flight, send: &mut impl FnMut(Request<Bytes>) -> T) {
+        let asked = self.cache.now();
+        if let Some((flight, request)) = self.cache.sent(flight) {
+            self.running.push(Trip {
+                work: Work::Ping(flight),
+                asked,
+                answer: Box::pin(send(request)),
+            });
         }
     }
 
@@ -167,8 +212,14 @@ impl<T: Future<Output = Option<Answer>>> Driver<T> {
     }
 }
 
+impl<T> Drop for Driver<T> {
+    fn drop(&mut self) {
+        self.cache.keep().leave(&self.place);
+    }
+}
+
 fn outcome(kind: &ErrandKind, asked: Timestamp, answer: Option<Answer>) -> Outcome {
-    let Some(Answer { status, body }) = answer else {
+    let Some(Answer { status, body, .. }) = answer else {
         return Outcome::Failed { status: 0 };
     };
     match (status, kind) {

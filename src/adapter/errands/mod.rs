@@ -7,12 +7,14 @@
 //! the calls that caused them and under their credentials, and ends when the last clone of the wrapped
 //! client is gone, after it has deleted what is still kept.
 //!
+//! The same future sends the pings of [`keep`](super::keep).
+//!
 //! What it knows, prompts and keys among it, stays in memory, for as long as a prefix is kept.
 
 mod desk;
 mod drive;
 mod job;
 
-pub(crate) use self::desk::Desk;
+pub(crate) use self::desk::{Desk, Place};
 pub(crate) use self::drive::{Answer, LONGEST, drive};
 pub(crate) use self::job::Job;

@@ -78,6 +78,8 @@ impl<S> Gateway<S> {
     /// When the options contradict themselves; those in force stay so.
     pub fn reload(&self, options: GatewayOptions) -> Result<(), Error> {
         options.check()?;
+        // A ping goes where its request went, which may not be allowed any more.
+        self.desk.cache.keep().clear();
         self.desk.reload(options);
         Ok(())
     }
@@ -102,6 +104,14 @@ impl<S> Gateway<S> {
 }
 
 impl<S: Carrier> Gateway<S> {
+    /// Runs errands of its routes, such as the pings that keep idle prefixes warm, where the settings
+    /// ask for that: without it, there are none. A ping goes to the backend that answered the request
+    /// which it repeats, and nowhere else. To be spawned on a runtime of the caller's; it ends when the
+    /// last clone of this gateway is gone, or at once, when it runs already.
+    pub fn errands(&self) -> impl Future<Output = ()> + Send + use<S> {
+        self.client.http_errands::<Whole, S::Reply>()
+    }
+
     /// Answers a request of a route.
     ///
     /// # Errors

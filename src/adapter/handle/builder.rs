@@ -8,14 +8,16 @@ use std::sync::{Arc, Mutex};
 
 use super::books::Books;
 use super::config::Config;
+use super::keeping::Said;
 use super::{Cachewright, Callback, Observer, Shared};
 use crate::adapter::clock::{Clock, SystemClock};
 use crate::adapter::journal::{Journal, JournalOptions};
+use crate::adapter::keep::{Keep, Retention};
 use crate::adapter::memory::{Bounds, InProcess};
 use crate::engine::{Engine, Overlay, Settings};
 use crate::error::Error;
 use crate::ledger::Record;
-use crate::model::{CountTokens, Keyring, Markers, Mode, Ttl};
+use crate::model::{CountTokens, KeepAlive, Keyring, Markers, Mode, Ttl};
 use crate::provider::Catalog;
 
 /// A handle under construction. What is not set keeps its default.
@@ -30,6 +32,7 @@ pub struct Builder {
     assume: Option<Box<str>>,
     observers: Vec<Arc<dyn Observer>>,
     journal: Option<JournalOptions>,
+    retention: Retention,
 }
 
 impl Builder {
@@ -45,6 +48,7 @@ impl Builder {
             assume: None,
             observers: Vec::new(),
             journal: None,
+            retention: Retention::default(),
         }
     }
 
@@ -168,6 +172,29 @@ impl Builder {
         self
     }
 
+    /// Has idle prefixes kept warm by pings, within these budgets, where it pays; somebody must run the
+    /// errands, as in [`PromptCache::http_errands`](crate::adapter::tower::PromptCache::http_errands);
+    /// the proxy does so by itself. Off by default: pings are requests that no call asked for, and
+    /// what it takes to send one stays in memory meanwhile; see [`keep`](crate::adapter::keep).
+    #[must_use]
+    pub const fn with_keep_alive(mut self, budgets: KeepAlive) -> Self {
+        self.settings.keep_alive = Some(budgets);
+        self
+    }
+
+    /// How much is held in memory to send pings, and who sends them.
+    #[must_use]
+    pub const fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// How much is held in memory to send pings, as far as it is set by now.
+    #[must_use]
+    pub const fn retains(&self) -> Retention {
+        self.retention
+    }
+
     /// Asks providers that answer it why a prefix was not read, by a member of the request that the
     /// model does not read; what they say stands in [`Miss::reported`](crate::model::Miss). Off by
     /// default, and never in mode `observe`: it adds something to requests.
@@ -221,7 +248,8 @@ impl Builder {
 
     /// Settings from a TOML text: `mode`, `markers`, `ttl`, `rules`, `reshaped_from_first_turn`,
     /// `clock_step`, `nonces`, `max_body`, `stream_usage`, `day_retention`, `explicit_caches`,
-    /// `provider_diagnostics`, `excerpts`, `tenant`, `route`, `assume`; a table `[journal]` with
+    /// `keep_alive` (`true`, or a table with `per_ping`, `per_session`, `per_day`, `deadline`,
+    /// `max_megabytes`, `max_sessions` and `send`), `provider_diagnostics`, `excerpts`, `tenant`, `route`, `assume`; a table `[journal]` with
     /// `path`, `max_megabytes` and `files`; and tables `[routes.NAME]`
     /// with what may differ per route: those up to `nonces`, and from `stream_usage` to `excerpts`.
     /// `file` is the name that errors carry.
@@ -248,6 +276,9 @@ impl Builder {
         self.tenant = config.tenant.take().unwrap_or(self.tenant);
         self.route = config.route.take().unwrap_or(self.route);
         self.assume = config.assume.take().or(self.assume);
+        if let Some(Said::So(keeping)) = &config.keep_alive {
+            self.retention = keeping.retention(self.retention);
+        }
         let journal = config.journal.take().map(Into::into);
         self.journal = journal.or(self.journal);
         config.apply(&mut self.settings);
@@ -302,10 +333,12 @@ impl Builder {
         if !self.by_length {
             self.settings.counter = self.settings.counter.or_else(counter);
         }
+        let clock: Arc<dyn Clock> = Arc::from(self.clock);
         let shared = Shared {
+            keep: Keep::new(Arc::clone(&clock), self.retention),
             engine: Engine::new(Arc::new(self.catalog), self.settings)
                 .remembering(Arc::new(InProcess::new(self.bounds))),
-            clock: self.clock,
+            clock,
             tenant: self.tenant,
             route: self.route,
             assume: self.assume,

@@ -8,12 +8,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 
+use super::keeping::{Budgets, Keeping, Said};
 use crate::adapter::journal::JournalOptions;
 use crate::adapter::mistake;
 use crate::canon::{History, Rule};
 use crate::engine::{Overlay, Settings};
 use crate::error::Error;
-use crate::model::{Markers, Mode, Ttl};
+use crate::model::{KeepAlive, Markers, Mode, Ttl};
 
 /// What a configuration file may set.
 #[derive(Deserialize)]
@@ -30,6 +31,7 @@ pub(super) struct Config {
     stream_usage: Option<bool>,
     day_retention: Option<bool>,
     explicit_caches: Option<bool>,
+    pub(super) keep_alive: Option<Said<Keeping>>,
     #[serde(default)]
     routes: BTreeMap<Box<str>, Entry>,
     provider_diagnostics: Option<bool>,
@@ -90,6 +92,7 @@ struct Entry {
     stream_usage: Option<bool>,
     day_retention: Option<bool>,
     explicit_caches: Option<bool>,
+    keep_alive: Option<Said<Budgets>>,
     provider_diagnostics: Option<bool>,
     excerpts: Option<bool>,
     model: Option<IgnoredAny>,
@@ -166,10 +169,20 @@ impl Config {
         };
         Overlay::from(general).apply(settings);
         settings.max_body = self.max_body.unwrap_or(settings.max_body);
-        let routes = self.routes.into_iter();
-        settings
-            .routes
-            .extend(routes.map(|(name, entry)| (name, entry.into())));
+        if let Some(said) = self.keep_alive {
+            let known = settings.keep_alive.unwrap_or_default();
+            settings.keep_alive = Some(said.over(known, Keeping::over));
+        }
+        let known = settings.keep_alive.and_then(KeepAlive::allowed);
+        let routes = self.routes.into_iter().map(|(name, mut entry)| {
+            let said = entry.keep_alive.take();
+            let mut overlay = Overlay::from(entry);
+            // What a route does not say of its budgets is as it is in general.
+            overlay.keep_alive =
+                said.map(|said| said.over(known.unwrap_or_default(), Budgets::over));
+            (name, overlay)
+        });
+        settings.routes.extend(routes);
     }
 }
 

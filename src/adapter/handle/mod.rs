@@ -4,6 +4,7 @@ mod attempted;
 mod books;
 mod builder;
 mod config;
+mod keeping;
 mod observer;
 mod report;
 
@@ -25,6 +26,7 @@ pub use self::report::{Report, Row};
 use super::caller::{Caller, Head, Passage};
 use super::clock::Clock;
 use super::journal::{Journal, Sent};
+use super::keep::Keep;
 use super::running::{Running, shielded};
 use super::tower::{PromptCache, PromptCacheLayer};
 use crate::engine::{Engine, Errand, Exchange};
@@ -49,12 +51,14 @@ pub struct Cachewright {
 
 struct Shared {
     engine: Engine,
-    clock: Box<dyn Clock>,
+    clock: Arc<dyn Clock>,
     tenant: Box<str>,
     route: Box<str>,
     assume: Option<Box<str>>,
     observers: Vec<Arc<dyn Observer>>,
     journal: Option<Journal>,
+    /// What is held to send pings.
+    keep: Keep,
     /// Names this handle in the ids of its exchanges.
     run: u64,
     books: Mutex<Books>,
@@ -189,6 +193,11 @@ impl Cachewright {
         &self.shared.tenant
     }
 
+    /// What is held to send pings.
+    pub(crate) fn keep(&self) -> &Keep {
+        &self.shared.keep
+    }
+
     pub(crate) fn max_body(&self) -> usize {
         self.shared.engine.settings().max_body
     }
@@ -261,7 +270,7 @@ impl Cachewright {
     }
 
     /// Hands one finished exchange to the journal.
-    pub(crate) fn keep(&self, sent: Option<Sent>, record: &Record) {
+    pub(crate) fn note(&self, sent: Option<Sent>, record: &Record) {
         if let (Some(sent), Some(journal)) = (sent, &self.shared.journal) {
             journal.keep(sent, record, self.now());
         }
@@ -278,6 +287,10 @@ impl Cachewright {
     fn running(&self, caller: &Caller, mut exchange: Exchange, began: Duration) -> Running {
         if let Some(attempted) = &caller.attempted {
             exchange.attempted(attempted.attempt.clone());
+        }
+        // The conversation goes on: nobody need keep it warm for now.
+        if let Some(conversation) = &exchange.record().lineage {
+            self.shared.keep.end(conversation);
         }
         let sending = Sending::new(&exchange, caller, self.shared.engine.catalog());
         let observers = self.shared.observers.iter();

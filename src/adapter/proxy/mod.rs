@@ -14,7 +14,8 @@
 //! streams through: methods, paths, headers and bodies as they come, without what belongs to one
 //! connection (RFC 9110 section 7.6.1). `accept-encoding` is removed from requests with a prompt,
 //! since usage cannot be read from a compressed response. Websockets are refused with 501. Where the
-//! settings ask for explicit caches, the proxy runs their errands, and deletes at its end what is kept.
+//! settings ask for explicit caches or for pings, the proxy runs their errands, and deletes at its end
+//! what is kept.
 //!
 //! Keys travel in clear between the client and the proxy: that is why it listens on the loopback
 //! unless a `client_token` guards it, and then it belongs into a trusted network or behind TLS.
@@ -193,8 +194,14 @@ impl Proxy {
         let address = listener.local_addr().map_err(refused)?;
         let (stop, stopped) = oneshot::channel();
         let client = &self.gate.client;
-        let rents = client.cache().engine().settings().rents();
-        let errands = rents.then(|| tokio::spawn(client.http_errands()));
+        let settings = client.cache().engine().settings();
+        let mut errands = Vec::new();
+        if settings.rents() || settings.keeps_alive() {
+            errands.push(tokio::spawn(client.http_errands()));
+        }
+        if settings.keeps_alive() {
+            errands.push(tokio::spawn(self.gate.gateway.errands()));
+        }
         Ok(ProxyHandle {
             address,
             stop,
@@ -219,8 +226,9 @@ pub struct ProxyHandle {
     stop: oneshot::Sender<Duration>,
     task: JoinHandle<()>,
     gate: Arc<Gate>,
-    /// Ends when the gate is gone, after it has deleted what is kept for rent.
-    errands: Option<JoinHandle<()>>,
+    /// Those of upstreams and of routes; each ends when the gate is gone, after it has deleted what is
+    /// kept for rent.
+    errands: Vec<JoinHandle<()>>,
 }
 
 impl fmt::Debug for ProxyHandle {
@@ -267,7 +275,7 @@ impl ProxyHandle {
         let _ = self.stop.send(grace);
         let _ = self.task.await;
         drop(self.gate);
-        if let Some(errands) = self.errands {
+        for errands in self.errands {
             let unfinished = errands.abort_handle();
             let _ = tokio::time::timeout(FAREWELL, errands).await;
             unfinished.abort();

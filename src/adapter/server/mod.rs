@@ -76,6 +76,7 @@ mod told;
 mod when;
 mod wish;
 mod world;
+mod zero;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

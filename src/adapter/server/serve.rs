@@ -10,7 +10,7 @@ use super::target::Target;
 use super::told::{self, Asked};
 use super::wish::Wish;
 use super::world::World;
-use super::{manners, text};
+use super::{manners, text, zero};
 use crate::model::Usage;
 use crate::sim::{Ask, Request};
 
@@ -28,6 +28,9 @@ pub(super) fn served(
         wish.model = Some(target.model.clone());
     }
     if let Some(refused) = wish.refused(call.shape, &call.id) {
+        return Err(Box::new(refused));
+    }
+    if let Some(refused) = zero::refused(world, call, (target, &wish)) {
         return Err(Box::new(refused));
     }
     let ask = Ask {

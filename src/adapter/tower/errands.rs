@@ -9,11 +9,12 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{PromptCache, RequestBody};
+use crate::adapter::caller::framing;
 use crate::adapter::errands::{Answer, LONGEST, drive};
 
 impl<S> PromptCache<S> {
-    /// Runs errands by the wrapped service, such as renting explicit caches where the settings ask
-    /// for that: without it, there are none. To be spawned on a runtime of the caller's.
+    /// Runs errands by the wrapped service, such as renting explicit caches and the pings that keep
+    /// idle prefixes warm, where the settings ask for that: without it, there are none. To be spawned on a runtime of the caller's.
     ///
     /// It ends when the last clone of this client is gone or [`end_errands`](Self::end_errands) is
     /// called, after it has deleted what the provider still keeps; or at once, when it runs already.
@@ -63,6 +64,7 @@ where
     poll_fn(|cx| service.poll_ready(cx)).await.ok()?;
     let response = service.call(request).await.ok()?;
     let status = response.status().as_u16();
+    let framing = framing(response.headers());
     let mut body = pin!(response.into_body());
     let mut whole = BytesMut::new();
     while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
@@ -75,6 +77,7 @@ where
     }
     Some(Answer {
         status,
+        framing,
         body: whole.freeze(),
     })
 }

@@ -15,6 +15,7 @@ use super::{RequestBody, ResponseBody};
 use crate::adapter::caller::Caller;
 use crate::adapter::errands::{Desk, Job};
 use crate::adapter::handle::Cachewright;
+use crate::adapter::keep::Original;
 use crate::adapter::running::Running;
 use crate::adapter::taken::Taken;
 use crate::engine::{End, Order};
@@ -213,7 +214,10 @@ impl<S, B: Body<Data = Bytes>> Collecting<S, B> {
                 });
                 rewrite.fix(&mut self.parts.headers);
                 let body = rewrite.body.unwrap_or(whole);
-                (RequestBody::whole(body), rewrite.running)
+                let sent = || Some((self.parts.clone(), body.clone()));
+                let original = Original::wanted(cache, desk, caller, sent);
+                let running = rewrite.running.map(|one| one.repeatable(original));
+                (RequestBody::whole(body), running)
             }
             Outcome::TooLarge => (
                 RequestBody::replay(self.taken.into_bytes(), None, self.body),

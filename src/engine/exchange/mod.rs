@@ -1,5 +1,6 @@
 //! One request and its response, from being sent to being accounted for.
 
+mod pause;
 mod presume;
 mod settle;
 
@@ -11,7 +12,7 @@ use super::refusal::Refusal;
 use super::{Engine, Memory, Meta};
 use crate::ledger::history::Learned;
 use crate::ledger::{Record, Verdict};
-use crate::model::{Skip, Stop, Timestamp, Usage};
+use crate::model::{KeepAlive, Skip, Stop, Timestamp, Usage};
 use crate::provider::{Catalog, Model};
 use crate::wire::{Dialect, Framing, Watcher};
 
@@ -50,6 +51,8 @@ pub enum End {
 pub struct Exchange {
     memory: Arc<dyn Memory>,
     catalog: Arc<Catalog>,
+    /// What may be spent on pings.
+    keep_alive: Option<KeepAlive>,
     pub(super) record: Record,
     pub(super) dialect: Option<&'static dyn Dialect>,
     /// The model by the path, for a body that was not read.
@@ -116,6 +119,7 @@ impl Exchange {
         Self {
             memory: Arc::clone(&engine.memory),
             catalog: Arc::clone(&engine.catalog),
+            keep_alive: engine.settings.on(meta.route).keep_alive,
             record,
             dialect: endpoint.map(|endpoint| endpoint.dialect),
             named: meta.model.into(),
@@ -268,6 +272,7 @@ impl Exchange {
         let reported = told.and_then(|told| told.reason.as_deref());
         self.price(reported);
         self.leave(&seen);
+        self.pause(now);
         self.record
     }
 

@@ -25,6 +25,7 @@ impl Exchange {
         record.reshaped.clone_from(&expected.reshaped);
         let (conversation, turn) = &expected.turn;
         record.lineage = Some(*conversation);
+        record.choice = expected.choice.map(Box::new);
         let prompt = &turn.remembered.prompt;
         let [tools, system] = [Section::Tools, Section::System].map(|one| prompt.end_of(one));
         let end = |from: usize, end: usize| {

@@ -8,7 +8,6 @@ mod prints;
 mod route;
 mod table;
 mod told;
-mod units;
 
 use std::sync::Arc;
 

@@ -31,7 +31,7 @@ pub(super) const KEYS: [&str; 17] = [
 ];
 
 /// What the handle reads of a route: settings of the layer.
-pub(super) const OVERLAY: [&str; 12] = [
+pub(super) const OVERLAY: [&str; 13] = [
     "mode",
     "markers",
     "ttl",
@@ -42,6 +42,7 @@ pub(super) const OVERLAY: [&str; 12] = [
     "stream_usage",
     "day_retention",
     "explicit_caches",
+    "keep_alive",
     "provider_diagnostics",
     "excerpts",
 ];

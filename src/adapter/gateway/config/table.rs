@@ -6,8 +6,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::units;
-use crate::adapter::{mistake, variables};
+use crate::adapter::{mistake, units, variables};
 use crate::error::Error;
 use crate::model::Money;
 use crate::provider::suggestion;

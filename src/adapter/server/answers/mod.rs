@@ -117,6 +117,8 @@ impl Answer {
             blocks.push(Block::Thinking(words(wish.seed.wrapping_add(1), thought)));
         }
         let mut stop = match wish.limit {
+            // Nothing is said where nothing may be.
+            Some(0) => Stop::Limit,
             _ if !wish.tools.is_empty() => Stop::Tool,
             Some(limit) if limit == tokens => Stop::Limit,
             _ => Stop::Turn,
@@ -134,6 +136,7 @@ impl Answer {
             blocks.push(Block::Text(text));
         }
         let calls = wish.tools.into_iter().enumerate();
+        let calls = calls.filter(|_| stop == Stop::Tool);
         blocks.extend(calls.map(|(number, tool)| Block::Call(tool, number)));
         Self {
             id,

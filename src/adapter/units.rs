@@ -21,9 +21,13 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     count.checked_mul(millis).map(Duration::from_millis)
 }
 
-/// Such as `0.01 USD`.
+/// Such as `0.01 USD` or `$0.01`.
 pub(super) fn money(text: &str) -> Option<Money> {
-    let amount = text.trim().strip_suffix("USD")?.trim_end();
+    let text = text.trim();
+    let amount = match text.strip_prefix('$') {
+        Some(amount) => amount,
+        None => text.strip_suffix("USD")?.trim_end(),
+    };
     // A price per million tokens is a millionth of the dollars per token.
     let per_token = Money::per_mtok(amount)?;
     (per_token >= Money::ZERO).then(|| per_token.times(1_000_000))
@@ -51,7 +55,8 @@ mod tests {
         let cent = Money::from_pico(10_000_000_000);
         assert_eq!(money("0.01 USD"), Some(cent));
         assert_eq!(money("0.01USD"), Some(cent));
-        for text in ["0.01", "$0.01", "USD", "-1 USD", "1 EUR"] {
+        assert_eq!(money("$0.01"), Some(cent));
+        for text in ["0.01", "$", "$-1", "$1 USD", "USD", "-1 USD", "1 EUR"] {
             assert_eq!(money(text), None, "{text}");
         }
     }
