@@ -21,12 +21,8 @@ impl Exchange {
         }
         stream.answer(now, self.stop);
         let held = held(expected);
-        let short = self
-            .model
-            .as_ref()
-            .map_or_else(Default::default, |model| model.limits.ttl);
         stream.hour = held.map_or(0, |(_, _, hour)| hour);
-        stream.ends = ends(self.record.at, short);
+        stream.ends = ends(self.record.at, &self.limits());
         self.memory.put_stream(pauses.conversation, stream);
         pauses.begin(&*self.memory, &stream);
         let tier = self

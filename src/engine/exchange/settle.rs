@@ -162,7 +162,8 @@ impl Exchange {
             .unwrap_or(tokens)
     }
 
-    fn limits(&self) -> Limits {
+    /// What the model allows; what is assumed of an unknown one.
+    pub(super) fn limits(&self) -> Limits {
         let model = self.model.as_ref();
         model.map_or(Limits::CONSERVATIVE, |model| model.limits)
     }
