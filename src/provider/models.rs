@@ -92,23 +92,7 @@ pub(super) fn read(
     let base = like.map_or_else(|| blank(name, owner), |row| row.model.clone());
     let (residual_text, residual_result) = fields.pair("residual", base.residual)?;
     let flag = |key: &str, absent: bool| fields.flag(key, Flag::from(absent));
-    let max_cached = match fields.has("max_cached") {
-        true => Some(fields.number("max_cached", 0)?),
-        false => base.limits.max_cached,
-    };
-    // The provider's own limits are put around these when the model is asked for.
-    let limits = Limits {
-        max_cached,
-        min_tokens: fields.number("min_tokens", base.limits.min_tokens)?,
-        regime: regime(fields)?.unwrap_or(base.limits.regime),
-        one_hour: flag("one_hour", base.limits.one_hour)?,
-        lives: lives(fields, base.limits.lives)?,
-        renews: flag("renews", base.limits.renews)?,
-        revives: flag("revives", base.limits.revives)?,
-        marks_tools: flag("marks_tools", base.limits.marks_tools)?,
-        marks_results: flag("marks_results", base.limits.marks_results)?,
-        ..base.limits
-    };
+    let limits = limits(fields, &base.limits)?;
     let storage_hour = match fields.has("storage_hour") {
         true => Some(fields.price("storage_hour")?),
         false => base.storage_hour,
@@ -148,6 +132,27 @@ pub(super) fn read(
         regional_percent: own.or_else(|| like.and_then(|row| row.regional_percent)),
         lookback: small(fields, "lookback")?.or_else(|| like.and_then(|row| row.lookback)),
         model,
+    })
+}
+
+/// What the row allows. The provider's own limits are put around these when the model is asked for.
+fn limits(fields: &Fields<'_>, base: &Limits) -> Result<Limits, Error> {
+    let flag = |key: &str, absent: bool| fields.flag(key, Flag::from(absent));
+    let max_cached = match fields.has("max_cached") {
+        true => Some(fields.number("max_cached", 0)?),
+        false => base.max_cached,
+    };
+    Ok(Limits {
+        max_cached,
+        min_tokens: fields.number("min_tokens", base.min_tokens)?,
+        regime: regime(fields)?.unwrap_or(base.regime),
+        one_hour: flag("one_hour", base.one_hour)?,
+        lives: lives(fields, base.lives)?,
+        renews: flag("renews", base.renews)?,
+        revives: flag("revives", base.revives)?,
+        marks_tools: flag("marks_tools", base.marks_tools)?,
+        marks_results: flag("marks_results", base.marks_results)?,
+        ..*base
     })
 }
 

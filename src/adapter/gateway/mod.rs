@@ -60,6 +60,8 @@ pub use self::purse::{Purse, Written};
 pub use self::reload::{Change, Edition, How, Part, Reload};
 pub use self::service::Gateway;
 pub use self::site::{Site, Unauthorized};
+#[cfg(feature = "cli")]
+pub(crate) use self::site::{Delivery, manners};
 #[cfg(feature = "reqwest")]
 pub use self::transport::Transport;
 pub use self::watch::Watch;

@@ -14,7 +14,6 @@ use crate::sim::{Loss, Rules, Warming};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-#[expect(clippy::struct_field_names, reason = "the names of the file")]
 pub struct Rule {
     /// The provider's name; the server's default where none is named.
     #[serde(default)]
