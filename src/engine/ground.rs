@@ -73,6 +73,7 @@ impl Draft<'_> {
                 Some(limits.ttl)
             },
             rates,
+            lives: &limits.lives,
             stream,
             pauses,
             allowed: self.allowed(),

@@ -233,7 +233,7 @@ impl Idle<'_> {
             Ttl::OneHour => 0,
             Ttl::FiveMinutes | Ttl::HalfHour => self.stream.hour,
         });
-        let lives = ttl.duration();
+        let lives = self.limits.lives.of(ttl);
         let margin = margin(ttl).min(expires.since(then));
         Some(Stake {
             loss: to_f64(lost) * (rates.write(ttl) - rates.read) * GOES_ON,
@@ -301,7 +301,7 @@ impl Idle<'_> {
 
     /// A ping was sent at `at` and read the prefix: when the next one is due.
     fn renewed(&mut self, at: Timestamp) -> Option<Vigil> {
-        self.stream.ends = ends(at, self.limits.ttl);
+        self.stream.ends = ends(at, &self.limits);
         self.store();
         self.vigil(at)
     }
@@ -313,8 +313,8 @@ impl Idle<'_> {
 }
 
 /// When what was used at `at` expires: the part with one hour, and the part behind it.
-pub(super) fn ends(at: Timestamp, short: Ttl) -> [Timestamp; 2] {
-    [Ttl::OneHour, short].map(|ttl| at.plus(ttl.duration()))
+pub(super) fn ends(at: Timestamp, limits: &Limits) -> [Timestamp; 2] {
+    [Ttl::OneHour, limits.ttl].map(|ttl| at.plus(limits.lives.of(ttl)))
 }
 
 /// How long before the end of an entry a ping is sent: time to arrive in, and for the provider to

@@ -204,7 +204,7 @@ impl Search<'_> {
     fn predicted(&self, held: &[Held], marks: &[Mark]) -> Option<Held> {
         let prompt = &self.turn.remembered.prompt;
         let expected = held.iter().rev().find(|held| {
-            held.entry.is_live(self.now)
+            held.entry.is_live_for(&self.limits.lives, self.now)
                 && held.known() >= self.limits.min_tokens
                 && !self.limits.is_beyond(held.known())
                 && is_in_reach(prompt, self.limits, marks, held.block)

@@ -175,13 +175,13 @@ impl Inquest<'_> {
         }
         facts.shared_markers = Some(0);
         if let Some(held) = held {
+            let limits = &self.model.limits;
             if !pending {
                 earlier.idle = Some(self.at.since(held.entry.since));
-                earlier.ttl = Some(held.entry.ttl.duration());
+                earlier.ttl = Some(limits.lives.of(held.entry.ttl));
             }
             let (_, here) = &self.expected.turn;
             let prompt = &here.remembered.prompt;
-            let limits = &self.model.limits;
             let reaching = marks
                 .iter()
                 .filter(|mark| is_in_reach(prompt, limits, &[**mark], held.block));
@@ -212,7 +212,10 @@ impl Inquest<'_> {
     /// nothing that was there already held more than was read.
     fn pending(&self, read: u64) -> Option<u64> {
         let lineage = &self.expected.lineage;
-        let live = |held: &Held| held.entry.is_live(self.at) && !is_about(read, self.tokens(*held));
+        let lives = &self.model.limits.lives;
+        let live = |held: &Held| {
+            held.entry.is_live_for(lives, self.at) && !is_about(read, self.tokens(*held))
+        };
         if lineage.held.iter().any(live) {
             return None;
         }

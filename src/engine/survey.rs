@@ -11,7 +11,7 @@ use crate::economy::Stream;
 use crate::economy::leader::{Allowed, Led};
 use crate::ledger::history::{Node, Nodes, Passed, Reuse, Spot, kind_reuse, reuse, visit};
 use crate::model::{
-    Candidate, Choice, Digest, Keyring, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
+    Candidate, Choice, Digest, Keyring, Lives, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
 };
 use crate::plan::{Rates, candidates};
 
@@ -31,6 +31,7 @@ pub(super) struct Ground<'a> {
     /// The class to write with, where the traffic has no say.
     pub(super) ttl: Option<Ttl>,
     pub(super) rates: &'a Rates,
+    pub(super) lives: &'a Lives,
     /// The conversation, this request included.
     pub(super) stream: &'a Stream,
     pub(super) pauses: &'a Pauses,
@@ -186,7 +187,7 @@ impl Ground<'_> {
         found: &mut Vec<Candidate>,
         known: &mut Vec<Option<Node>>,
     ) -> Option<(usize, Ttl)> {
-        let live = |node: &Option<Node>| node.as_ref()?.live(self.now);
+        let live = |node: &Option<Node>| node.as_ref()?.live_for(self.lives, self.now);
         let by_shape = found.iter().zip(&*known).rev().find_map(|(one, node)| {
             let entry = live(node)?;
             Some((one.block, entry.ttl))

@@ -1,6 +1,8 @@
 //! What a provider allows, and what the user asked for.
 
-use super::Ttl;
+use std::time::Duration;
+
+use super::{Timestamp, Ttl};
 
 /// How a model's cache decides what is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +19,49 @@ pub enum Regime {
     Exact,
     /// By itself: nothing in the request decides it, except where it is sent.
     Automatic,
+}
+
+/// How long entries of each class live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lives {
+    /// Those of [`Ttl::FiveMinutes`].
+    pub five_minutes: Duration,
+    /// Those of [`Ttl::HalfHour`].
+    pub half_hour: Duration,
+    /// Those of [`Ttl::OneHour`].
+    pub one_hour: Duration,
+}
+
+impl Lives {
+    /// What the names of the classes promise.
+    pub const PROMISED: Self = Self {
+        five_minutes: Ttl::FiveMinutes.duration(),
+        half_hour: Ttl::HalfHour.duration(),
+        one_hour: Ttl::OneHour.duration(),
+    };
+
+    /// The life of an entry of this class.
+    #[must_use]
+    pub const fn of(&self, class: Ttl) -> Duration {
+        match class {
+            Ttl::FiveMinutes => self.five_minutes,
+            Ttl::HalfHour => self.half_hour,
+            Ttl::OneHour => self.one_hour,
+        }
+    }
+
+    /// Whether an entry of this class that was written or read at `since` is there at `now`.
+    #[must_use]
+    pub fn holds(&self, class: Ttl, since: Timestamp, now: Timestamp) -> bool {
+        since <= now && now < since.plus(self.of(class))
+    }
+}
+
+impl Default for Lives {
+    fn default() -> Self {
+        Self::PROMISED
+    }
 }
 
 /// What one model of one provider allows and needs.
@@ -40,6 +85,14 @@ pub struct Limits {
     pub ttl: Ttl,
     /// Whether the one-hour class is on sale.
     pub one_hour: bool,
+    /// How long entries live: what the classes promise, or what was measured where it is less.
+    pub lives: Lives,
+    /// Whether a read starts an entry's life anew.
+    pub renews: bool,
+    /// Whether a one-hour marker behind a part that was written for less keeps that part alive for
+    /// an hour too, so that one request lengthens the life of a whole prefix (hypothesis H1 of
+    /// `economics.md`, section 8.3; no provider documents it, so that only a probe may say so).
+    pub revives: bool,
     /// Whether tool definitions can be marked.
     pub marks_tools: bool,
     /// Whether tool results can be marked.
@@ -65,6 +118,9 @@ impl Limits {
         regime: Regime::Breakpoints,
         ttl: Ttl::FiveMinutes,
         one_hour: false,
+        lives: Lives::PROMISED,
+        renews: true,
+        revives: false,
         marks_tools: true,
         marks_results: true,
         known: false,

@@ -23,7 +23,7 @@ pub use cause::{Cause, Pattern};
 pub use choice::Choice;
 pub use digest::{Digest, Fingerprint, Keyring};
 pub use holdout::{Arm, Share};
-pub use limits::{FanOut, Limits, Markers, Mode, Regime};
+pub use limits::{FanOut, Limits, Lives, Markers, Mode, Regime};
 pub use miss::{Miss, Place};
 pub use money::{Money, PriceTier, Prices};
 pub use needs::{Need, Needs};

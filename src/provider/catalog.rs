@@ -118,6 +118,9 @@ impl Catalog {
         let own = row.and_then(|row| row.regional_percent);
         model.regional_percent = own.unwrap_or(owner.regional_percent);
         owner.limit(&mut model);
+        if let Some(lookback) = row.and_then(|row| row.lookback) {
+            model.limits.lookback = usize::try_from(lookback).unwrap_or(usize::MAX);
+        }
         model
     }
 

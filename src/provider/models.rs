@@ -1,12 +1,14 @@
 //! The rows of models: what one model of one provider allows and costs.
 
+use std::time::Duration;
+
 use super::fields::{Fields, Flag, suggestion};
 use super::rows::{date, needs, small};
 use super::{Model, Provider, ids};
 use crate::error::Error;
-use crate::model::{Limits, PriceTier, Prices, Regime, Ttl};
+use crate::model::{Limits, Lives, PriceTier, Prices, Regime, Ttl};
 
-pub(super) const KEYS: [&str; 34] = [
+pub(super) const KEYS: [&str; 40] = [
     "provider",
     "name",
     "aliases",
@@ -35,6 +37,12 @@ pub(super) const KEYS: [&str; 34] = [
     "keeps_thinking",
     "system_messages",
     "one_hour",
+    "lookback",
+    "life_5m",
+    "life_30m",
+    "life_1h",
+    "renews",
+    "revives",
     "regional_percent",
     "lacks",
     "match",
@@ -67,6 +75,8 @@ pub(super) struct ModelRow {
     pub(super) keys: Vec<String>,
     /// By how many percent a regional endpoint is dearer, where it is not the provider's rule.
     pub(super) regional_percent: Option<u32>,
+    /// Positions searched back, where they are not the provider's.
+    pub(super) lookback: Option<u32>,
     pub(super) model: Model,
 }
 
@@ -82,20 +92,7 @@ pub(super) fn read(
     let base = like.map_or_else(|| blank(name, owner), |row| row.model.clone());
     let (residual_text, residual_result) = fields.pair("residual", base.residual)?;
     let flag = |key: &str, absent: bool| fields.flag(key, Flag::from(absent));
-    let max_cached = match fields.has("max_cached") {
-        true => Some(fields.number("max_cached", 0)?),
-        false => base.limits.max_cached,
-    };
-    // The provider's own limits are put around these when the model is asked for.
-    let limits = Limits {
-        max_cached,
-        min_tokens: fields.number("min_tokens", base.limits.min_tokens)?,
-        regime: regime(fields)?.unwrap_or(base.limits.regime),
-        one_hour: flag("one_hour", base.limits.one_hour)?,
-        marks_tools: flag("marks_tools", base.limits.marks_tools)?,
-        marks_results: flag("marks_results", base.limits.marks_results)?,
-        ..base.limits
-    };
+    let limits = limits(fields, &base.limits)?;
     let storage_hour = match fields.has("storage_hour") {
         true => Some(fields.price("storage_hour")?),
         false => base.storage_hour,
@@ -133,8 +130,43 @@ pub(super) fn read(
         provider: owner.name.clone(),
         keys: keys(fields, name, like)?,
         regional_percent: own.or_else(|| like.and_then(|row| row.regional_percent)),
+        lookback: small(fields, "lookback")?.or_else(|| like.and_then(|row| row.lookback)),
         model,
     })
+}
+
+/// What the row allows. The provider's own limits are put around these when the model is asked for.
+fn limits(fields: &Fields<'_>, base: &Limits) -> Result<Limits, Error> {
+    let flag = |key: &str, absent: bool| fields.flag(key, Flag::from(absent));
+    let max_cached = match fields.has("max_cached") {
+        true => Some(fields.number("max_cached", 0)?),
+        false => base.max_cached,
+    };
+    Ok(Limits {
+        max_cached,
+        min_tokens: fields.number("min_tokens", base.min_tokens)?,
+        regime: regime(fields)?.unwrap_or(base.regime),
+        one_hour: flag("one_hour", base.one_hour)?,
+        lives: lives(fields, base.lives)?,
+        renews: flag("renews", base.renews)?,
+        revives: flag("revives", base.revives)?,
+        marks_tools: flag("marks_tools", base.marks_tools)?,
+        marks_results: flag("marks_results", base.marks_results)?,
+        ..*base
+    })
+}
+
+/// How long entries live, in seconds.
+fn lives(fields: &Fields<'_>, absent: Lives) -> Result<Lives, Error> {
+    let life = |key: &str, absent: Duration| {
+        let seconds = fields.number(key, absent.as_secs());
+        seconds.map(Duration::from_secs)
+    };
+    let mut lives = absent;
+    lives.five_minutes = life("life_5m", absent.five_minutes)?;
+    lives.half_hour = life("life_30m", absent.half_hour)?;
+    lives.one_hour = life("life_1h", absent.one_hour)?;
+    Ok(lives)
 }
 
 /// What a row says that says nothing.

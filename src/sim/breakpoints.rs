@@ -1,16 +1,30 @@
 //! A cache that is written at markers, and read there and some positions below.
 
+use std::time::Duration;
+
 use super::request::Table;
-use super::store::{Key, Store};
+use super::rules::{Rules, Warming};
+use super::store::{Key, New, Store};
 use super::{Moment, scope};
-use crate::model::{Ttl, Usage};
+use crate::model::{Limits, Ttl, Usage};
 
 /// One request at the cache.
 pub(super) struct Visit<'a> {
     scope: u128,
     table: &'a Table,
+    rules: &'a Rules,
+    limits: Limits,
     markers: Vec<(usize, Ttl)>,
     when: Moment,
+}
+
+/// An entry that was found.
+#[derive(Clone, Copy, Debug)]
+struct Hit {
+    block: usize,
+    key: Key,
+    /// How long it lives unused.
+    life: Duration,
 }
 
 impl<'a> Visit<'a> {
@@ -19,20 +33,27 @@ impl<'a> Visit<'a> {
     /// that they are not saves less.
     pub(super) fn new(
         table: &'a Table,
+        rules: &'a Rules,
         mut markers: Vec<(usize, Ttl)>,
         workspace: &str,
         when: Moment,
     ) -> Self {
-        let limits = &table.limits;
+        let mut limits = table.limits;
+        rules.put_into(&mut limits);
         let is_cached = |tokens| tokens >= limits.min_tokens && !limits.is_beyond(tokens);
         markers.retain(|(block, _)| {
             table
                 .slot(*block)
                 .is_some_and(|slot| is_cached(slot.tokens))
         });
+        for (_, ttl) in &mut markers {
+            *ttl = rules.granted(*ttl);
+        }
         Self {
             scope: scope(workspace, &table.row) ^ table.facts.apart,
             table,
+            rules,
+            limits,
             markers,
             when,
         }
@@ -43,51 +64,86 @@ impl<'a> Visit<'a> {
         let hit = self.hit(store);
         self.refresh(store, hit);
         self.write(store, hit);
-        self.usage(hit)
+        self.usage(hit.map(|hit| hit.block))
     }
 
     /// The deepest block whose prefix is found: from the last marker 20 positions back, then from
     /// the marker before it, and so on.
-    fn hit(&self, store: &Store) -> Option<usize> {
+    fn hit(&self, store: &Store) -> Option<Hit> {
         if self.table.facts.cold {
             return None;
         }
         let markers = self.markers.iter().rev();
         markers
-            .filter_map(|(block, _)| self.look_back(store, *block))
+            .filter_map(|marker| self.look_back(store, *marker))
             .next()
     }
 
-    fn look_back(&self, store: &Store, from: usize) -> Option<usize> {
+    fn look_back(&self, store: &Store, (from, class): (usize, Ttl)) -> Option<Hit> {
         let start = self.table.slot(from)?.position;
         (0..=from)
             .rev()
             .map_while(|block| Some((block, self.table.slot(block)?)))
-            .take_while(|(_, slot)| start - slot.position < self.table.limits.lookback)
-            .find(|(_, slot)| store.holds((self.scope, slot.prefix), self.when.at))
-            .map(|(block, _)| block)
+            .take_while(|(_, slot)| start - slot.position < self.limits.lookback)
+            .find_map(|(block, _)| {
+                let key = self.key(block, class)?;
+                let life = store.life(self.rules, key, self.when.at)?;
+                Some(Hit { block, key, life })
+            })
     }
 
-    fn refresh(&self, store: &mut Store, hit: Option<usize>) {
-        let Some(hit) = hit else { return };
-        let own = self.markers.iter().map(|(block, _)| *block);
-        for key in own
-            .filter(|block| *block < hit)
-            .chain([hit])
-            .filter_map(|b| self.key(b))
-        {
-            if store.holds(key, self.when.at) {
-                store.refresh(key, self.when.at);
-            }
+    fn refresh(&self, store: &mut Store, hit: Option<Hit>) {
+        let warming = self.table.max_tokens == Some(0);
+        let reads_only = warming && self.rules.warming == Warming::ReadOnly;
+        let Some(hit) = hit.filter(|_| self.rules.renews && !reads_only) else {
+            return;
+        };
+        store.refresh(hit.key, self.when.at);
+        let below = |block: usize, class: Ttl| {
+            let key = self.key(block, class)?;
+            (block < hit.block && store.holds(self.rules, key, self.when.at)).then_some(key)
+        };
+        let own = self.markers.iter().filter_map(|(at, ttl)| below(*at, *ttl));
+        let mut keys: Vec<Key> = own.collect();
+        if self.rules.renews_below {
+            let all = [Ttl::FiveMinutes, Ttl::OneHour];
+            let all = (0..hit.block).flat_map(|block| all.map(|ttl| (block, ttl)));
+            keys.extend(all.filter_map(|(block, ttl)| below(block, ttl)));
+        }
+        for key in keys {
+            store.refresh(key, self.when.at);
         }
     }
 
-    fn write(&self, store: &mut Store, hit: Option<usize>) {
-        for (block, ttl) in self.beyond(hit) {
-            if let Some(key) = self.key(block) {
-                store.write(key, ttl, self.when.at, self.when.readable(self.table));
-            }
+    /// Every part lives as long as its own class says, and an entry as long as all its parts.
+    fn write(&self, store: &mut Store, hit: Option<Hit>) {
+        let below = self.markers.iter().filter(|(block, _)| {
+            let is_below = hit.is_some_and(|hit| *block < hit.block);
+            self.rules.writes_below && is_below
+        });
+        for (block, ttl) in below {
+            self.enter(store, (*block, *ttl), hit.map(|hit| hit.life));
         }
+        let mut life = hit.map(|hit| hit.life);
+        for marker in self.beyond(hit.map(|hit| hit.block)) {
+            life = self.enter(store, marker, life);
+        }
+    }
+
+    fn enter(
+        &self,
+        store: &mut Store,
+        (block, ttl): (usize, Ttl),
+        below: Option<Duration>,
+    ) -> Option<Duration> {
+        let key = self.key(block, ttl)?;
+        let new = New {
+            ttl,
+            tokens: self.table.slot(block)?.tokens,
+            below,
+            visible: self.when.readable(self.table).plus(self.rules.delay),
+        };
+        Some(store.write(self.rules, key, self.when.at, new))
     }
 
     /// Read up to A, the hit; written for an hour up to B, the last such marker beyond; written
@@ -116,7 +172,8 @@ impl<'a> Visit<'a> {
         markers.filter(move |(block, _)| hit.is_none_or(|hit| *block > hit))
     }
 
-    fn key(&self, block: usize) -> Option<Key> {
-        self.table.slot(block).map(|slot| (self.scope, slot.prefix))
+    fn key(&self, block: usize, class: Ttl) -> Option<Key> {
+        let slot = self.table.slot(block)?;
+        Some((self.scope ^ self.rules.class_key(class), slot.prefix))
     }
 }

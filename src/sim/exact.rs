@@ -7,9 +7,10 @@
 
 use super::rejection::Rejection;
 use super::request::{Request, Table};
-use super::store::{Key, Store};
+use super::rules::Rules;
+use super::store::{Key, New, Store};
 use super::{Moment, scope};
-use crate::model::{Ttl, Usage};
+use crate::model::{Limits, Ttl, Usage};
 
 /// Explicit markers that are looked up: the first ones and the latest. Texts of the SDK say the
 /// latest 80 instead; the smaller window saves less.
@@ -28,22 +29,41 @@ pub(super) fn serve(
     store: &mut Store,
     workspace: &str,
     when: Moment,
-    request: &Request,
+    (request, rules): (&Request, &Rules),
 ) -> Result<Usage, Rejection> {
     let table = request.table();
     let marked: Vec<usize> = request.effective()?.into_iter().map(|(at, _)| at).collect();
     let scope = scope(workspace, &table.row) ^ table.facts.apart;
-    let visit = Visit { scope, table };
-    let held = |(_, key): &Place| store.holds(*key, when.at);
+    let mut limits = table.limits;
+    rules.put_into(&mut limits);
+    let visit = Visit {
+        scope,
+        table,
+        limits,
+        rules,
+    };
+    let held = |(_, key): &Place| store.holds(rules, *key, when.at);
     let hit = visit.looked_up(&marked).into_iter().filter(held).max();
-    if let Some((_, key)) = hit {
+    if let Some((deepest, key)) = hit.filter(|_| rules.renews) {
         store.refresh(key, when.at);
+        let below = (0..deepest).filter(|_| rules.renews_below);
+        for key in below.flat_map(|block| visit.keys(block)) {
+            if store.holds(rules, key, when.at) {
+                store.refresh(key, when.at);
+            }
+        }
     }
     let read = hit.map_or(0, |(block, _)| visit.tokens(block));
     let mut written = read;
     for (block, key) in visit.writable(&marked) {
         if visit.tokens(block) > read {
-            store.write(key, Ttl::HalfHour, when.at, when.first_byte);
+            let new = New {
+                ttl: Ttl::HalfHour,
+                tokens: visit.tokens(block),
+                below: None,
+                visible: when.first_byte.plus(rules.delay),
+            };
+            store.write(rules, key, when.at, new);
             written = written.max(visit.tokens(block));
         }
     }
@@ -58,6 +78,8 @@ pub(super) fn serve(
 struct Visit<'a> {
     scope: u128,
     table: &'a Table,
+    limits: Limits,
+    rules: &'a Rules,
 }
 
 impl Visit<'_> {
@@ -66,7 +88,18 @@ impl Visit<'_> {
         let explicit = first.iter().chain(latest(rest, LATEST));
         let facts = &self.table.facts;
         let ends = latest(&facts.ends, EARLIER + 1).chain(&facts.opening);
-        self.places(explicit, ends)
+        let mut places = self.places(explicit, ends);
+        if !self.rules.resends {
+            let all: Vec<usize> = (0..self.table.len()).collect();
+            places.extend(self.places(all.iter(), [].iter()));
+        }
+        places
+    }
+
+    /// What entries that end with this block can be kept under.
+    fn keys(&self, block: usize) -> impl Iterator<Item = Key> + '_ {
+        let slot = self.table.slot(block).into_iter();
+        slot.flat_map(|slot| [0, 1].map(|implicit| (self.scope ^ implicit, slot.prefix)))
     }
 
     fn writable(&self, marked: &[usize]) -> Vec<Place> {
@@ -87,7 +120,7 @@ impl Visit<'_> {
         let places = explicit.map(|block| (*block, false)).chain(ends);
         let places = places.filter_map(|(block, implicit)| {
             let slot = self.table.slot(block)?;
-            let long = slot.tokens >= self.table.limits.min_tokens;
+            let long = slot.tokens >= self.limits.min_tokens;
             let key = (self.scope ^ u128::from(implicit), slot.prefix);
             long.then_some((block, key))
         });

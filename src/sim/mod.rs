@@ -6,7 +6,8 @@
 //!
 //! Where the documentation is silent, the simulator takes the answer that saves less: a marker
 //! below a hit writes nothing, a read refreshes the entry it found and those under the request's
-//! own markers below it, and two spellings of one text are two texts. It sees bodies only: beta
+//! own markers below it, an entry lives no longer than the shortest-lived part that it was built on,
+//! and two spellings of one text are two texts. [`Rules`] say otherwise where a test wants that. It sees bodies only: beta
 //! headers are not part of the key, signatures of thinking are not verified, and what a server tool
 //! adds to the prompt by itself is not counted.
 
@@ -29,6 +30,7 @@ mod rejection;
 mod request;
 mod responses;
 mod ruler;
+mod rules;
 mod scan;
 mod store;
 mod trace;
@@ -50,7 +52,9 @@ use read::Memory;
 pub use rejection::Rejection;
 pub use request::Request;
 use request::Table;
-use store::Store;
+use rules::Rulebook;
+pub use rules::{Loss, Rules, Warming};
+use store::{New, Store};
 pub use trace::{Moved, Trace};
 
 /// One call as it reaches the provider.
@@ -122,6 +126,7 @@ pub struct Sim {
     store: Store,
     machines: Machines,
     caches: Caches,
+    rules: Rulebook,
 }
 
 impl Sim {
@@ -141,7 +146,15 @@ impl Sim {
             store: Store::default(),
             machines: Machines::default(),
             caches: Caches::default(),
+            rules: Rulebook::default(),
         }
+    }
+
+    /// Makes one model, or all without rules of their own, behave otherwise than documented. What is
+    /// kept already stays as it was written.
+    pub fn set_rules(&mut self, model: Option<&str>, rules: Rules) {
+        let row = model.map(|id| self.catalog.model(&self.provider, id).name);
+        self.rules.set(row, rules);
     }
 
     /// Reads and validates a call in any dialect.
@@ -185,6 +198,12 @@ impl Sim {
         if facts.spelled == Spelled::Messages && request.max_tokens().is_none() {
             return Err(refused(Rejection::missing("max_tokens")));
         }
+        let rules = self.rules.of(&request.table().row);
+        if request.max_tokens() == Some(0) && rules.warming == Warming::Refused {
+            return Err(refused(Rejection::invalid(
+                "max_tokens: Input should be greater than or equal to 1",
+            )));
+        }
         request.effective().map(drop).map_err(refused)
     }
 
@@ -211,9 +230,13 @@ impl Sim {
         match table.limits.regime {
             Regime::Breakpoints => {
                 let markers = request.effective()?;
-                Ok(Visit::new(table, markers, workspace, when).serve(&mut self.store))
+                let rules = self.rules.of(&table.row);
+                Ok(Visit::new(table, rules, markers, workspace, when).serve(&mut self.store))
             }
-            Regime::Exact => exact::serve(&mut self.store, workspace, when, request),
+            Regime::Exact => {
+                let rules = self.rules.of(&table.row);
+                exact::serve(&mut self.store, workspace, when, (request, rules))
+            }
             Regime::Automatic => match request.markers.last() {
                 Some((block, _)) if table.facts.habit.last_marker => {
                     Ok(self.by_last_marker(workspace, when, (table, *block)))
@@ -240,10 +263,16 @@ impl Sim {
             };
         };
         let key = (scope(workspace, &table.row), slot.prefix);
-        let held = self.store.holds(key, when.at);
+        let rules = *self.rules.of(&table.row);
+        let held = self.store.holds(&rules, key, when.at);
         if !held {
-            let readable = when.readable(table);
-            self.store.write(key, Ttl::FiveMinutes, when.at, readable);
+            let new = New {
+                ttl: Ttl::FiveMinutes,
+                tokens: slot.tokens,
+                below: None,
+                visible: when.readable(table).plus(rules.delay),
+            };
+            self.store.write(&rules, key, when.at, new);
         }
         let (read, written) = if held {
             (slot.tokens, 0)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::rules::Rules;
 use crate::model::{Timestamp, Ttl};
 
 /// How often expired entries are dropped, and how long they are kept beyond their end so that
@@ -14,9 +15,23 @@ pub(super) type Key = (u128, u128);
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    ttl: Ttl,
+    tokens: u64,
+    /// How long it lives unused: no longer than the shortest-lived part that it was built on.
+    life: Duration,
     visible: Timestamp,
+    used: Timestamp,
     expires: Timestamp,
+}
+
+/// An entry as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct New {
+    pub(super) ttl: Ttl,
+    pub(super) tokens: u64,
+    /// The life of the entry that it goes on with, if it does.
+    pub(super) below: Option<Duration>,
+    /// From when on it can be read.
+    pub(super) visible: Timestamp,
 }
 
 /// All entries of one provider.
@@ -29,34 +44,53 @@ pub(super) struct Store {
 impl Store {
     /// Whether a request that starts at `at` can read this entry: its writer's response has begun,
     /// and its life is not over. At the very end of its life it is over.
-    pub(super) fn holds(&self, key: Key, at: Timestamp) -> bool {
-        let entry = self.entries.get(&key);
-        entry.is_some_and(|entry| entry.visible <= at && at < entry.expires)
+    pub(super) fn holds(&self, rules: &Rules, key: Key, at: Timestamp) -> bool {
+        self.life(rules, key, at).is_some()
     }
 
-    /// A read starts the clock anew and keeps the entry's own class.
+    /// How long this entry lives unused, if it can be read.
+    pub(super) fn life(&self, rules: &Rules, key: Key, at: Timestamp) -> Option<Duration> {
+        let entry = self.entries.get(&key)?;
+        let is_there = entry.visible <= at && at < entry.expires;
+        let lost = |loss: &super::rules::Loss| loss.takes(key, entry.tokens, (entry.used, at));
+        let is_lost = rules.loses.as_ref().is_some_and(lost);
+        (is_there && !is_lost).then_some(entry.life)
+    }
+
+    /// A read starts the clock anew and keeps the entry's own life.
     pub(super) fn refresh(&mut self, key: Key, at: Timestamp) {
         if let Some(entry) = self.entries.get_mut(&key) {
-            entry.expires = entry.expires.max(at.plus(entry.ttl.duration()));
+            entry.used = entry.used.max(at);
+            entry.expires = entry.expires.max(at.plus(entry.life));
         }
     }
 
-    /// Writes an entry that can be read from `first_byte` on. Two writers that could not see one
-    /// another both pay; the entry is there when the first of them is.
-    pub(super) fn write(&mut self, key: Key, ttl: Ttl, at: Timestamp, first_byte: Timestamp) {
+    /// Writes an entry. Two writers that could not see one another both pay; the entry is there when
+    /// the first of them is. Returns how long it lives unused.
+    pub(super) fn write(&mut self, rules: &Rules, key: Key, at: Timestamp, new: New) -> Duration {
+        let own = rules.life(new.ttl);
+        let life = match new.below {
+            Some(below) if !rules.revives => own.min(below),
+            _ => own,
+        };
+        let was_lost = !self.holds(rules, key, at);
         let new = Entry {
-            ttl,
-            visible: first_byte.max(at),
-            expires: at.plus(ttl.duration()),
+            tokens: new.tokens,
+            life,
+            visible: new.visible.max(at),
+            used: at,
+            expires: at.plus(life),
         };
         let entry = self.entries.entry(key).or_insert(new);
-        if entry.expires <= at {
+        if entry.expires <= at || was_lost && entry.visible <= at {
             *entry = new;
         } else {
-            entry.ttl = entry.ttl.max(new.ttl);
+            entry.life = entry.life.max(new.life);
             entry.visible = entry.visible.min(new.visible);
+            entry.used = entry.used.max(at);
             entry.expires = entry.expires.max(new.expires);
         }
+        entry.life
     }
 
     /// Drops what has been expired for a while; memory is bounded by what one hour writes.

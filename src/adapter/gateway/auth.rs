@@ -40,7 +40,7 @@ pub(super) struct Shown {
 
 /// How a credential is put into a header.
 #[derive(Clone, Debug)]
-pub(super) struct Manner {
+pub(crate) struct Manner {
     pub(super) header: HeaderName,
     /// What stands before it, such as `Bearer `.
     pub(super) prefix: Box<str>,

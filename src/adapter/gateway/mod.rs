@@ -59,6 +59,8 @@ pub use self::head::Claim;
 pub use self::purse::{Purse, Written};
 pub use self::reload::{Change, Edition, How, Part, Reload};
 pub use self::service::Gateway;
+#[cfg(feature = "cli")]
+pub(crate) use self::site::{Delivery, manners};
 pub use self::site::{Site, Unauthorized};
 #[cfg(feature = "reqwest")]
 pub use self::transport::Transport;

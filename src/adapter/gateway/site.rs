@@ -74,7 +74,7 @@ impl Site {
         self.key_in(&manner, key)
     }
 
-    pub(super) fn key_in(mut self, manner: &Manner, key: &str) -> Result<Self, Error> {
+    pub(crate) fn key_in(mut self, manner: &Manner, key: &str) -> Result<Self, Error> {
         let shown = manner.show(key).ok_or_else(|| {
             Error::config("a key is one line of plain letters, as the provider gave it")
         })?;
@@ -166,7 +166,7 @@ impl Site {
     }
 
     /// Where calls of this dialect go, and how they are wrapped; `None` where it is not served.
-    pub(super) fn door(&self, dialect: &str) -> Option<&Door> {
+    pub(crate) fn door(&self, dialect: &str) -> Option<&Door> {
         self.doors.iter().find(|door| *door.dialect == *dialect)
     }
 
@@ -175,7 +175,7 @@ impl Site {
     }
 
     /// The address of a call to the model of this id.
-    pub(super) fn uri(&self, door: &Door, id: &str, delivery: Delivery) -> Option<Uri> {
+    pub(crate) fn uri(&self, door: &Door, id: &str, delivery: Delivery) -> Option<Uri> {
         let path = match delivery {
             Delivery::Stream if !door.stream.is_empty() => &door.stream,
             Delivery::Stream | Delivery::Whole => &door.path,
@@ -190,7 +190,7 @@ impl Site {
 
     /// Puts in the headers that the backend needs beside the credential, in the place of the
     /// caller's own, and takes out whatever the caller showed to prove who it is.
-    pub(super) fn dress(&self, headers: &mut HeaderMap) {
+    pub(crate) fn dress(&self, headers: &mut HeaderMap) {
         sign::strip(headers);
         for (name, value) in &self.headers {
             headers.insert(name.clone(), value.clone());
@@ -198,7 +198,7 @@ impl Site {
     }
 
     /// Shows the credential, or signs; the last thing before the request leaves.
-    pub(super) async fn authorize(
+    pub(crate) async fn authorize(
         &self,
         parts: &mut http::request::Parts,
         body: &[u8],
@@ -225,13 +225,13 @@ impl Site {
 
 /// How an answer is to travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delivery {
+pub(crate) enum Delivery {
     Whole,
     Stream,
 }
 
 /// How a provider is shown a credential, the usual way first.
-pub(super) fn manners(row: &Provider) -> impl Iterator<Item = Manner> {
+pub(crate) fn manners(row: &Provider) -> impl Iterator<Item = Manner> {
     row.access.auth.iter().filter_map(|auth| {
         Some(Manner {
             header: HeaderName::try_from(&*auth.header).ok()?,

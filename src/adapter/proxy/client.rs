@@ -30,6 +30,14 @@ pub(super) type Outward = Client<HttpsConnector<HttpConnector>, RequestBody<Whol
 
 /// Both, which give up connecting after `patience`.
 pub(super) fn build(patience: Duration) -> Result<(Upward, Outward), Error> {
+    let connector = connector(patience)?;
+    let mut client = Client::builder(TokioExecutor::new());
+    client.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
+    Ok((client.build(connector.clone()), client.build(connector)))
+}
+
+/// What opens connections, and gives up after `patience`.
+pub(crate) fn connector(patience: Duration) -> Result<HttpsConnector<HttpConnector>, Error> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
@@ -43,11 +51,6 @@ pub(super) fn build(patience: Duration) -> Result<(Upward, Outward), Error> {
             .with_provider_and_webpki_roots(ring::default_provider())
             .map_err(|error| Error::io("cannot set up TLS").caused_by(error))?,
     };
-    let connector = trusting
-        .https_or_http()
-        .enable_all_versions()
-        .wrap_connector(tcp);
-    let mut client = Client::builder(TokioExecutor::new());
-    client.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
-    Ok((client.build(connector.clone()), client.build(connector)))
+    let secured = trusting.https_or_http().enable_all_versions();
+    Ok(secured.wrap_connector(tcp))
 }

@@ -44,6 +44,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use self::upstream::Upstream;
+#[cfg(feature = "cli")]
+pub(crate) use client::connector;
 
 use self::gate::Gate;
 use self::routes::Routes;

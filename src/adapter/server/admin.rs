@@ -12,6 +12,7 @@ use super::faults;
 use super::limits;
 use super::refuse::Shape;
 use super::respond;
+use super::rules::Rule;
 use super::world::World;
 use crate::model::Timestamp;
 
@@ -74,6 +75,16 @@ pub(super) async fn set_limits(State(world): Shared, body: Bytes) -> Response {
     };
     world.limits(|limits| limits.set(order));
     respond(200, &json!({}))
+}
+
+pub(super) async fn set_rules(State(world): Shared, body: Bytes) -> Response {
+    match serde_json::from_slice::<Rule>(&body) {
+        Ok(rule) => {
+            world.set_rule(rule);
+            respond(200, &json!({}))
+        }
+        Err(error) => refused(&format!("no rule: {error}")),
+    }
 }
 
 pub(super) async fn requests(State(world): Shared) -> Response {

@@ -32,9 +32,10 @@
 //! | the same with `"provider": "bedrock"` | those of this provider |
 //! | the same with `"billed": true` | the provider does its work, and bills it, before it is lost |
 //! | `POST /admin/limits` with `{"provider": "anthropic", "requests": 50, "input_tokens": 9000, "output_tokens": 900}` | answers tell what is left of these in each minute, and there are none beyond |
+//! | `POST /admin/rules` with a [`Rule`] such as `{"provider": "anthropic", "life_5m": 240}` | the provider behaves otherwise than documented; `{}` makes it as documented again |
 //! | `POST /admin/forget` | the providers lose every entry before its time |
 //! | `GET /admin/requests` | the last requests as they arrived, if any are kept: with the provider they were taken for, and what it billed |
-//! | `POST /admin/reset` | forgets entries, faults, limits, kept requests and the offset |
+//! | `POST /admin/reset` | forgets entries, faults, limits, kept requests, rules and the offset |
 //! | `GET /healthz` | `ok` |
 //!
 //! What can go wrong (a closed port is what a provider that refuses connections looks like):
@@ -65,6 +66,7 @@ mod line;
 mod manners;
 mod refuse;
 mod routes;
+mod rules;
 mod serve;
 mod sigv4;
 mod spend;
@@ -91,6 +93,7 @@ use tokio::task::JoinHandle;
 use super::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::provider::Catalog;
+pub use rules::{Lost, Rule, Warm};
 use world::World;
 
 /// How the simulated providers behave.
@@ -116,6 +119,8 @@ pub struct SimOptions {
     /// Whether every answer is the same small one, without any cache: for measuring what stands
     /// before the provider.
     pub constant: bool,
+    /// What providers do otherwise than documented.
+    pub rules: Vec<Rule>,
     /// The credentials that AWS signatures are checked with.
     pub aws_keys: AwsKeys,
 }
@@ -162,6 +167,7 @@ impl Default for SimOptions {
             max_body: 64 << 20,
             keep_requests: 0,
             constant: false,
+            rules: Vec::new(),
             aws_keys: AwsKeys::default(),
         }
     }

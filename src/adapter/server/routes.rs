@@ -35,6 +35,7 @@ pub(super) fn router(world: Arc<World>) -> Router {
         .route("/admin/clock", post(admin::set_clock).get(admin::clock))
         .route("/admin/faults", post(admin::add_faults))
         .route("/admin/limits", post(admin::set_limits))
+        .route("/admin/rules", post(admin::set_rules))
         .route("/admin/requests", get(admin::requests))
         .route("/admin/forget", post(admin::forget))
         .route("/admin/reset", post(admin::reset))

@@ -12,6 +12,7 @@ use super::faults::{self, Fault, Waiting};
 use super::form::Form;
 use super::keep::{Arrived, Keep};
 use super::limits::Limits;
+use super::rules::Rule;
 use super::told::Told;
 use crate::model::{Timestamp, Usage};
 use crate::sim::{Ask, Rejection, Request, Sim};
@@ -35,6 +36,8 @@ struct State {
     kept: Keep,
     told: Told,
     constants: Vec<Constant>,
+    /// Given while serving, after those of the options.
+    rules: Vec<Rule>,
 }
 
 impl World {
@@ -61,8 +64,35 @@ impl World {
     /// Does something with the cache of one provider.
     pub(super) fn with<T>(&self, provider: &str, act: impl FnOnce(&mut Sim) -> T) -> T {
         let mut state = self.state();
-        let new = || Sim::of(self.options.catalog.clone(), provider);
+        let state = &mut *state;
+        let rules = self.options.rules.iter().chain(&state.rules);
+        let new = || {
+            let mut sim = Sim::of(self.options.catalog.clone(), provider);
+            for rule in rules.filter(|rule| self.is_of(rule, provider)) {
+                sim.set_rules(rule.model.as_deref(), rule.rules());
+            }
+            sim
+        };
         act(state.sims.entry(provider.into()).or_insert_with(new))
+    }
+
+    fn is_of(&self, rule: &Rule, provider: &str) -> bool {
+        let named = match &*rule.provider {
+            "" => &self.options.provider,
+            _ => &rule.provider,
+        };
+        **named == *provider
+    }
+
+    /// Makes a provider behave otherwise from now on.
+    pub(super) fn set_rule(&self, rule: Rule) {
+        let mut state = self.state();
+        for (name, sim) in &mut state.sims {
+            if self.is_of(&rule, name) {
+                sim.set_rules(rule.model.as_deref(), rule.rules());
+            }
+        }
+        state.rules.push(rule);
     }
 
     /// Reads and serves one call.
@@ -145,6 +175,7 @@ impl World {
         state.limits = Limits::default();
         state.kept.clear();
         state.told = Told::default();
+        state.rules.clear();
     }
 
     /// A number for the next request.

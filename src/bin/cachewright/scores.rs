@@ -47,8 +47,12 @@ pub(crate) fn text(row: &Row) -> String {
         vec![
             score.policy.to_string(),
             tally.input_cost.to_string(),
-            score.relative.map_or_else(String::new, |one| format!("{:.4}", one.value)),
-            score.over_bound.map_or_else(String::new, |one| format!("{:.3}", one.value)),
+            score
+                .relative
+                .map_or_else(String::new, |one| format!("{:.4}", one.value)),
+            score
+                .over_bound
+                .map_or_else(String::new, |one| format!("{:.3}", one.value)),
             share(score.saved),
             share(score.closure),
             score.closure.map_or_else(String::new, interval),

@@ -42,12 +42,8 @@ impl Exchange {
         }
         stream.answer(now, self.stop);
         let held = held(expected);
-        let short = self
-            .model
-            .as_ref()
-            .map_or_else(Default::default, |model| model.limits.ttl);
         (stream.held, stream.hour) = held.map_or((0, 0), |(_, held, hour)| (held, hour));
-        stream.ends = ends(self.record.at, short);
+        stream.ends = ends(self.record.at, &self.limits());
         pauses.begin(&*self.memory, &stream);
         self.plan(&mut stream, held);
         self.memory.put_stream(pauses.conversation, stream);

@@ -10,7 +10,7 @@ use crate::engine::miss::Inquest;
 use crate::engine::trail::Turn;
 use crate::ledger::Verdict;
 use crate::ledger::history::{Entry, Node, Spot};
-use crate::model::{Keyring, Prices, Section, Timestamp, Ttl, Usage};
+use crate::model::{Keyring, Limits, Prices, Section, Timestamp, Ttl, Usage};
 use crate::wire::Seen;
 
 impl Exchange {
@@ -163,6 +163,12 @@ impl Exchange {
             .unwrap_or(tokens)
     }
 
+    /// What the model allows; what is assumed of an unknown one.
+    pub(super) fn limits(&self) -> Limits {
+        let model = self.model.as_ref();
+        model.map_or(Limits::CONSERVATIVE, |model| model.limits)
+    }
+
     /// Writes down what the provider should hold, or corrects it by what it reported.
     pub(super) fn enter(&self, usage: Option<&Usage>) {
         let Some(expected) = &self.expected else {
@@ -171,6 +177,7 @@ impl Exchange {
         let cached = usage
             .is_none_or(|usage| usage.read.unwrap_or(0) > 0 || usage.written().unwrap_or(0) > 0);
         let downgraded = usage.is_some_and(|usage| self.case(usage, expected).is_downgraded());
+        let limits = self.limits();
         for mark in &expected.marks {
             let known = self.memory.node(&mark.prefix);
             let mut node = known.unwrap_or_else(|| Node::first_seen(Spot::Branch, self.record.at));
@@ -180,11 +187,12 @@ impl Exchange {
                 mark.ttl
             };
             // A read refreshes an entry and leaves it its own class.
-            let ttl = match node.live(self.record.at) {
-                Some(entry) if usage.is_none() => entry.ttl,
-                _ => asked,
+            let entry = match node.live_for(&limits.lives, self.record.at) {
+                Some(entry) if usage.is_none() && !limits.renews => entry,
+                Some(entry) if usage.is_none() => Entry::new(entry.ttl, self.record.at),
+                _ => Entry::new(asked, self.record.at),
             };
-            node.entry = cached.then(|| Entry::new(ttl, self.record.at));
+            node.entry = cached.then_some(entry);
             self.memory.put_node(mark.prefix, node);
         }
     }
@@ -231,8 +239,9 @@ impl Exchange {
     fn read_part(&self, usage: &Usage, expected: &Expected) -> Option<Held> {
         let read = usage.read.filter(|read| *read > 0)?;
         let scale = self.scale();
+        let lives = self.limits().lives;
         let live = expected.lineage.held.iter().rev();
-        let live = live.filter(|held| held.entry.is_live(self.record.at));
+        let live = live.filter(|held| held.entry.is_live_for(&lives, self.record.at));
         let fits = |held: &&Held| {
             let tokens = held.billed.unwrap_or_else(|| scale.apply(held.tokens));
             is_about(read, tokens)

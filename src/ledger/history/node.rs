@@ -1,7 +1,7 @@
 //! One prefix that was seen: how often, when, and whether the provider should still hold it.
 
 use super::{FIVE_MINUTES, HALF_HOUR, ONE_HOUR};
-use crate::model::{Timestamp, Ttl};
+use crate::model::{Lives, Timestamp, Ttl};
 use std::time::Duration;
 
 /// Kinds of places whose chances of reuse are learned together.
@@ -85,7 +85,13 @@ impl Entry {
     /// later traffic than the request, as when a recording is replayed a second time.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
-        self.since <= now && now < self.since.plus(self.ttl.duration())
+        self.is_live_for(&Lives::PROMISED, now)
+    }
+
+    /// The same where entries live this long.
+    #[must_use]
+    pub fn is_live_for(&self, lives: &Lives, now: Timestamp) -> bool {
+        lives.holds(self.ttl, self.since, now)
     }
 }
 
@@ -138,7 +144,13 @@ impl Node {
     /// The entry, if it should still be there.
     #[must_use]
     pub fn live(&self, now: Timestamp) -> Option<Entry> {
-        self.entry.filter(|entry| entry.is_live(now))
+        self.live_for(&Lives::PROMISED, now)
+    }
+
+    /// The same where entries live this long.
+    #[must_use]
+    pub fn live_for(&self, lives: &Lives, now: Timestamp) -> Option<Entry> {
+        self.entry.filter(|entry| entry.is_live_for(lives, now))
     }
 
     /// Whether a request that is still under way should be writing it: a second writer of the same

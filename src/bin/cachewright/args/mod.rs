@@ -110,7 +110,19 @@ const SIM_EXAMPLES: &str = "\
 Examples:
   cachewright sim
   cachewright sim --listen 127.0.0.1:0 --first-byte-ms 300
+  cachewright sim --rules hidden.toml
   ANTHROPIC_BASE_URL=http://127.0.0.1:8788 your-client
+
+A rule file says what a provider does otherwise than documented:
+  [[rule]]
+  provider = \"anthropic\"
+  model = \"claude-haiku-4-5\"   # all models where none is named
+  life_5m = 240                # seconds; also life_30m, life_1h, delay
+  lookback = 12                # also min_tokens
+  renews = false               # also renews_below, revives, grants_hour, matches_class,
+                               # writes_below, resends
+  warming = \"refused\"        # max_tokens 0: served, read_only or refused
+  loses = { per_mille = 200, min_tokens = 8000, idle = 60 }
 
 Time moves on request: POST /admin/clock {\"advance\": 300}, or header x-sim-time: seconds.";
 
@@ -133,6 +145,9 @@ pub(crate) struct Sim {
     /// How many of the last requests `GET /admin/requests` returns.
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub(crate) keep_requests: usize,
+    /// What providers do otherwise than documented (TOML); also `POST /admin/rules` with JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Vec<PathBuf>,
     /// Give the same small answer to everything, without any cache: for measuring.
     #[arg(long)]
     pub(crate) constant: bool,

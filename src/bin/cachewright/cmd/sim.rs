@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cachewright::adapter::server::{SimOptions, SimServer};
+use cachewright::adapter::server::{Rule, SimOptions, SimServer};
 use cachewright::error::Error;
 use cachewright::provider::Catalog;
 
@@ -29,6 +29,12 @@ async fn serve(args: &Sim, catalog: &Arc<Catalog>) -> Result<(), Failure> {
     options.provider = args.provider.as_str().into();
     options.keep_requests = args.keep_requests;
     options.constant = args.constant;
+    for path in &args.rules {
+        let (name, text) = super::text(path)?;
+        let rules = Rule::file(&name, &text)?;
+        check(&name, &rules, catalog)?;
+        options.rules.extend(rules);
+    }
     let handle = SimServer::new(options).bind(args.listen).await?;
     // The first line tells scripts where to go, which matters when the port was free to choose.
     let mut out = io::stdout();
@@ -38,5 +44,20 @@ async fn serve(args: &Sim, catalog: &Arc<Catalog>) -> Result<(), Failure> {
         .await
         .map_err(|error| Error::io(format!("cannot wait for an interrupt: {error}")))?;
     handle.stop(PATIENCE).await;
+    Ok(())
+}
+
+/// A rule for nobody would be silently without effect.
+fn check(file: &str, rules: &[Rule], catalog: &Catalog) -> Result<(), Error> {
+    for rule in rules.iter().filter(|rule| !rule.provider.is_empty()) {
+        if catalog.provider(&rule.provider).is_none() {
+            let known: Vec<&str> = catalog.providers().map(|row| &*row.name).collect();
+            return Err(Error::config(format!(
+                "{file}: there is no provider `{}`; valid are {}",
+                rule.provider,
+                known.join(", ")
+            )));
+        }
+    }
     Ok(())
 }
