@@ -83,7 +83,10 @@ fn no_policy_costs_less_than_the_bound_and_the_default_closes_nothing() {
     let file = file(SESSION);
     let (row, _) = run(file.path(), Policy::Engine);
     // Everything is written for five minutes and the pause is bridged by one ping of four blocks.
-    assert_eq!(row.least(), Some(dollars(0, 7_168 + 4_096, 4_096, 0) + dollars(1_024, 0, 0, 0)));
+    assert_eq!(
+        row.least(),
+        Some(dollars(0, 7_168 + 4_096, 4_096, 0) + dollars(1_024, 0, 0, 0))
+    );
     for score in row.scores() {
         assert!(score.over_bound.unwrap().value >= 1.0, "{}", score.policy);
         // One session tells nothing of others.
@@ -96,9 +99,15 @@ fn no_policy_costs_less_than_the_bound_and_the_default_closes_nothing() {
 fn a_trace_is_emitted_by_the_index_of_blocks_and_pings_by_their_kind() {
     let file = file(SESSION);
     let (_, lines) = run(file.path(), Policy::Keep(1));
-    let kinds: Vec<&str> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = lines
+        .iter()
+        .map(|line| line["kind"].as_str().unwrap())
+        .collect();
     assert_eq!(kinds, ["request", "request", "ping", "request", "ping"]);
-    let starts: Vec<f64> = lines.iter().map(|line| line["t"].as_f64().unwrap()).collect();
+    let starts: Vec<f64> = lines
+        .iter()
+        .map(|line| line["t"].as_f64().unwrap())
+        .collect();
     let first = starts[0];
     let since: Vec<f64> = starts.iter().map(|start| (start - first).round()).collect();
     assert_eq!(since, [0.0, 10.0, 295.0, 400.0, 685.0]);
@@ -109,7 +118,10 @@ fn a_trace_is_emitted_by_the_index_of_blocks_and_pings_by_their_kind() {
         ])
     };
     assert_eq!(lines[0]["breakpoints"], marks(2));
-    assert_eq!((&lines[2]["blocks"], &lines[2]["breakpoints"]), (&json!(4), &marks(3)));
+    assert_eq!(
+        (&lines[2]["blocks"], &lines[2]["breakpoints"]),
+        (&json!(4), &marks(3))
+    );
     assert_eq!(lines[1]["session"], "s");
 }
 

@@ -190,12 +190,10 @@ impl<'a> Desk<'a> {
             Some(_) => None,
             None => policy.rewrite(&timed.body),
         };
-        let (body, placements) =
-            rewritten.unwrap_or_else(|| (timed.body.clone(), Vec::new()));
+        let (body, placements) = rewritten.unwrap_or_else(|| (timed.body.clone(), Vec::new()));
         let trace = timed.trace.as_ref();
         let placed = trace.map_or_else(Vec::new, |trace| policy.mark(trace, &limits));
-        let marks =
-            trace.map(|trace| effective(&placed, trace, &limits, policy == Policy::None));
+        let marks = trace.map(|trace| effective(&placed, trace, &limits, policy == Policy::None));
         let call = Call {
             timed: timed.clone(),
             body: body.clone(),

@@ -142,7 +142,11 @@ impl Emitter {
         self.file.write_all(&start)?;
         if let Some(trace) = &sent.timed.trace {
             let marks: Vec<_> = sent.marks.iter().map(Marked::of).collect();
-            write!(self.file, ",\"blocks\":{},\"breakpoints\":", trace.blocks.len())?;
+            write!(
+                self.file,
+                ",\"blocks\":{},\"breakpoints\":",
+                trace.blocks.len()
+            )?;
             serde_json::to_writer(&mut self.file, &marks)?;
             return self.file.write_all(b"}\n");
         }

@@ -20,9 +20,9 @@ mod vigils;
 
 pub use emit::{Detail, Emitter};
 pub use policy::Policy;
+pub(in crate::adapter) use rates::Sims;
 #[cfg(feature = "audit")]
 pub(in crate::adapter) use rates::endpoint;
-pub(in crate::adapter) use rates::Sims;
 pub use report::{Baselines, Compared, Report, Row, Tally};
 pub use run::{Job, Watch, replay, replay_alone};
 pub use scores::{Estimate, Score};

@@ -58,7 +58,9 @@ impl FromStr for Policy {
             Self::None,
             Self::Hour,
         ];
-        let pings = text.strip_prefix("keep:").and_then(|pings| pings.parse().ok());
+        let pings = text
+            .strip_prefix("keep:")
+            .and_then(|pings| pings.parse().ok());
         let named = known.into_iter().find(|policy| policy.as_str() == text);
         named.or(pings.map(Self::Keep)).ok_or_else(|| {
             Error::config("a policy is engine, default, auto, own, none, hour or keep:N (pings)")

@@ -204,6 +204,9 @@ mod tests {
         cheap.step_by(2).for_each(|cost| *cost = Money::ZERO);
         let found = row.scores()[0].closure.unwrap();
         let (low, high) = found.interval.unwrap();
-        assert!(low + 0.2 < found.value && found.value < high - 0.2, "{low} {high}");
+        assert!(
+            low + 0.2 < found.value && found.value < high - 0.2,
+            "{low} {high}"
+        );
     }
 }

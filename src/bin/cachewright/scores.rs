@@ -47,8 +47,12 @@ pub(crate) fn text(row: &Row) -> String {
         vec![
             score.policy.to_string(),
             tally.input_cost.to_string(),
-            score.relative.map_or_else(String::new, |one| format!("{:.4}", one.value)),
-            score.over_bound.map_or_else(String::new, |one| format!("{:.3}", one.value)),
+            score
+                .relative
+                .map_or_else(String::new, |one| format!("{:.4}", one.value)),
+            score
+                .over_bound
+                .map_or_else(String::new, |one| format!("{:.3}", one.value)),
             share(score.saved),
             share(score.closure),
             score.closure.map_or_else(String::new, interval),
@@ -61,7 +65,10 @@ pub(crate) fn text(row: &Row) -> String {
     let bound = row.least();
     let bound = bound.map_or_else(String::new, |bound| format!(", at least {bound}"));
     let table = table(&HEADER, lines, 1..HEADER.len());
-    format!("\n{}: what input costs under each policy{bound}\n{table}\n", row.name)
+    format!(
+        "\n{}: what input costs under each policy{bound}\n{table}\n",
+        row.name
+    )
 }
 
 /// The same as JSON, one object per policy.

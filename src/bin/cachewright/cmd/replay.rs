@@ -87,11 +87,7 @@ fn job(args: &Replay, catalog: &Arc<Catalog>) -> Result<Job, Failure> {
 /// Budgets that bind nobody: what a replay shall tell is what pays.
 fn wide() -> KeepAlive {
     let mut wide = KeepAlive::default();
-    for most in [
-        &mut wide.per_ping,
-        &mut wide.per_session,
-        &mut wide.per_day,
-    ] {
+    for most in [&mut wide.per_ping, &mut wide.per_session, &mut wide.per_day] {
         *most = Money::from_pico(1_000_000_000_000_000_000);
     }
     wide
