@@ -65,12 +65,13 @@ impl Judges {
 }
 
 /// What holds for a model's cache: all of the row but the positions that are searched, since blocks
-/// of a trace are no such positions.
+/// of a trace are no such positions. Where a provider looks up the ends of earlier messages, as
+/// OpenAI does from GPT-5.6 on, every place where an entry ends is looked up: a trace does not tell
+/// where messages end.
 fn rules(limits: &Limits) -> Rules {
     Rules {
         max_breakpoints: limits.max_breakpoints,
         min_tokens: limits.min_tokens,
-        lookback: (limits.regime == Regime::Exact).then_some(1),
         implicit: (limits.regime == Regime::Automatic).then_some(AUTOMATIC),
         ..Rules::default()
     }
