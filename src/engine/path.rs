@@ -121,7 +121,7 @@ impl Path {
 }
 
 /// The kind of the end of a request of the first `blocks` blocks of `prompt`.
-pub(super) fn tail_spot(prompt: &Prompt, blocks: usize) -> Spot {
+fn tail_spot(prompt: &Prompt, blocks: usize) -> Spot {
     let start = prompt.end_of(Section::System);
     let turns = prompt.blocks.get(start..blocks).unwrap_or_default();
     let spoken = turns.iter().any(|block| block.role == Role::Assistant);

@@ -4,12 +4,12 @@ use super::chain::Before;
 use super::expected::Mark;
 use super::lead::lead;
 use super::lifetime::lifetime;
-use super::path::{Path, tail_spot};
+use super::path::Path;
 use super::pauses::Pauses;
 use super::{Conversation, Memory};
 use crate::economy::Stream;
 use crate::economy::leader::{Allowed, Led};
-use crate::ledger::history::{Node, Nodes, Passed, Reuse, Spot, kind_reuse, reuse, visit};
+use crate::ledger::history::{Node, Nodes, Reuse, Spot, kind_reuse, reuse, visit};
 use crate::model::{
     Candidate, Choice, Digest, Keyring, Lives, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
 };
@@ -243,7 +243,7 @@ impl Ground<'_> {
     fn chances(&self, found: &[Candidate], known: &[Option<Node>], path: &Path) -> Vec<Reuse> {
         let visited = found.iter().zip(known);
         let nodes: Vec<Node> = visited
-            .map(|(candidate, known)| self.visited(candidate, *known, &path.passed))
+            .map(|(candidate, known)| self.visited(candidate, *known, path))
             .collect();
         let [scope, service] = self.keys;
         let mut chances = Vec::with_capacity(found.len());
@@ -258,7 +258,7 @@ impl Ground<'_> {
                     }
                     // Whoever goes on from this request reads to where it leaves it.
                     let gone_on = gone_on.times(path.left(self, candidate.block, &kinds));
-                    if self.is_passing(candidate) || candidate.why == Why::Tail {
+                    if is_passing(candidate, path.tail_spot) || candidate.why == Why::Tail {
                         return gone_on;
                     }
                     reuse(&kinds, node, self.now).max(gone_on)
@@ -269,20 +269,12 @@ impl Ground<'_> {
         chances
     }
 
-    /// Whether a place is suggested by the shape of this request, or of the one before, alone.
-    fn is_passing(&self, candidate: &Candidate) -> bool {
-        match candidate.why {
-            Why::PreviousTop | Why::Warm => true,
-            Why::BeforeLast | Why::Branch => self.turn() == Turn::Later,
-            Why::ToolsEnd | Why::SystemEnd | Why::Tail => false,
-        }
-    }
-
-    fn visited(&self, candidate: &Candidate, known: Option<Node>, passed: &Passed) -> Node {
-        let spot = self.spot(candidate.why, self.turn());
+    fn visited(&self, candidate: &Candidate, known: Option<Node>, path: &Path) -> Node {
+        let spot = spot(candidate.why, path.tail_spot);
         let Some(prefix) = self.digest(candidate.block) else {
             return Node::first_seen(spot, self.now);
         };
+        let passed = &path.passed;
         if known.is_none() && candidate.why == Why::Branch && candidate.block < passed.known {
             // Earlier requests passed through it before anybody knew that it matters.
             let node = Node::seen_before(Spot::Branch, passed.gap, self.now);
@@ -290,38 +282,33 @@ impl Ground<'_> {
             return node;
         }
         // A place that only this request's shape suggests is no trial of its own.
-        if self.is_passing(candidate) && known.is_none() {
+        if is_passing(candidate, path.tail_spot) && known.is_none() {
             return Node::first_seen(spot, self.now);
         }
         visit(self.nodes, &self.keys, (prefix, known), spot, self.now)
     }
+}
 
-    fn turn(&self) -> Turn {
-        if tail_spot(self.prompt, self.prompt.blocks.len()) == Spot::Later {
-            Turn::Later
-        } else {
-            Turn::First
-        }
-    }
-
-    fn spot(&self, why: Why, turn: Turn) -> Spot {
-        match why {
-            Why::ToolsEnd => Spot::ToolsEnd,
-            Why::SystemEnd => Spot::SystemEnd,
-            Why::Branch if turn == Turn::First => Spot::Inner,
-            Why::Branch => Spot::Branch,
-            Why::BeforeLast if turn == Turn::First => Spot::Inner,
-            Why::Tail if turn == Turn::First => tail_spot(self.prompt, self.prompt.blocks.len()),
-            Why::Tail | Why::BeforeLast | Why::Warm | Why::PreviousTop => Spot::Later,
-        }
+/// Whether a place of a request that ends on `tail` is suggested by the shape of this request, or of
+/// the one before, alone.
+fn is_passing(candidate: &Candidate, tail: Spot) -> bool {
+    match candidate.why {
+        Why::PreviousTop | Why::Warm => true,
+        Why::BeforeLast | Why::Branch => tail == Spot::Later,
+        Why::ToolsEnd | Why::SystemEnd | Why::Tail => false,
     }
 }
 
-/// Whether the model has spoken in this conversation.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    First,
-    Later,
+/// The kind of a place of a request that ends on `tail`.
+fn spot(why: Why, tail: Spot) -> Spot {
+    match why {
+        Why::ToolsEnd => Spot::ToolsEnd,
+        Why::SystemEnd => Spot::SystemEnd,
+        Why::Branch | Why::BeforeLast if tail != Spot::Later => Spot::Inner,
+        Why::Branch => Spot::Branch,
+        Why::Tail => tail,
+        Why::BeforeLast | Why::Warm | Why::PreviousTop => Spot::Later,
+    }
 }
 
 #[expect(
