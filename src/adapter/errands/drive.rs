@@ -99,16 +99,11 @@ struct Trip<T> {
 }
 
 /// What is under way.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a few at a time, each on the heap with its answer"
-)]
 enum Work {
     Errand(Job),
     Ping(Flight),
 }
 
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for a moment")]
 enum Event<T> {
     Asked(Job),
     /// A ping may be sent.

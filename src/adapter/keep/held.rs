@@ -204,7 +204,7 @@ impl Keep {
     }
 
     /// Nothing was sent of it: it is let go.
-    pub(super) fn release(&self, flight: Flight) {
+    pub(super) fn release(&self, flight: &Flight) {
         let mut state = self.0.state();
         if let Some(reserved) = state
             .out
@@ -534,7 +534,7 @@ mod tests {
             idle.vigil.price = None;
             idle
         };
-        keep.release(flight);
+        keep.release(&flight);
         keep.hold(unpriced(idle("four", "a", 299)));
         let flight = keep.due(None).expect("it is due");
         assert!(!keep.afford(&flight));

@@ -84,7 +84,7 @@ impl Cachewright {
         match request {
             Some(request) => Some((flight, request)),
             None => {
-                self.keep().release(flight);
+                self.keep().release(&flight);
                 None
             }
         }

@@ -110,7 +110,7 @@ impl Ping {
 impl Drop for Ping {
     fn drop(&mut self) {
         if let Some(flight) = self.flight.take() {
-            self.cache.keep().release(flight);
+            self.cache.keep().release(&flight);
         }
     }
 }
