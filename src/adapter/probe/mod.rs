@@ -125,10 +125,11 @@ impl Probe {
         let id = id.unwrap_or_else(|| options.model.to_string());
         let prices = prices(&model, &options)?;
         let kinds = kinds(&model, dialect, &options)?;
+        let warms = row.endpoint(dialect).and_then(|one| one.ping) == Some(0);
         let mut probe = Self {
             samples: SAMPLES,
-            warms: row.endpoint(dialect).and_then(|one| one.ping) == Some(0),
-            catalog: Arc::clone(&catalog),
+            warms,
+            catalog,
             options,
             model,
             id,

@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CONNECT: Duration = Duration::from_secs(10);
 /// The longest answer that is read, in bytes.
 const LONGEST: usize = 4 << 20;
+/// How much later each call is than the one before in simulated time.
+const TICK: Duration = Duration::from_millis(200);
 /// How much of a provider's message is shown.
 const SHOWN: usize = 300;
 
@@ -278,7 +280,8 @@ impl Pace for SimulatedTime {
     }
 
     async fn wait(&self, until: Timestamp) -> Result<(), Error> {
-        let target = self.now().max(until);
+        // The simulator's clock runs on meanwhile, and must not be set back.
+        let target = self.now().plus(TICK).max(until);
         *self.locked() = target;
         let body = serde_json::json!({"now": target.as_secs_f64()}).to_string();
         let request = Request::post(self.address.clone()).body(Body::from(body));

@@ -156,7 +156,7 @@ pub(super) fn anchor(script: &mut Script<'_>) -> Option<Finding> {
     const ASSUMED: &str = "assumed: nothing is written there";
     let class = script.ground.class();
     let (below, top) = (script.prefix("below"), script.tail("top"));
-    let (low, high) = (below.clone().marked(class), top.clone().marked(class));
+    let (low, high) = (below.clone().marked(class), top.marked(class));
     let deep = vec![below, high.clone()];
     let write = script.now("write deep", || Call::of(deep))?;
     if let Some(finding) = script.unwritten(ASSUMED, write) {

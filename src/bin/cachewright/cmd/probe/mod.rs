@@ -13,13 +13,17 @@ use cachewright::error::Error;
 use cachewright::provider::{Catalog, Provider};
 
 use super::variable;
-use crate::args;
+use crate::args::{self, Style};
 use crate::exit::Failure;
 
 /// Runs the command.
 pub(crate) fn run(args: &args::Probe, catalog: &Arc<Catalog>) -> Result<(), Failure> {
+    let style = match args.json {
+        true => Style::Json,
+        false => Style::Table,
+    };
     if args.list {
-        return Ok(show::list(args.json)?);
+        return Ok(show::list(style)?);
     }
     let (provider, model) = (args.provider.as_deref(), args.model.as_deref());
     let (Some(provider), Some(model)) = (provider, model) else {
@@ -47,7 +51,7 @@ pub(crate) fn run(args: &args::Probe, catalog: &Arc<Catalog>) -> Result<(), Fail
     })?;
     std::fs::write(&files.rows, &report.rows)
         .map_err(|error| Error::io(format!("{}: {error}", files.rows.display())))?;
-    show::report(&report, (&files.rows, &files.state), args.json)?;
+    show::report(&report, (&files.rows, &files.state), style)?;
     if report.unfinished.is_empty() {
         // What was found stands in the row, with its evidence.
         Ok(std::fs::remove_file(&files.state).or_else(absent)?)

@@ -10,12 +10,13 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::resumable;
+use crate::args::Style;
 use crate::render;
 
 /// Prints the experiments.
-pub(super) fn list(as_json: bool) -> io::Result<()> {
+pub(super) fn list(style: Style) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    if as_json {
+    if style == Style::Json {
         let all = Kind::ALL.map(|kind| json!({"name": kind.as_str(), "finds": kind.question()}));
         return writeln!(out, "{}", text(&Value::from(all.to_vec())));
     }
@@ -103,10 +104,10 @@ const HEADER: [&str; 6] = [
 pub(super) fn report(
     report: &Report,
     (rows, state): (&Path, &Path),
-    as_json: bool,
+    style: Style,
 ) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    if as_json {
+    if style == Style::Json {
         writeln!(out, "{}", text(&object(report, rows, state)))?;
         return out.flush();
     }
