@@ -8,6 +8,8 @@ pub mod audit;
 mod base;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
+#[cfg(feature = "replay")]
+pub mod bounds;
 #[cfg(feature = "state")]
 mod buffers;
 #[cfg(feature = "tower")]

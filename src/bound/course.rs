@@ -8,7 +8,7 @@ use crate::model::{Money, PriceTier, Timestamp, Tokens};
 /// No run, no node.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// What holds for the price of a request.
+/// What a request is billed by, and what its model caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rate {
@@ -18,16 +18,19 @@ pub struct Rate {
     pub ping: Money,
     /// The shortest prefix that is cached, in tokens.
     pub min_tokens: Tokens,
+    /// Positions searched back from a marker, each block being one; `None` for what the rules say.
+    pub lookback: Option<usize>,
 }
 
 impl Rate {
-    /// One tier for every length, and no minimum.
+    /// One tier for every length, and nothing that the rules do not say.
     #[must_use]
     pub const fn new(tier: PriceTier) -> Self {
         Self {
             tier,
             ping: tier.read,
             min_tokens: 0,
+            lookback: None,
         }
     }
 }
@@ -179,16 +182,10 @@ impl Runs {
             .sum()
     }
 
-    /// How many runs there are: the work of a bound grows with them.
+    /// Input tokens of all requests.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.runs.len()
-    }
-
-    /// Whether nothing was asked for.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.visits.is_empty()
+    pub fn tokens(&self) -> Tokens {
+        self.visits.iter().map(|visit| visit.tokens).sum()
     }
 }
 

@@ -61,6 +61,10 @@ impl<'a> Access<'a> {
 /// What holds for a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent guesses about what providers do not say"
+)]
 pub struct Rules {
     /// Markers per request.
     pub max_breakpoints: usize,
@@ -116,7 +120,7 @@ impl Life {
 }
 
 /// A cache that follows every block.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Judge {
     rules: Rules,
     trie: Trie,

@@ -4,6 +4,8 @@
 //! planner would share its mistakes.
 
 mod bill;
+mod billed;
+mod clairvoyant;
 mod course;
 mod judge;
 mod lower;

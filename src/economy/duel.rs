@@ -178,16 +178,17 @@ impl Duel {
         }
     }
 
-    /// How pings stand, where another one would cost `stake`; `trust` is what they may cost before
-    /// anything was seen.
+    /// How far pings would be ahead by now.
     #[must_use]
-    pub fn pings(&self, stake: f64, trust: f64) -> Standing {
-        let spare = MOST_BEHIND * self.usual + trust;
-        Standing {
-            ahead: self.planned + trust,
-            needed: 0.0,
-            held_back: self.pinged - stake + spare < 0.0,
-        }
+    pub const fn planned(&self) -> f64 {
+        self.planned
+    }
+
+    /// Whether the pings that were sent have earned so much that another one may cost `stake`; `trust`
+    /// is what they may cost before anything was seen.
+    #[must_use]
+    pub fn may_ping(&self, stake: f64, trust: f64) -> bool {
+        self.pinged - stake + MOST_BEHIND * self.usual + trust >= 0.0
     }
 }
 
@@ -306,7 +307,7 @@ mod tests {
         let mut sent = 0;
         for number in 0..1_000 {
             duel.take(at(f64::from(number)), &bout(30, 1), Ttl::FiveMinutes);
-            if duel.pings(100.0, 500.0).leads() {
+            if duel.may_ping(100.0, 500.0) {
                 duel.ping(100.0);
                 sent += 1;
             }

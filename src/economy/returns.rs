@@ -16,7 +16,7 @@ const MEMORY: f32 = 2_000.0;
 const PRIOR: f64 = 120.0;
 
 /// How fast young pauses fade, in seconds, for bins that begin by as many seconds.
-const FADES: [f32; 3] = [600.0, 2_400.0, 21_600.0];
+const FADES: [f32; 4] = [300.0, 750.0, 2_100.0, 14_400.0];
 
 /// Pauses seen, by class: a statistic that a memory keeps per scope and for all of them together.
 ///
@@ -152,16 +152,15 @@ impl Class {
 
     /// About how many pauses go on that are younger than so many seconds.
     fn younger_than(&self, secs: u32) -> f64 {
-        let fades = FADES.iter().zip(self.young);
-        let young = fades.map(|(fades, young)| (f64::from(*fades), f64::from(young)));
-        let mut last = 0.0;
-        for (fades, young) in young {
-            last = young;
-            if f64::from(secs) <= fades {
-                break;
-            }
-        }
-        last
+        // Where ages are spread evenly, as many are younger than this as the fading ones add up to.
+        let [five, ten, half_hour, hours] = self.young;
+        f64::from(match secs {
+            0..300 => 0.0,
+            300..600 => five,
+            600..1_200 => ten,
+            1_200..7_200 => half_hour,
+            _ => hours,
+        })
     }
 
     /// Young pauses grow older.

@@ -1,10 +1,10 @@
 //! What the survey of a request stands on: whom it belongs to, what it would cost, what may lead.
 
-use super::pauses::{Pauses, asked};
+use super::pauses::Pauses;
 use super::prepare::Draft;
 use super::survey::{Ground, Surveyed, survey};
 use crate::economy::leader::Allowed;
-use crate::economy::{Bout, Kind, Stream};
+use crate::economy::Stream;
 use crate::model::{Digest, Section};
 use crate::plan::Rates;
 
@@ -50,19 +50,6 @@ impl Draft<'_> {
             keyring.scope(&[b"scope", self.turn.root.as_bytes()]),
             keyring.scope(&[b"service", service.unwrap_or(self.turn.root).as_bytes()]),
         ]
-    }
-
-    /// Takes the request in as the next one of its conversation.
-    fn note(&self, [_, service]: [Digest; 2], prefix_tokens: &[u64]) -> (Pauses, (Stream, Bout)) {
-        let keyring = &self.engine.settings.keyring;
-        let pauses = Pauses::of(keyring, self.meta, [self.known.conversation, service]);
-        let shared = self.before.as_ref().map_or(0, |before| before.shared);
-        let asked = asked(self.now, self.prompt(), prefix_tokens, shared);
-        let (mut stream, bout) = pauses.note(&*self.engine.memory, &asked);
-        if bout.gap.is_none() {
-            stream.kind = Kind::of(asked.tokens, self.prompt().end_of(Section::Tools));
-        }
-        (pauses, (stream, bout))
     }
 
     fn survey(

@@ -24,15 +24,17 @@ pub(super) fn lifetime(
 ) -> Choice {
     let opening = ground.prompt.end_of(Section::System);
     let last = chances.last().copied().unwrap_or_default();
-    let mut choice = Choice::default();
-    choice.soon = last.within(Ttl::FiveMinutes);
-    choice.late = last.within(Ttl::OneHour);
     let standing = ground.standing();
-    choice.ahead = standing.ahead;
-    choice.needed = standing.needed;
-    choice.held_back = standing.held_back;
     let begun = outlook.warm.filter(|(block, _)| *block >= opening);
-    choice.latched = begun.is_some();
+    let mut choice = Choice {
+        ahead: standing.ahead,
+        needed: standing.needed,
+        held_back: standing.held_back,
+        soon: last.within(Ttl::FiveMinutes),
+        late: last.within(Ttl::OneHour),
+        latched: begun.is_some(),
+        ..Choice::default()
+    };
     let granted = !ground.pauses.is_ungranted(ground.nodes, ground.now);
     let hour = granted
         && match (begun, outlook.warm) {
@@ -83,7 +85,7 @@ impl Ground<'_> {
         let extra = self.rates.write_1h - self.rates.write_5m;
         let mut hour = duel.hour(self.now, extra * fresh, trust);
         if self.pings {
-            hour.needed = duel.pings(0.0, 0.0).ahead.max(0.0);
+            hour.needed = duel.planned().max(0.0);
             hour.held_back |= extra > PINGS * self.rates.read;
         }
         hour

@@ -185,6 +185,13 @@ pub(crate) struct Placed {
 }
 
 impl Prepared {
+    /// Whether the provider is told to write at markers alone.
+    #[must_use]
+    pub fn is_explicit_only(&self) -> bool {
+        let plan = self.placed.as_ref().map(|placed| &placed.plan);
+        plan.is_some_and(|plan| plan.explicit_only)
+    }
+
     /// Where markers were placed, by the block that each stands on.
     #[must_use]
     pub fn breakpoints(&self) -> &[Breakpoint] {

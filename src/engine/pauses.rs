@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::expected::to_f64;
+use super::prepare::Draft;
 use super::{Memory, Meta};
-use crate::economy::{Asked, Bout, Duel, Input, Odds, Returns, Stream, Watch};
-use crate::model::{BlockKind, Digest, Keyring, Prompt, Rates, Role, Timestamp, Tokens};
+use crate::economy::{Asked, Bout, Duel, Input, Kind, Odds, Returns, Stream, Watch};
+use crate::model::{BlockKind, Digest, Keyring, Prompt, Rates, Role, Section, Timestamp, Tokens};
 
 /// How far apart pings are with five minutes.
 pub(super) const STEP: Duration = Duration::from_secs(280);
@@ -14,6 +15,9 @@ pub(super) const STEP: Duration = Duration::from_secs(280);
 /// a session has at least, on average.
 const TRUST: f64 = 10.0;
 const LONG: f64 = 40_000.0;
+
+/// Below how many tokens no ping is sent on trust.
+const SHORT: Tokens = 20_000;
 
 /// For how long one hour is not asked for where it was not granted.
 const UNGRANTED_FOR: Duration = Duration::from_secs(24 * 3_600);
@@ -55,12 +59,14 @@ impl Pauses {
     pub(super) fn note(&self, memory: &dyn Memory, asked: &Asked) -> (Stream, Bout) {
         let mut stream = memory.stream(&self.conversation).unwrap_or_default();
         let was_answered = stream.answered().is_some();
-        let mut bout = Bout::default();
-        bout.planned = stream.planned;
-        bout.pings = stream.pings;
-        bout.kept = stream.lives(asked.at);
-        bout.tokens = asked.tokens;
-        bout.shared = asked.shared;
+        let mut bout = Bout {
+            gap: None,
+            tokens: asked.tokens,
+            shared: asked.shared,
+            planned: stream.planned,
+            pings: stream.pings,
+            kept: stream.lives(asked.at),
+        };
         if let Some((signs, gap)) = stream.request(asked) {
             bout.gap = Some(gap);
             for key in self.keys.iter().filter(|_| was_answered) {
@@ -101,8 +107,7 @@ impl Pauses {
     pub(super) fn pings_lead(&self, memory: &dyn Memory, stream: &Stream, rates: &Rates) -> bool {
         let duel = self.duel(memory, stream);
         let stake = rates.read * to_f64(stream.signs().tokens);
-        duel.pings(stake, trust_in_pings(stake, stream, rates))
-            .leads()
+        duel.may_ping(stake, trust_in_pings(stake, stream, rates))
     }
 
     /// A ping has cost so much, in tokens of plain input.
@@ -155,7 +160,7 @@ impl Pauses {
     /// A pause begins: its conversation was answered.
     pub(super) fn begin(&self, memory: &dyn Memory, stream: &Stream) {
         let signs = stream.signs();
-        let now = stream.answered().unwrap_or(stream.last());
+        let now = stream.answered().unwrap_or_else(|| stream.last());
         for key in self.keys {
             memory.learn_returns(key, &mut |returns| returns.begin(&signs, now));
         }
@@ -177,6 +182,33 @@ impl Pauses {
     }
 }
 
+impl Draft<'_> {
+    /// Takes the request in as the next one of its conversation.
+    pub(super) fn note(
+        &self,
+        [_, service]: [Digest; 2],
+        prefix_tokens: &[u64],
+    ) -> (Pauses, (Stream, Bout)) {
+        let keyring = &self.engine.settings.keyring;
+        let pauses = Pauses::of(keyring, self.meta, [self.known.conversation, service]);
+        let shared = self.before.as_ref().map_or(0, |before| before.shared);
+        let asked = asked(
+            self.now,
+            &self.turn.remembered.prompt,
+            prefix_tokens,
+            shared,
+        );
+        let (mut stream, bout) = pauses.note(&*self.engine.memory, &asked);
+        if bout.gap.is_none() {
+            stream.kind = Kind::of(
+                asked.tokens,
+                self.turn.remembered.prompt.end_of(Section::Tools),
+            );
+        }
+        (pauses, (stream, bout))
+    }
+}
+
 /// What one hour may cost before anything was seen: a few long sessions of an agent's are written with
 /// it on trust.
 #[expect(clippy::float_arithmetic, reason = "expectations, never money")]
@@ -188,11 +220,15 @@ pub(super) fn trust_in_the_hour(stream: &Stream, rates: &Rates) -> f64 {
     }
 }
 
-/// What pings may cost before anything was seen: one of this conversation, a few where it is an agent's,
-/// or more where that is a long session.
+/// What pings may cost before anything was seen: nothing in short conversations, one ping of this one, two
+/// where it is an agent's, or more where that is a long session.
 #[expect(clippy::float_arithmetic, reason = "expectations, never money")]
 fn trust_in_pings(each: f64, stream: &Stream, rates: &Rates) -> f64 {
-    let few = if stream.kind.tools { 4.0 } else { 1.0 };
+    let few = match (stream.signs().tokens, stream.kind.tools) {
+        (0..SHORT, _) => 0.0,
+        (_, false) => 1.0,
+        (_, true) => 2.0,
+    };
     (few * each).max(trust_in_the_hour(stream, rates))
 }
 
@@ -214,10 +250,11 @@ fn input(prompt: &Prompt) -> Input {
     let last = last.take_while(|block| block.role != Role::Assistant);
     let mut input = Input::Other;
     for block in last.take(64) {
-        match block.kind {
-            BlockKind::ToolResult => return Input::ToolResult,
-            BlockKind::Text => input = Input::Text,
-            _ => {}
+        if block.kind == BlockKind::ToolResult {
+            return Input::ToolResult;
+        }
+        if block.kind == BlockKind::Text {
+            input = Input::Text;
         }
     }
     input

@@ -137,7 +137,7 @@ impl<'a> Draft<'a> {
         edits.extend(add_members(&self.turn.remembered, &mut plan.members));
         // The caller may have said otherwise.
         let ordered = |member: &Member| &*member.name == steer::OPTIONS;
-        plan.explicit_only &= plan.members.iter().any(ordered);
+        plan.explicit_only &= self.traced.is_some() || plan.members.iter().any(ordered);
         let body = if edits.is_empty() {
             Some(self.body().clone()).filter(|body| body != original)
         } else {

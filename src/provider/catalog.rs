@@ -6,6 +6,7 @@ use super::fields::File;
 use super::models::ModelRow;
 use super::{Found, Model, Provider, ids, paths, rows};
 use crate::error::Error;
+use crate::model::Money;
 
 /// The files of built-in rows; a file comes behind those that its rows refer to.
 pub(super) const BUILTIN: [(&str, &str); 18] = [
@@ -58,6 +59,21 @@ impl Catalog {
         let file = File { name: file, text };
         rows::add(file, &mut self.providers, &mut self.models)?;
         Ok(self)
+    }
+
+    /// These rows with reads at a share of each model's plain input, in millionths: for studies of
+    /// what another price would change.
+    #[must_use]
+    pub fn with_reads_at(mut self, millionths: u32) -> Self {
+        let models = self.models.iter_mut();
+        for prices in models.filter_map(|row| row.model.prices.as_mut()) {
+            let short = prices.short.as_mut().map(|(_, tier)| tier);
+            for tier in [Some(&mut prices.standard), short].into_iter().flatten() {
+                let read = tier.input.as_pico() * i128::from(millionths) / 1_000_000;
+                tier.read = Money::from_pico(read);
+            }
+        }
+        self
     }
 
     /// The endpoint at `host` and `path`, if a row says so. The query and a trailing slash do not

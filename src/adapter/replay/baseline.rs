@@ -1,79 +1,210 @@
 //! What the same requests cost when the markers are placed by others, or not at all.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::bounded::Bounded;
+use super::pinger::Pinger;
 use super::policy::Policy;
 use super::rates::{Rates, Sims, uncached};
-use super::report::{Baselines, Tally};
+use super::report::{Baselines, Compared, Tally};
+use super::traced::{Judges, Mark, Purpose, effective};
 use crate::adapter::workload::Timed;
-use crate::model::Usage;
-use crate::provider::Catalog;
+use crate::model::{Money, Timestamp, Ttl, Usage};
+use crate::provider::{Catalog, Model};
 use crate::sim::Request;
 
-/// The baselines of one workload. They share simulators, each in a workspace of its own, since
-/// workspaces do not see each other's entries.
+/// The policies that a replay is compared with: what everybody ships, what a provider offers, and
+/// pings by the clock, three of them or as many as fit an hour.
+const COMPARED: [Policy; 6] = [
+    Policy::Own,
+    Policy::Default,
+    Policy::Automatic,
+    Policy::Hour,
+    Policy::Keep(3),
+    Policy::Keep(11),
+];
+
+/// The baselines of one workload.
 #[derive(Debug)]
 pub(super) struct Bench {
-    sims: Sims,
+    reader: Sims,
     rates: Rates,
-    sums: Baselines,
+    all: Vec<Contender>,
+    none: Compared,
+    recorded: Tally,
+    bounded: Bounded,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    pub(super) sums: Baselines,
+    /// Each policy by itself.
+    pub(super) all: Vec<Compared>,
+    /// The least that each session can cost.
+    pub(super) bound: BTreeMap<Arc<str>, Money>,
+}
+
+/// One policy with caches and pings of its own.
+#[derive(Debug)]
+struct Contender {
+    sims: Sims,
+    judges: Judges,
+    pinger: Pinger<Repeated>,
+    sums: Compared,
+    last: Timestamp,
+}
+
+/// What a ping repeats.
+#[derive(Clone, Debug)]
+struct Repeated {
+    timed: Timed,
+    request: Option<Request>,
+    marks: Vec<Mark>,
+    row: Arc<Model>,
 }
 
 impl Bench {
-    pub(super) fn new(catalog: Arc<Catalog>) -> Self {
+    pub(super) fn new(catalog: &Arc<Catalog>) -> Self {
+        let all = COMPARED.map(|policy| Contender::new(policy, catalog));
         Self {
-            sims: Sims::new(Arc::clone(&catalog)),
-            rates: Rates::new(catalog),
-            sums: Baselines::default(),
+            reader: Sims::new(Arc::clone(catalog)),
+            rates: Rates::new(Arc::clone(catalog)),
+            all: all.into(),
+            none: Compared::of(Policy::None),
+            recorded: Tally::default(),
+            bounded: Bounded::new(catalog),
         }
     }
 
     /// Serves one request under each of them.
     pub(super) fn take(&mut self, timed: &Timed) {
-        let request = self.sims.ask(timed, &timed.body, &[]).ok();
-        let own = self.serve(timed, Policy::Own, request.as_ref());
-        let default = self.serve(timed, Policy::Default, request.as_ref());
-        let automatic = self.serve(timed, Policy::Automatic, request.as_ref());
-        let row = self.rates.of(timed);
-        let guess = uncached(timed, row);
-        // Whoever places the markers, the prompt is as long: without caching all of it is plain.
-        let plain = own
-            .or(default)
-            .or(automatic)
-            .and_then(|usage| usage.input());
+        let request = match timed.trace {
+            Some(_) => None,
+            None => self.reader.ask(timed, &timed.body, &[]).ok(),
+        };
+        let row = Arc::new(self.rates.of(timed).clone());
+        self.bounded.take(timed, request.as_ref(), &row.limits);
+        let mut plain = timed.trace.as_ref().map(|trace| trace.input_tokens());
+        for contender in &mut self.all {
+            let usage = contender.take(timed, request.as_ref(), &row);
+            // Whoever places the markers, the prompt is as long: without caching all is plain.
+            plain = plain.or(usage.and_then(|usage| usage.input()));
+        }
         let none = Usage {
-            plain: plain.or(guess.plain),
+            plain: plain.or(uncached(timed, &row).plain),
             output: timed.output,
             ..Usage::default()
         };
-        let prices = row.prices.as_ref();
-        let book = |tally: &mut Tally, usage: Option<Usage>| {
-            tally.rejected += u64::from(usage.is_none());
-            tally.book(&usage.unwrap_or(guess), prices);
-        };
-        book(&mut self.sums.own, own);
-        book(&mut self.sums.default, default);
-        book(&mut self.sums.automatic, automatic);
-        self.sums.none.book(&none, prices);
+        let mut one = Tally::default();
+        one.book(&none, row.prices.as_ref());
+        self.none.add(&timed.session, one);
         if let Some(usage) = &timed.usage {
-            self.sums.recorded.book(usage, prices);
+            self.recorded.book(usage, row.prices.as_ref());
         }
     }
 
-    pub(super) fn finish(self) -> Baselines {
-        self.sums
+    /// The sums, and each policy by itself.
+    pub(super) fn finish(self) -> Comparison {
+        let mut all = vec![self.none];
+        all.extend(self.all.into_iter().map(Contender::finish));
+        let tally = |policy: Policy| {
+            let mut found = all.iter().filter(|one| one.policy == policy);
+            found.next().map(|one| one.tally).unwrap_or_default()
+        };
+        let sums = Baselines {
+            none: tally(Policy::None),
+            default: tally(Policy::Default),
+            automatic: tally(Policy::Automatic),
+            own: tally(Policy::Own),
+            recorded: self.recorded,
+        };
+        Comparison {
+            sums,
+            all,
+            bound: self.bounded.finish(),
+        }
+    }
+}
+
+impl Contender {
+    fn new(policy: Policy, catalog: &Arc<Catalog>) -> Self {
+        Self {
+            sims: Sims::new(Arc::clone(catalog)),
+            judges: Judges::default(),
+            pinger: Pinger::new(policy.pings()),
+            sums: Compared::of(policy),
+            last: Timestamp::default(),
+        }
     }
 
-    fn serve(&mut self, timed: &Timed, policy: Policy, request: Option<&Request>) -> Option<Usage> {
-        let request = policy.apply(request?.clone());
-        let tenant = timed.tenant.as_deref().unwrap_or_default();
-        let workspace = format!("{} {tenant}", policy.as_str());
-        let mut usage = self
-            .sims
-            .of(timed)
-            .serve(&workspace, timed.at, timed.first_byte, &request)
-            .ok()?;
-        usage.output = timed.output;
+    fn take(
+        &mut self,
+        timed: &Timed,
+        request: Option<&Request>,
+        row: &Arc<Model>,
+    ) -> Option<Usage> {
+        self.settle(Some(timed.at));
+        let policy = self.sums.policy;
+        let marks = timed.trace.as_ref().map(|trace| {
+            let placed = policy.mark(trace, &row.limits);
+            effective(&placed, trace, &row.limits, policy == Policy::None)
+        });
+        let sent = Repeated {
+            timed: timed.clone(),
+            request: request.map(|request| policy.apply(request.clone())),
+            marks: marks.unwrap_or_default(),
+            row: Arc::clone(row),
+        };
+        let usage = self.serve(&sent, timed.at, Purpose::Request);
+        let mut one = Tally {
+            rejected: u64::from(usage.is_none()),
+            ..Tally::default()
+        };
+        let guess = uncached(timed, row);
+        one.book(&usage.unwrap_or(guess), row.prices.as_ref());
+        self.sums.add(&timed.session, one);
+        if usage.is_some() && policy.pings() > 0 {
+            let key = (Arc::clone(&timed.session), timed.lane.clone());
+            self.pinger.used(key, timed.at, sent);
+        }
+        usage
+    }
+
+    fn settle(&mut self, until: Option<Timestamp>) {
+        while let Some((at, sent)) = self.pinger.next(until) {
+            let Some(usage) = self.serve(&sent, at, Purpose::Ping) else {
+                continue;
+            };
+            let mut one = Tally::default();
+            one.book_ping(&usage, sent.row.prices.as_ref());
+            self.sums.add(&sent.timed.session, one);
+        }
+    }
+
+    fn serve(&mut self, sent: &Repeated, at: Timestamp, purpose: Purpose) -> Option<Usage> {
+        self.last = self.last.max(at);
+        let timed = &sent.timed;
+        let mut usage = match &sent.request {
+            Some(request) => {
+                let tenant = timed.tenant.as_deref().unwrap_or_default();
+                let first_byte = at.plus(timed.first_byte.since(timed.at));
+                let sim = self.sims.of(timed);
+                sim.serve(tenant, at, first_byte, request).ok()?
+            }
+            None => self
+                .judges
+                .serve(timed, (at, purpose), &sent.marks, &sent.row)?,
+        };
+        usage.output = timed.output.filter(|_| purpose == Purpose::Request);
         Some(usage)
+    }
+
+    fn finish(mut self) -> Compared {
+        self.settle(None);
+        let gone = self.last.plus(Ttl::OneHour.duration());
+        self.sums.tally.wasted = self.judges.wasted(gone);
+        self.sums
     }
 }

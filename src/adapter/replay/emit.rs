@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::desk::Sent;
+use super::desk::{Kind, Sent};
 use crate::error::Error;
+use crate::model;
 
 /// Where sent requests are written to.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ struct Head<'a> {
     session: &'a str,
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
@@ -49,6 +52,24 @@ struct Breakpoint<'a> {
     pointer: &'a str,
     ttl: &'static str,
     why: &'static str,
+}
+
+/// A breakpoint of a trace, by the index of the last block of the prefix.
+#[derive(Serialize)]
+struct Marked {
+    block: usize,
+    ttl: &'static str,
+    why: &'static str,
+}
+
+impl Marked {
+    fn of(breakpoint: &model::Breakpoint) -> Self {
+        Self {
+            block: breakpoint.block,
+            ttl: breakpoint.ttl.as_str(),
+            why: breakpoint.why.as_str(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -104,10 +125,14 @@ impl Emitter {
 
     fn line(&mut self, sent: &Sent<'_>) -> io::Result<()> {
         let head = Head {
-            t: sent.timed.at.as_secs_f64(),
-            end: sent.timed.end.as_secs_f64(),
+            t: sent.at.as_secs_f64(),
+            end: sent.end().as_secs_f64(),
             session: &sent.timed.session,
-            kind: "request",
+            kind: match sent.kind {
+                Kind::Request => "request",
+                Kind::Ping => "ping",
+            },
+            agent: sent.timed.lane.as_deref(),
             tenant: sent.timed.tenant.as_deref(),
             route: sent.timed.route.as_deref(),
             workload: self.workload.as_deref(),
@@ -115,6 +140,16 @@ impl Emitter {
         let mut start = serde_json::to_vec(&head)?;
         start.pop();
         self.file.write_all(&start)?;
+        if let Some(trace) = &sent.timed.trace {
+            let marks: Vec<_> = sent.marks.iter().map(Marked::of).collect();
+            write!(
+                self.file,
+                ",\"blocks\":{},\"breakpoints\":",
+                trace.blocks.len()
+            )?;
+            serde_json::to_writer(&mut self.file, &marks)?;
+            return self.file.write_all(b"}\n");
+        }
         match self.detail {
             Detail::Bodies => {
                 self.file.write_all(b",\"request\":")?;

@@ -1,9 +1,15 @@
 //! Who places the markers of the replayed requests.
 
+use std::fmt;
+use std::str::FromStr;
+
 use bytes::Bytes;
 
+use super::traced::ends;
+use crate::adapter::workload::Trace;
 use crate::engine::Placement;
-use crate::model::{Breakpoint, Keyring, Plan, Prompt, Section, Ttl, Why};
+use crate::error::Error;
+use crate::model::{Breakpoint, Keyring, Limits, Plan, Prompt, Regime, Section, Ttl, Why};
 use crate::sim::Request;
 use crate::wire::{Dialect, Edit, Messages, splice};
 
@@ -25,6 +31,41 @@ pub enum Policy {
     Own,
     /// Nobody.
     None,
+    /// As the default, with one-hour markers.
+    Hour,
+    /// As the default, and while nobody uses a conversation so many pings, one every 285 s.
+    Keep(u32),
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keep(pings) => write!(f, "keep:{pings}"),
+            other => f.write_str(other.as_str()),
+        }
+    }
+}
+
+impl FromStr for Policy {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let known = [
+            Self::Engine,
+            Self::Default,
+            Self::Automatic,
+            Self::Own,
+            Self::None,
+            Self::Hour,
+        ];
+        let pings = text
+            .strip_prefix("keep:")
+            .and_then(|pings| pings.parse().ok());
+        let named = known.into_iter().find(|policy| policy.as_str() == text);
+        named.or(pings.map(Self::Keep)).ok_or_else(|| {
+            Error::config("a policy is engine, default, auto, own, none, hour or keep:N (pings)")
+        })
+    }
 }
 
 impl Policy {
@@ -37,14 +78,54 @@ impl Policy {
             Self::Automatic => "auto",
             Self::Own => "own",
             Self::None => "none",
+            Self::Hour => "hour",
+            Self::Keep(_) => "keep",
         }
+    }
+
+    /// How often it pings while nobody uses a conversation.
+    pub(super) const fn pings(self) -> u32 {
+        if let Self::Keep(pings) = self {
+            pings
+        } else {
+            0
+        }
+    }
+
+    /// The class of its markers, where it places some that the documentation describes.
+    const fn class(self) -> Option<Ttl> {
+        match self {
+            Self::Default | Self::Keep(_) | Self::Automatic => Some(Ttl::FiveMinutes),
+            Self::Hour => Some(Ttl::OneHour),
+            Self::Engine | Self::Own | Self::None => None,
+        }
+    }
+
+    /// The markers it places in a trace, which holds none of the caller's.
+    pub(super) fn mark(self, trace: &Trace, limits: &Limits) -> Vec<Breakpoint> {
+        let class = match (self.class(), limits.regime) {
+            (Some(Ttl::OneHour), Regime::Breakpoints) if limits.one_hour => Ttl::OneHour,
+            (Some(_), Regime::Breakpoints | Regime::Exact) => limits.ttl,
+            (None, _) | (_, Regime::Automatic) => return Vec::new(),
+        };
+        let mut marks = ends(trace, class);
+        if self == Self::Automatic {
+            marks.retain(|mark| mark.why == Why::Tail);
+        }
+        marks
     }
 
     /// The request as this policy would send it, for the simulator alone.
     pub(super) fn apply(self, request: Request) -> Request {
         match self {
             Self::Engine | Self::Own => request,
-            Self::Default => request.with_default_markers(),
+            Self::Default | Self::Keep(_) => request.with_default_markers(),
+            Self::Hour => {
+                let request = request.with_default_markers();
+                let markers = request.markers.iter();
+                let markers = markers.map(|(block, _)| (*block, Ttl::OneHour)).collect();
+                request.with_markers(markers)
+            }
             Self::Automatic => request.with_automatic_marker(),
             Self::None => request.without_markers(),
         }
@@ -65,8 +146,9 @@ impl Policy {
             block.marker = None;
         }
         let mut placements = Vec::new();
-        if self == Self::Default {
-            let plan = documented(&prompt);
+        let class = self.class().filter(|_| self != Self::Automatic);
+        if let Some(class) = class {
+            let plan = documented(&prompt, class);
             edits.extend(Messages.mark(body, &prompt, &plan));
             placements.extend(plan.breakpoints.iter().map(|breakpoint| Placement {
                 pointer: Messages.pointer(&prompt, breakpoint.block),
@@ -86,9 +168,9 @@ impl Policy {
     }
 }
 
-/// Five-minute markers where the provider's documentation puts them (platform.claude.com, prompt
+/// Markers of one class where the provider's documentation puts them (platform.claude.com, prompt
 /// caching, 2026-08): the end of the system prompt, and the last block that can carry one.
-fn documented(prompt: &Prompt) -> Plan {
+fn documented(prompt: &Prompt, class: Ttl) -> Plan {
     let last_in = |section: Section| {
         let mut blocks = prompt.blocks.iter();
         blocks.rposition(|block| block.section == section && block.markable)
@@ -98,7 +180,7 @@ fn documented(prompt: &Prompt) -> Plan {
     let places = system.into_iter().chain(tail);
     Plan::new(
         places
-            .map(|(block, why)| Breakpoint::new(block, Ttl::FiveMinutes, why))
+            .map(|(block, why)| Breakpoint::new(block, class, why))
             .collect(),
     )
 }

@@ -36,13 +36,13 @@ impl Rates {
 
 /// One simulator per provider row, since providers do not see each other's entries.
 #[derive(Debug)]
-pub(super) struct Sims {
+pub(in crate::adapter) struct Sims {
     catalog: Arc<Catalog>,
     open: BTreeMap<Arc<str>, Sim>,
 }
 
 impl Sims {
-    pub(super) const fn new(catalog: Arc<Catalog>) -> Self {
+    pub(in crate::adapter) const fn new(catalog: Arc<Catalog>) -> Self {
         Self {
             catalog,
             open: BTreeMap::new(),
@@ -57,7 +57,7 @@ impl Sims {
     }
 
     /// Reads this body as its provider would, with the routing headers it is sent with.
-    pub(super) fn ask(
+    pub(in crate::adapter) fn ask(
         &mut self,
         timed: &Timed,
         body: &[u8],
@@ -104,8 +104,10 @@ fn member(body: &[u8], name: &str) -> Option<String> {
 /// What is booked for a request that was refused: all of it plain, its length estimated.
 pub(super) fn uncached(timed: &Timed, row: &Model) -> Usage {
     let bytes = timed.body.len() as u64;
+    let guess = || bytes.saturating_mul(1000) / u64::from(row.bytes_per_ktok.max(1));
+    let known = timed.trace.as_ref().map(|trace| trace.input_tokens());
     Usage {
-        plain: Some(bytes.saturating_mul(1000) / u64::from(row.bytes_per_ktok.max(1))),
+        plain: Some(known.unwrap_or_else(guess)),
         output: timed.output,
         ..Usage::default()
     }

@@ -1,7 +1,10 @@
 //! The finished figures of a replay: sums, ratios and nothing that prints.
 
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
+use std::sync::Arc;
 
+use super::policy::Policy;
 use crate::model::{Money, Prices, Usage};
 
 /// Sums over the requests of one policy.
@@ -20,12 +23,22 @@ pub struct Tally {
     pub read: u64,
     /// Input tokens written with the five-minute class.
     pub write_5m: u64,
+    /// Input tokens written with the half-hour class.
+    pub write_30m: u64,
     /// Input tokens written with the one-hour class.
     pub write_1h: u64,
     /// Output tokens, where recorded.
     pub output: u64,
-    /// What all of it costs.
+    /// What all of it costs, pings included.
     pub cost: Money,
+    /// What the input costs, pings included: what bounds and policies are compared by.
+    pub input_cost: Money,
+    /// Pings; they are no requests, and their tokens are no input.
+    pub pings: u64,
+    /// What the pings cost.
+    pub ping_cost: Money,
+    /// Tokens that were written and never read before they were gone; counted for traces alone.
+    pub wasted: u64,
 }
 
 impl Tally {
@@ -35,6 +48,7 @@ impl Tally {
         self.plain
             .saturating_add(self.read)
             .saturating_add(self.write_5m)
+            .saturating_add(self.write_30m)
             .saturating_add(self.write_1h)
     }
 
@@ -56,11 +70,31 @@ impl Tally {
         self.plain += usage.plain.unwrap_or(0);
         self.read += usage.read.unwrap_or(0);
         self.write_5m += usage.write_5m.unwrap_or(0);
+        self.write_30m += usage.write_30m.unwrap_or(0);
         self.write_1h += usage.write_1h.unwrap_or(0);
         self.output += usage.output.unwrap_or(0);
         match prices {
-            Some(prices) => self.cost += prices.tier(usage.input().unwrap_or(0)).cost(usage),
+            Some(prices) => {
+                let tier = prices.tier(usage.input().unwrap_or(0));
+                let input = Usage {
+                    output: None,
+                    ..*usage
+                };
+                self.cost += tier.cost(usage);
+                self.input_cost += tier.cost(&input);
+            }
             None => self.unpriced += 1,
+        }
+    }
+
+    /// Books one ping at these prices.
+    pub(super) fn book_ping(&mut self, usage: &Usage, prices: Option<&Prices>) {
+        self.pings += 1;
+        if let Some(prices) = prices {
+            let cost = prices.tier(usage.input().unwrap_or(0)).cost(usage);
+            self.cost += cost;
+            self.input_cost += cost;
+            self.ping_cost += cost;
         }
     }
 }
@@ -73,9 +107,40 @@ impl AddAssign for Tally {
         self.plain += other.plain;
         self.read += other.read;
         self.write_5m += other.write_5m;
+        self.write_30m += other.write_30m;
         self.write_1h += other.write_1h;
         self.output += other.output;
         self.cost += other.cost;
+        self.input_cost += other.input_cost;
+        self.pings += other.pings;
+        self.ping_cost += other.ping_cost;
+        self.wasted += other.wasted;
+    }
+}
+
+/// What one policy came to, in all and by session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compared {
+    /// Who placed the markers.
+    pub policy: Policy,
+    /// The sums.
+    pub tally: Tally,
+    /// What the input of each session cost, pings included.
+    pub sessions: BTreeMap<Arc<str>, Money>,
+}
+
+impl Compared {
+    pub(super) fn of(policy: Policy) -> Self {
+        Self {
+            policy,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn add(&mut self, session: &Arc<str>, one: Tally) {
+        self.tally += one;
+        *self.sessions.entry(Arc::clone(session)).or_default() += one.input_cost;
     }
 }
 
@@ -113,10 +178,28 @@ pub struct Row {
     pub name: String,
     /// Bytes of the bodies that were replayed.
     pub bytes: u64,
+    /// Whether it holds traces of hashes, of which it is known what was written in vain.
+    pub traced: bool,
     /// The policy under test.
     pub main: Tally,
     /// The others, for comparison.
     pub baselines: Baselines,
+    /// Every policy by itself, the one under test first.
+    pub compared: Vec<Compared>,
+    /// The least that the input of each session can cost, where that was asked for.
+    pub bound: Option<BTreeMap<Arc<str>, Money>>,
+}
+
+impl Row {
+    /// The least that its input can cost.
+    #[must_use]
+    pub fn least(&self) -> Option<Money> {
+        let bound = self.bound.as_ref()?;
+        Some(bound.values().fold(Money::ZERO, |mut sum, cost| {
+            sum += *cost;
+            sum
+        }))
+    }
 }
 
 /// The whole report.

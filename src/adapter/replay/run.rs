@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::baseline::Bench;
+use super::baseline::{Bench, Comparison};
 use super::desk::Desk;
 use super::emit::Emitter;
 use super::policy::Policy;
-use super::report::{Baselines, Row, Tally};
-use crate::adapter::memory::InProcess;
+use super::report::{Row, Tally};
+use crate::adapter::memory::{Bounds, InProcess};
 use crate::adapter::workload::{Options, Timed, Workload};
 use crate::engine::{Engine, Settings};
 use crate::error::Error;
@@ -19,6 +19,10 @@ use crate::provider::Catalog;
 /// Requests that may wait between two threads: enough to even out their speeds, few enough that
 /// the longest bodies on record stay within some tens of megabytes.
 const WAITING: usize = 16;
+
+/// Bytes of conversations that an engine remembers of traces: they hold no text, and sessions of a
+/// trace without a common clock all run at once.
+const OF_TRACES: u64 = 1 << 30;
 
 /// What to replay a workload with.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub struct Job {
     /// The memory to start from and to go on in; without one every workload starts with an empty
     /// memory of its own.
     pub memory: Option<InProcess>,
+    /// Whether the other policies and the bound are left out.
+    pub alone: bool,
 }
 
 impl Job {
@@ -47,12 +53,14 @@ impl Job {
             policy: Policy::default(),
             reading: Options::default(),
             memory: None,
+            alone: false,
         }
     }
 
     /// The engine that replays one workload.
-    pub(super) fn engine(&self) -> Engine {
-        let memory = self.memory.clone().unwrap_or_default();
+    pub(super) fn engine(&self, bounds: Bounds) -> Engine {
+        let memory = self.memory.clone();
+        let memory = memory.unwrap_or_else(|| InProcess::new(bounds));
         Engine::new(Arc::clone(&self.catalog), self.settings.clone()).remembering(Arc::new(memory))
     }
 }
@@ -87,8 +95,14 @@ pub fn replay(
     emitters: &mut [Emitter],
     watch: &mut dyn Watch,
 ) -> Result<Row, Error> {
-    let workload = Workload::open(path, job.reading.clone())?;
+    let mut reading = job.reading.clone();
+    reading.traces = true;
+    let workload = Workload::open(path, reading)?;
     let total = workload.requests();
+    let mut bounds = Bounds::default();
+    if workload.is_traced() {
+        bounds.body_bytes = OF_TRACES;
+    }
     let mut marks = Vec::new();
     for emitter in emitters.iter_mut() {
         marks.push(emitter.position()?);
@@ -101,11 +115,12 @@ pub fn replay(
         let (to_main, from_main) = sync_channel(WAITING);
         let (to_bench, from_bench) = sync_channel(WAITING);
         let reader = scope.spawn(move || read(workload, &to_main, &to_bench));
-        let bench = scope.spawn(move || compare(&from_bench, Arc::clone(&job.catalog)));
-        let mut desk = Desk::new(job, emitters);
+        let bench = scope.spawn(move || compare(&from_bench, job));
+        let mut desk = Desk::new(job, bounds, emitters);
         let mut outcome = Ok(());
         for timed in &from_main {
             row.bytes += timed.body.len() as u64;
+            row.traced |= timed.trace.is_some();
             match desk.take(&timed, path) {
                 Ok(body) => {
                     watch.sent(&timed, &body);
@@ -119,9 +134,17 @@ pub fn replay(
             watch.progress(desk.done(), total);
         }
         drop(from_main);
-        row.main = desk.close();
+        let main = desk.close()?;
+        row.main = main.tally;
+        row.compared.push(main);
         let read = reader.join().unwrap_or_else(|_| Err(fallen()));
-        row.baselines = bench.join().map_err(|_| fallen())?;
+        if let Some(comparison) = bench.join().map_err(|_| fallen())? {
+            let mut others = comparison.all;
+            others.retain(|other| other.policy != job.policy);
+            row.compared.append(&mut others);
+            row.baselines = comparison.sums;
+            row.bound = Some(comparison.bound);
+        }
         outcome.and(read)
     });
     if let Err(error) = done {
@@ -145,14 +168,14 @@ pub fn replay_alone(
     job: &Job,
     watch: &mut dyn Watch,
 ) -> Result<Tally, Error> {
-    let mut desk = Desk::new(job, &mut []);
+    let mut desk = Desk::new(job, Bounds::default(), &mut []);
     for timed in requests {
         let timed = timed?;
         let body = desk.take(&timed, path)?;
         watch.sent(&timed, &body);
         watch.booked(&timed, &desk.last());
     }
-    Ok(desk.close())
+    Ok(desk.close()?.tally)
 }
 
 /// A thread of ours died, which only a fault of this crate can do.
@@ -182,10 +205,14 @@ fn read(
     Ok(())
 }
 
-fn compare(requests: &Receiver<Timed>, catalog: Arc<Catalog>) -> Baselines {
-    let mut bench = Bench::new(catalog);
+fn compare(requests: &Receiver<Timed>, job: &Job) -> Option<Comparison> {
+    if job.alone {
+        requests.iter().for_each(drop);
+        return None;
+    }
+    let mut bench = Bench::new(&job.catalog);
     for timed in requests {
         bench.take(&timed);
     }
-    bench.finish()
+    Some(bench.finish())
 }

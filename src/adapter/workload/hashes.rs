@@ -76,6 +76,7 @@ struct Due {
     at: Timestamp,
     first_byte: Timestamp,
     end: Timestamp,
+    provider: Arc<str>,
     model: Arc<str>,
     input: u64,
     output: Option<u64>,
@@ -191,7 +192,7 @@ impl Hashed {
             route: None,
             dialect: None,
             named: None,
-            provider: Arc::from("anthropic"),
+            provider: due.provider,
             model: due.model,
             body: Bytes::new(),
             trace: Some(Arc::new(trace)),
@@ -262,12 +263,14 @@ impl Due {
         let took = seconds(req.api).unwrap_or(RESPONSE);
         let end = at.plus(took);
         let begun = seconds(req.ttft).or(seconds(req.api)).unwrap_or(FIRST_BYTE);
+        let (provider, model) = options.traced(req.m.as_deref());
         let is = |kind: &str| req.ity.iter().any(|one| one == kind);
         Self {
             at,
             first_byte: at.plus(begun).min(end),
             end,
-            model: super::session::model(req.m.as_deref(), options),
+            provider,
+            model,
             input: req.input,
             output: req.output,
             keep: req.keep,
@@ -294,6 +297,7 @@ pub(super) fn start(line: &[u8]) -> Result<Timestamp, String> {
 pub(super) fn single(line: &[u8], options: &Options) -> Result<Timed, String> {
     let line: Single = serde_json::from_slice(line).map_err(|error| input::fault(&error))?;
     let at = line.at();
+    let (provider, model) = options.traced(None);
     let whole = line.input_length / u64::from(MOONCAKE_BLOCK);
     let whole = usize::try_from(whole).unwrap_or(usize::MAX);
     let blocks = line.hash_ids.iter().take(whole);
@@ -319,8 +323,8 @@ pub(super) fn single(line: &[u8], options: &Options) -> Result<Timed, String> {
         route: None,
         dialect: None,
         named: None,
-        provider: Arc::from("anthropic"),
-        model: Arc::clone(&options.stand_in),
+        provider,
+        model,
         body: Bytes::new(),
         trace: Some(Arc::new(trace)),
         usage: None,

@@ -30,6 +30,9 @@ pub use trace::{Part, Scopes, Trace, TracedBlock};
 pub struct Options {
     /// The model that stands in where a session ran on one that is not Claude.
     pub stand_in: Arc<str>,
+    /// Provider and model that every request of a trace goes to, whatever it was recorded with;
+    /// without it Anthropic's, and the model that was recorded.
+    pub traces_as: Option<(Arc<str>, Arc<str>)>,
     /// Whether traces of hashes may be read, whose requests have a [`Timed::trace`] and no body.
     pub traces: bool,
 }
@@ -38,8 +41,17 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             stand_in: "claude-sonnet-4-5".into(),
+            traces_as: None,
             traces: false,
         }
+    }
+}
+
+impl Options {
+    /// Where a request of a trace goes that was recorded with this model.
+    fn traced(&self, recorded: Option<&str>) -> (Arc<str>, Arc<str>) {
+        let elsewhere = self.traces_as.clone();
+        elsewhere.unwrap_or_else(|| (Arc::from("anthropic"), session::model(recorded, self)))
     }
 }
 

@@ -122,6 +122,12 @@ impl Workload {
         self.requests
     }
 
+    /// Whether the file holds hashes of blocks instead of bodies.
+    #[must_use]
+    pub fn is_traced(&self) -> bool {
+        matches!(self.format, Format::Hashes | Format::Hash)
+    }
+
     fn advance(&mut self) -> Result<Option<Timed>, Error> {
         if matches!(self.format, Format::Neutral | Format::Hash) {
             return self

@@ -7,6 +7,7 @@ mod exit;
 mod inputs;
 mod ledgers;
 mod render;
+mod scores;
 mod story;
 mod times;
 

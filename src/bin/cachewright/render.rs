@@ -7,6 +7,8 @@ use cachewright::model::Money;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
+use crate::scores;
+
 const HEADER: [&str; 10] = [
     "workload",
     "requests",
@@ -42,7 +44,9 @@ pub(crate) fn table(
 }
 
 /// The report as a table, with a line of totals where there is more than one workload.
-pub(crate) fn text(report: &Report) -> String {
+///
+/// `elsewhere` is where requests of traces were sent instead of to the model they name.
+pub(crate) fn text(report: &Report, elsewhere: Option<&str>) -> String {
     let total = (report.rows.len() > 1).then(|| report.total());
     let rows = report.rows.iter().chain(&total).map(|row| {
         let others = &row.baselines;
@@ -61,7 +65,13 @@ pub(crate) fn text(report: &Report) -> String {
     });
     let mut text = table(&HEADER, rows, 1..HEADER.len());
     text.push('\n');
+    for row in &report.rows {
+        text.push_str(&scores::text(row));
+    }
     text.push_str(&remarks(report));
+    if let Some(elsewhere) = elsewhere.filter(|_| report.rows.iter().any(|row| row.traced)) {
+        text.push_str(&format!("\nTraces were sent to {elsewhere}.\n"));
+    }
     text
 }
 
@@ -75,9 +85,12 @@ fn remarks(report: &Report) -> String {
 }
 
 /// The report as JSON.
-pub(crate) fn json(report: &Report, policy: &str) -> String {
+pub(crate) fn json(report: &Report, policy: &str, elsewhere: Option<&str>) -> String {
     let rows: Vec<Value> = report.rows.iter().map(object).collect();
-    let all = json!({"policy": policy, "workloads": rows, "total": object(&report.total())});
+    let mut all = json!({"policy": policy, "workloads": rows, "total": object(&report.total())});
+    if let (Some(elsewhere), Some(all)) = (elsewhere, all.as_object_mut()) {
+        all.insert("traces_as".to_owned(), Value::from(elsewhere));
+    }
     let mut text = serde_json::to_string_pretty(&all).unwrap_or_default();
     text.push('\n');
     text
@@ -97,6 +110,12 @@ fn object(row: &Row) -> Value {
             "recorded": tally(&others.recorded),
         });
         object.insert("baselines".to_owned(), baselines);
+        if row.compared.len() > 1 {
+            object.insert("policies".to_owned(), Value::from(scores::json(row)));
+        }
+        if let Some(bound) = row.least() {
+            object.insert("bound_usd".to_owned(), Value::from(decimal(bound)));
+        }
     }
     object
 }
@@ -110,6 +129,7 @@ fn tally(tally: &Tally) -> Value {
         "plain_tokens": tally.plain,
         "read_tokens": tally.read,
         "write_5m_tokens": tally.write_5m,
+        "write_30m_tokens": tally.write_30m,
         "write_1h_tokens": tally.write_1h,
         "output_tokens": tally.output,
         "hit_rate": tally.hit_rate(),
@@ -118,7 +138,7 @@ fn tally(tally: &Tally) -> Value {
     })
 }
 
-/// The report as CSV, totals left to the reader of the columns.
+/// The report as CSV: a line per workload and policy, the policy under test first.
 pub(crate) fn csv(report: &Report) -> String {
     let mut out = csv::Writer::from_writer(Vec::new());
     let header = [
@@ -134,22 +154,27 @@ pub(crate) fn csv(report: &Report) -> String {
         "own_usd",
     ];
     // Writing into memory cannot fail.
-    let _ = out.write_record(header);
+    let _ = out.write_record(header.iter().chain(&scores::COLUMNS));
     for row in &report.rows {
         let others = &row.baselines;
-        let rate = row.main.hit_rate();
-        let _ = out.write_record([
-            row.name.clone(),
-            row.main.requests.to_string(),
-            row.main.rejected.to_string(),
-            row.main.input().to_string(),
-            rate.map_or_else(String::new, |rate| format!("{rate:.6}")),
-            decimal(row.main.cost),
-            decimal(others.none.cost),
-            decimal(others.default.cost),
-            decimal(others.automatic.cost),
-            decimal(others.own.cost),
-        ]);
+        for score in row.scores() {
+            let tally = &score.tally;
+            let rate = tally.hit_rate();
+            let mut line = vec![
+                row.name.clone(),
+                tally.requests.to_string(),
+                tally.rejected.to_string(),
+                tally.input().to_string(),
+                rate.map_or_else(String::new, |rate| format!("{rate:.6}")),
+                decimal(tally.cost),
+                decimal(others.none.cost),
+                decimal(others.default.cost),
+                decimal(others.automatic.cost),
+                decimal(others.own.cost),
+            ];
+            line.extend(scores::columns(row, &score));
+            let _ = out.write_record(line);
+        }
     }
     String::from_utf8(out.into_inner().unwrap_or_default()).unwrap_or_default()
 }

@@ -6,6 +6,7 @@ mod explain;
 mod ledger;
 mod lint;
 mod probe;
+mod replay;
 mod report;
 mod route;
 mod tune;
@@ -14,7 +15,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cachewright::adapter::replay::Policy;
 use cachewright::model::{Markers, Mode, Ttl};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -24,6 +24,7 @@ pub(crate) use explain::Explain;
 pub(crate) use ledger::{Export, ExportFormat, Info, Ledger, LedgerCommand, Place, Span};
 pub(crate) use lint::{FailOn, Lint};
 pub(crate) use probe::Probe;
+pub(crate) use replay::Replay;
 pub(crate) use report::{Report, Shape};
 pub(crate) use route::Route;
 pub(crate) use tune::Tune;
@@ -70,60 +71,6 @@ pub(crate) enum Command {
     Models(Models),
     /// Show what the layer saves: lifelike traffic against a simulated provider, no key needed.
     Demo(Demo),
-}
-
-const REPLAY_EXAMPLES: &str = "\
-Examples:
-  cachewright replay requests.jsonl
-  cachewright replay logs/ --json > report.json
-  cachewright replay logs/ --mode observe
-  cachewright replay requests.jsonl.xz --emit sent.jsonl
-  cachewright replay requests.jsonl --policy auto --emit-plan plan.jsonl
-  cachewright replay monday.jsonl --state history.json
-
-Input, one JSON object per line, plain or .xz:
-  {\"t\": seconds, \"end\": seconds?, \"session\": id?, \"tenant\": id?, \"route\": name?,
-   \"provider\": \"anthropic\", \"dialect\": name?, \"model\": name?, \"request\": body,
-   \"usage\": usage?, \"first_byte\": seconds?}
-or session files: {\"v\": 1, \"id\", \"dialect\", \"tools\"?, \"system\"?, \"msgs\": […], \"reqs\": […]}.
-
-Exit codes: 0 done, 1 an input failed (the others are still reported), 2 unusable command line.";
-
-/// Replay recorded traffic through the engine the layers use, against the simulator.
-#[derive(Debug, Args)]
-#[command(after_help = REPLAY_EXAMPLES)]
-pub(crate) struct Replay {
-    /// Files of timed requests or sessions, or directories of such files (*.jsonl, *.jsonl.xz).
-    #[arg(required = true, value_name = "FILE|DIR")]
-    pub(crate) inputs: Vec<PathBuf>,
-    /// How the report is printed.
-    #[command(flatten)]
-    pub(crate) format: Format,
-    /// How far the engine may change a request.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) mode: ModeArg,
-    /// Who places the markers of the replayed requests.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) policy: PolicyArg,
-    /// What the engine does with markers the caller placed.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) markers: MarkersArg,
-    /// The lifetime class the engine writes with; without it the traffic decides.
-    #[arg(long, value_enum)]
-    pub(crate) ttl: Option<TtlArg>,
-    /// The model that stands in where a session ran on one that is not Claude.
-    #[arg(long, value_name = "MODEL", default_value = "claude-sonnet-4-5")]
-    pub(crate) model: String,
-    /// Write every request as it was sent, one JSON line each.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) emit: Option<PathBuf>,
-    /// Write the breakpoints and changes of every request, without the bodies.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) emit_plan: Option<PathBuf>,
-    /// Start from the engine's history in this file, if it is there, and store the history in it
-    /// afterwards. Takes one input and `--policy engine`; without it each input starts empty.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) state: Option<PathBuf>,
 }
 
 /// A table unless something else is asked for.
@@ -281,21 +228,6 @@ pub(crate) enum ModeArg {
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum PolicyArg {
-    /// The engine of this crate.
-    #[default]
-    Engine,
-    /// Five-minute markers on the system prompt's end and the tail.
-    Default,
-    /// The automatic top-level marker.
-    Auto,
-    /// The caller's own markers.
-    Own,
-    /// No markers at all.
-    None,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum MarkersArg {
     /// Kept where they are, counted against the limit.
     #[default]
@@ -323,18 +255,6 @@ impl From<ModeArg> for Mode {
             ModeArg::Observe => Self::Observe,
             ModeArg::Place => Self::Place,
             ModeArg::Reshape => Self::Reshape,
-        }
-    }
-}
-
-impl From<PolicyArg> for Policy {
-    fn from(policy: PolicyArg) -> Self {
-        match policy {
-            PolicyArg::Engine => Self::Engine,
-            PolicyArg::Default => Self::Default,
-            PolicyArg::Auto => Self::Automatic,
-            PolicyArg::Own => Self::Own,
-            PolicyArg::None => Self::None,
         }
     }
 }

@@ -8,6 +8,7 @@ use cachewright::adapter::clock::{Clock, SystemClock};
 use cachewright::adapter::replay::{Detail, Emitter, Job, Policy, Report, Row, Watch, replay};
 use cachewright::adapter::snapshot::Snapshot;
 use cachewright::error::Error;
+use cachewright::model::{KeepAlive, Money, Regime};
 use cachewright::provider::Catalog;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -17,7 +18,7 @@ use crate::{inputs, render};
 
 /// Replays every input and prints one report.
 pub(crate) fn run(args: &Replay, catalog: &Arc<Catalog>) -> Result<(), Failure> {
-    let mut job = job(args, catalog);
+    let mut job = job(args, catalog)?;
     let (files, mut failed) = files(args);
     let state = state(args, &job, files.len())?;
     job.memory = state.as_ref().map(|state| state.memory().clone());
@@ -54,14 +55,52 @@ pub(crate) fn run(args: &Replay, catalog: &Arc<Catalog>) -> Result<(), Failure> 
     if failed { Err(Failure::Inputs) } else { Ok(()) }
 }
 
-fn job(args: &Replay, catalog: &Arc<Catalog>) -> Job {
-    let mut job = Job::new(Arc::clone(catalog));
+fn job(args: &Replay, catalog: &Arc<Catalog>) -> Result<Job, Failure> {
+    let catalog = match args.read {
+        Some(share) => Arc::new(Catalog::clone(catalog).with_reads_at(share)),
+        None => Arc::clone(catalog),
+    };
+    let mut job = Job::new(catalog);
     job.settings.mode = args.mode.into();
     job.settings.markers = args.markers.into();
     job.settings.ttl = args.ttl.map(Into::into);
-    job.policy = args.policy.into();
-    job.reading.stand_in = args.model.as_str().into();
-    job
+    job.settings.keep_alive = args.keep_alive.then(wide);
+    job.policy = args.policy;
+    job.alone = args.alone;
+    match args.model.split_once('/') {
+        Some((provider, model)) => job.reading.traces_as = Some((provider.into(), model.into())),
+        None => job.reading.stand_in = args.model.as_str().into(),
+    }
+    if let Some(regime) = args.regime {
+        job.reading.traces_as = Some(first(&job.catalog, regime.into())?);
+    }
+    if let Some((provider, model)) = &job.reading.traces_as {
+        let row = job.catalog.model(provider, model);
+        if !row.limits.known || row.prices.is_none() {
+            let what = format!("no row of provider `{provider}` has prices of `{model}`");
+            return Err(Error::config(what).into());
+        }
+    }
+    Ok(job)
+}
+
+/// Budgets that bind nobody: what a replay shall tell is what pays.
+fn wide() -> KeepAlive {
+    let mut wide = KeepAlive::default();
+    for most in [&mut wide.per_ping, &mut wide.per_session, &mut wide.per_day] {
+        *most = Money::from_pico(1_000_000_000_000_000_000);
+    }
+    wide
+}
+
+/// The first model with prices that caches in this way: Anthropic's or OpenAI's.
+fn first(catalog: &Catalog, regime: Regime) -> Result<(Arc<str>, Arc<str>), Error> {
+    let found = ["anthropic", "openai"].into_iter().find_map(|provider| {
+        let mut models = catalog.models(provider);
+        let model = models.find(|row| row.limits.regime == regime && row.prices.is_some())?;
+        Some((provider.into(), Arc::from(&*model.name)))
+    });
+    found.ok_or_else(|| Error::config("no row of the catalogue caches in this way"))
 }
 
 /// The history to start from, read before anything is replayed.
@@ -135,9 +174,11 @@ impl Watch for Shown {
 }
 
 fn print(report: &Report, args: &Replay, job: &Job) -> String {
+    let elsewhere = job.reading.traces_as.as_ref();
+    let elsewhere = elsewhere.map(|(provider, model)| format!("{provider}/{model}"));
     match args.format.style() {
-        Style::Table => render::text(report),
-        Style::Json => render::json(report, job.policy.as_str()),
+        Style::Table => render::text(report, elsewhere.as_deref()),
+        Style::Json => render::json(report, &job.policy.to_string(), elsewhere.as_deref()),
         Style::Csv => render::csv(report),
     }
 }
