@@ -3,8 +3,8 @@
 use super::pauses::Pauses;
 use super::prepare::Draft;
 use super::survey::{Ground, Surveyed, survey};
-use crate::economy::leader::Allowed;
 use crate::economy::Stream;
+use crate::economy::leader::Allowed;
 use crate::model::{Digest, Section};
 use crate::plan::Rates;
 
