@@ -151,14 +151,14 @@ fn parts(samples: usize) {
     let at = |n: u64| Timestamp::from_secs_f64(1.0).plus(Duration::from_secs(n));
     each("a request under every variant", &mut |n| {
         let extent = Extent::new(50_000 + n, 8_000, 50_100 + n);
-        black_box(shadow.step(at(n), &extent, &own, with, &mut wider));
+        black_box(shadow.step((at(n), &extent), &own, with, &mut wider));
     });
     each("the provider's behaviour, asked", &mut |n| {
         black_box(behaviour.hit_of(at(n), n * 100));
     });
     each("the provider's behaviour, taught", &mut |n| {
         let foreseen = Foreseen::new(n * 100, Duration::from_secs(n % 300), 2);
-        behaviour.observe(at(n), &foreseen, n % 9 != 0);
+        behaviour.observe(at(n), &foreseen, (n % 9 != 0).into());
     });
 }
 

@@ -159,7 +159,7 @@ fn a_forgetful_provider_is_written_to_less() {
     let mut known = Behaviour::default();
     let like = Foreseen::new(2_000, Duration::from_secs(60), 0);
     for n in 0..100 {
-        known.observe(at(f64::from(n)), &like, n % 2 == 0);
+        known.observe(at(f64::from(n)), &like, (n % 2 == 0).into());
     }
     let rates = known.effective(at(100.0), &Rates::USUAL, 2_000);
     assert!(Rates::USUAL.break_even(Ttl::FiveMinutes) < 0.33);

@@ -17,7 +17,7 @@ mod watch;
 pub use duel::{Bout, Duel, Score, Standing};
 pub use flat::{Flat, Flatten, Tape};
 pub use odds::{EDGES, Odds};
-pub use provider::{Behaviour, Foreseen};
+pub use provider::{Behaviour, Foreseen, Outcome};
 pub use returns::Returns;
 pub use signs::{Input, Signs};
 pub use stream::{Asked, Kind, Stream};

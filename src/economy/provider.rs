@@ -36,6 +36,22 @@ const VISIBLE: f64 = 0.9;
 
 const CELLS: usize = (SIZES.len() + 1) * (GAPS.len() + 1) * (READS.len() + 1);
 
+/// What came of something that was foreseen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
+pub enum Outcome {
+    /// It came about.
+    Came,
+    /// It did not.
+    Failed,
+}
+
+impl From<bool> for Outcome {
+    fn from(came: bool) -> Self {
+        if came { Self::Came } else { Self::Failed }
+    }
+}
+
 /// Outcomes: how often what was asked came about, and how often not. Counts fade, so they are no
 /// whole numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -55,14 +71,13 @@ impl Tally {
         Self { yes, no }
     }
 
-    fn observe(&mut self, came: bool) {
+    fn observe(&mut self, outcome: Outcome) {
         if self.total() >= MEMORY {
             self.fade(1.0 - 1.0 / MEMORY);
         }
-        if came {
-            self.yes += 1.0;
-        } else {
-            self.no += 1.0;
+        match outcome {
+            Outcome::Came => self.yes += 1.0,
+            Outcome::Failed => self.no += 1.0,
         }
     }
 
@@ -202,10 +217,10 @@ impl Behaviour {
 
     /// A read that was foreseen came, or did not. Only to be told where the entry was alive by its
     /// class, in reach of a breakpoint, and the prompt had not changed.
-    pub fn observe(&mut self, now: Timestamp, foreseen: &Foreseen, came: bool) {
+    pub fn observe(&mut self, now: Timestamp, foreseen: &Foreseen, outcome: Outcome) {
         self.pass(now);
         if let Some(cell) = self.cells.get_mut(foreseen.cell()) {
-            cell.observe(came);
+            cell.observe(outcome);
         }
         if foreseen.idle.as_secs() >= GAPS[0] {
             self.exposed += foreseen.idle.as_secs_f32();
@@ -214,16 +229,16 @@ impl Behaviour {
 
     /// The first read of a write came, or did not, so long after the write began to be answered.
     /// Those beyond 16 seconds tell nothing of visibility.
-    pub fn observe_fresh(&mut self, now: Timestamp, delay: Duration, came: bool) {
+    pub fn observe_fresh(&mut self, now: Timestamp, delay: Duration, outcome: Outcome) {
         self.pass(now);
         let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         if let Some(tally) = self.fresh.get_mut(bucket(&DELAYS, &millis)) {
-            tally.observe(came);
+            tally.observe(outcome);
         }
     }
 
     /// One hour was asked for and granted, or not.
-    pub fn observe_hour(&mut self, now: Timestamp, granted: bool) {
+    pub fn observe_hour(&mut self, now: Timestamp, granted: Outcome) {
         self.pass(now);
         self.hours.observe(granted);
     }
@@ -385,7 +400,7 @@ mod tests {
     fn feed(behaviour: &mut Behaviour, like: Foreseen, percent: u32, times: u32) {
         for n in 0..times {
             let came = (n + 1) * percent / 100 > n * percent / 100;
-            behaviour.observe(at(n), &like, came);
+            behaviour.observe(at(n), &like, came.into());
         }
     }
 
@@ -446,10 +461,10 @@ mod tests {
     fn a_write_is_visible_after_the_last_delay_that_missed() {
         let mut behaviour = Behaviour::default();
         for n in 0..20 {
-            behaviour.observe_fresh(at(n), Duration::from_millis(300), n % 4 == 0);
-            behaviour.observe_fresh(at(n), Duration::from_millis(900), n % 2 == 0);
-            behaviour.observe_fresh(at(n), Duration::from_secs(3), true);
-            behaviour.observe_fresh(at(n), Duration::from_secs(300), false);
+            behaviour.observe_fresh(at(n), Duration::from_millis(300), (n % 4 == 0).into());
+            behaviour.observe_fresh(at(n), Duration::from_millis(900), (n % 2 == 0).into());
+            behaviour.observe_fresh(at(n), Duration::from_secs(3), Outcome::Came);
+            behaviour.observe_fresh(at(n), Duration::from_secs(300), Outcome::Failed);
         }
         assert_eq!(behaviour.visible_after(at(20)), Duration::from_secs(1));
     }
@@ -458,7 +473,7 @@ mod tests {
     fn a_class_that_is_never_granted_is_known_soon() {
         let mut behaviour = Behaviour::default();
         for n in 0..8 {
-            behaviour.observe_hour(at(n), false);
+            behaviour.observe_hour(at(n), Outcome::Failed);
         }
         assert!(behaviour.granted(at(8)) < 0.25);
         let parts = behaviour.parts();

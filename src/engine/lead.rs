@@ -29,7 +29,7 @@ pub(super) fn lead(ground: &Ground<'_>, outlook: &mut Outlook) -> Option<Led> {
             *wider = Leader::under(&all, as_f64(tokens));
         }
         let with = (ground.rates, allowed);
-        led = Some(shadow.step(ground.now, &extent, &own, with, wider));
+        led = Some(shadow.step((ground.now, &extent), &own, with, wider));
     });
     ground.nodes.put_shadow(conversation, shadow);
     let led = led?;

@@ -105,15 +105,16 @@ impl From<KnownLeader> for Leader {
         let (Some(excess), Some(pledged)) = (all(&known.excess), all(&known.pledged)) else {
             return Self::default();
         };
-        let mut parts = LeaderParts::default();
-        parts.excess = excess.map(Exact::as_single);
-        parts.pledged = pledged.map(Exact::as_single);
-        parts.mean = known.mean.as_single();
-        parts.seen = known.seen;
-        parts.switches = known.switches;
-        parts.leads = known.leads;
-        parts.credit = known.credit.as_single();
-        parts.aged = known.aged.map(Timestamp::from_micros);
+        let parts = LeaderParts {
+            excess: excess.map(Exact::as_single),
+            pledged: pledged.map(Exact::as_single),
+            mean: known.mean.as_single(),
+            seen: known.seen,
+            switches: known.switches,
+            leads: known.leads,
+            credit: known.credit.as_single(),
+            aged: known.aged.map(Timestamp::from_micros),
+        };
         Self::from_parts(&parts)
     }
 }
@@ -145,11 +146,12 @@ impl From<KnownShadow> for Shadow {
         let Ok(held) = <[[u32; 3]; VARIANTS]>::try_from(known.held) else {
             return Self::default();
         };
-        let mut parts = ShadowParts::default();
-        parts.held = held;
-        parts.real = known.real;
-        parts.last = known.last.map(Timestamp::from_micros);
-        parts.leader = known.leader.into();
+        let parts = ShadowParts {
+            held,
+            real: known.real,
+            last: known.last.map(Timestamp::from_micros),
+            leader: known.leader.into(),
+        };
         Self::from_parts(&parts)
     }
 }

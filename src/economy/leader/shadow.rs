@@ -77,8 +77,7 @@ impl Shadow {
     /// the wider level, and says which one it should follow.
     pub fn step(
         &mut self,
-        now: Timestamp,
-        extent: &Extent,
+        (now, extent): (Timestamp, &Extent),
         own: &Variant,
         (rates, allowed): (&Rates, Allowed),
         wider: &mut Leader,
@@ -208,7 +207,7 @@ mod tests {
             let with = (&Rates::USUAL, all);
             let led = self
                 .shadow
-                .step(self.now, &extent, &FIVE, with, &mut self.wider);
+                .step((self.now, &extent), &FIVE, with, &mut self.wider);
             self.led += led.cost;
             for (sum, cost) in self.costs.iter_mut().zip(led.costs) {
                 *sum += cost;
@@ -322,7 +321,7 @@ mod tests {
         for n in 0..200_u32 {
             let now = Timestamp::from_secs_f64(f64::from(n) * 600.0);
             let extent = Extent::new(0, 8_000, 20_000);
-            Shadow::default().step(now, &extent, &FIVE, with, &mut wider);
+            Shadow::default().step((now, &extent), &FIVE, with, &mut wider);
         }
         let excess = wider.excess();
         assert_eq!(wider.leading(with.1), 1, "{excess:?}");
@@ -337,7 +336,7 @@ mod tests {
         for n in 0..20_u64 {
             let now = Timestamp::from_secs_f64(1.0).plus(Duration::from_secs(n * 500));
             let extent = Extent::new(100_000 + n, 8_000, 100_001 + n);
-            shadow.step(now, &extent, &FIVE, with, &mut wider);
+            shadow.step((now, &extent), &FIVE, with, &mut wider);
         }
         // An hour does it as well where nothing is added; pings do not win by being pledged.
         let best = shadow.leader().leading(with.1);

@@ -262,6 +262,7 @@ mod tests {
         costs.collect()
     }
 
+    #[expect(clippy::float_arithmetic, reason = "distances")]
     fn close(found: &[f64], wanted: &[f64]) {
         assert_eq!(found.len(), wanted.len());
         for (found, wanted) in found.iter().zip(wanted) {

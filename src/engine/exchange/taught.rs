@@ -33,19 +33,19 @@ impl Exchange {
         }
         self.memory.learn_behaviour(self.behaviour, &mut |known| {
             if let Some(granted) = granted {
-                known.observe_hour(now, granted);
+                known.observe_hour(now, granted.into());
             }
             let Some((held, came)) = seen else { return };
             let foreseen = self.foreseen(held);
             let fresh = self.delay(expected, held).filter(|delay| *delay < FRESH);
             if let Some(delay) = fresh.filter(|_| foreseen.reads == 0) {
-                known.observe_fresh(now, delay, came);
+                known.observe_fresh(now, delay, came.into());
                 // A write that is not visible yet is not lost.
                 if !came {
                     return;
                 }
             }
-            known.observe(now, &foreseen, came);
+            known.observe(now, &foreseen, came.into());
         });
     }
 
