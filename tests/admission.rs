@@ -38,14 +38,17 @@ fn measure(path: &Path) -> Costs {
     let row = replay(path, &Job::new(Arc::clone(&catalog)), &mut [], &mut ()).unwrap();
     let job = bounds::Job::new(catalog);
     let figures = bounds::measure(path, &job, |_, _| {}).unwrap();
-    let measured = figures.measure(Regime::Short);
+    let (lower, clairvoyant) = (
+        figures.lower(Regime::Short),
+        figures.clairvoyant(Regime::Short),
+    );
     Costs {
         ours: row.main.cost.as_usd(),
         none: row.baselines.none.cost.as_usd(),
         documented: row.baselines.default.cost.as_usd(),
-        clairvoyant: measured.clairvoyant.cost.as_usd(),
+        clairvoyant: clairvoyant.cost.as_usd(),
         hit_rate: row.main.hit_rate().unwrap(),
-        reachable: measured.lower.hit_rate().unwrap_or(0.0),
+        reachable: lower.hit_rate().unwrap_or(0.0),
     }
 }
 
@@ -122,7 +125,7 @@ fn send(engine: &Engine, at: f64, body: &Value) -> Vec<Why> {
     let whys = prepared.placements().iter().map(|one| one.why).collect();
     let mut exchange = prepared.exchange;
     exchange.on_usage(now, Usage::reported(10, 0, 3000, 0, 1));
-    exchange.finish(now, End::Complete);
+    let _ = exchange.finish(now, End::Complete);
     whys
 }
 

@@ -66,7 +66,7 @@ impl Bench {
                 let body = request.into_body().collect().await.unwrap().to_bytes();
                 got.lock().unwrap().push(body);
                 let answer = Response::builder().header("content-type", "application/json");
-                io::Result::Ok(answer.body(Full::from(MESSAGE)).unwrap())
+                io::Result::Ok(answer.body(Full::<Bytes>::from(MESSAGE)).unwrap())
             }
         });
         let request = Request::post("http://localhost/v1/messages")

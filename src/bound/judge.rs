@@ -79,6 +79,9 @@ pub struct Rules {
     /// Whether a marker below what was read makes an entry there, for nothing. Providers do not
     /// say, and that it makes none saves less.
     pub below: bool,
+    /// Whether a read may end on any block that is alive, not only where an entry ends: the rule
+    /// that published replays go by (economics.md §8), and kinder than any page of a provider.
+    pub blocks: bool,
     /// How long a cache keeps, without markers and without a fee, every block up to the last; such
     /// caches decide by themselves. `None` where markers decide.
     pub implicit: Option<Duration>,
@@ -92,6 +95,7 @@ impl Default for Rules {
             lookback: None,
             revives: false,
             below: false,
+            blocks: false,
             implicit: None,
         }
     }
@@ -285,7 +289,7 @@ impl Visit<'_> {
                 &mut usage.read
             } else if let Some((mark, ttl)) = spans.peek().copied() {
                 self.pay(depth, Some(ttl));
-                if mark == depth {
+                if mark == depth || self.rules.blocks {
                     self.end(depth);
                 }
                 match ttl {

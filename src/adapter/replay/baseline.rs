@@ -8,7 +8,7 @@ use super::pinger::Pinger;
 use super::policy::Policy;
 use super::rates::{Rates, Sims, uncached};
 use super::report::{Baselines, Compared, Tally};
-use super::traced::{Judges, Mark, Purpose, effective};
+use super::traced::{Judges, Mark, Purpose, Reads, effective};
 use crate::adapter::workload::Timed;
 use crate::model::{Money, Timestamp, Ttl, Usage};
 use crate::provider::{Catalog, Model};
@@ -66,8 +66,8 @@ struct Repeated {
 }
 
 impl Bench {
-    pub(super) fn new(catalog: &Arc<Catalog>) -> Self {
-        let all = COMPARED.map(|policy| Contender::new(policy, catalog));
+    pub(super) fn new(catalog: &Arc<Catalog>, reads: Reads) -> Self {
+        let all = COMPARED.map(|policy| Contender::new(policy, catalog, reads));
         Self {
             reader: Sims::new(Arc::clone(catalog)),
             rates: Rates::new(Arc::clone(catalog)),
@@ -129,10 +129,10 @@ impl Bench {
 }
 
 impl Contender {
-    fn new(policy: Policy, catalog: &Arc<Catalog>) -> Self {
+    fn new(policy: Policy, catalog: &Arc<Catalog>, reads: Reads) -> Self {
         Self {
             sims: Sims::new(Arc::clone(catalog)),
-            judges: Judges::default(),
+            judges: Judges::reading(reads),
             pinger: Pinger::new(policy.pings()),
             sums: Compared::of(policy),
             last: Timestamp::default(),

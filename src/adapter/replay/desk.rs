@@ -95,7 +95,7 @@ impl<'a> Desk<'a> {
     pub(super) fn new(job: &Job, bounds: Bounds, emitters: &'a mut [Emitter]) -> Self {
         Self {
             engine: job.engine(bounds),
-            service: Service::new(&job.catalog),
+            service: Service::new(&job.catalog, job.reads),
             emitters,
             events: BinaryHeap::new(),
             open: BTreeMap::new(),

@@ -26,3 +26,4 @@ pub(in crate::adapter) use rates::endpoint;
 pub use report::{Baselines, Compared, Report, Row, Tally};
 pub use run::{Job, Watch, replay, replay_alone};
 pub use scores::{Estimate, Score};
+pub use traced::Reads;

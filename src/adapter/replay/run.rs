@@ -10,6 +10,7 @@ use super::desk::Desk;
 use super::emit::Emitter;
 use super::policy::Policy;
 use super::report::{Row, Tally};
+use super::traced::Reads;
 use crate::adapter::memory::{Bounds, InProcess};
 use crate::adapter::workload::{Options, Timed, Workload};
 use crate::engine::{Engine, Settings};
@@ -41,6 +42,8 @@ pub struct Job {
     pub memory: Option<InProcess>,
     /// Whether the other policies and the bound are left out.
     pub alone: bool,
+    /// Where a read of a trace may end.
+    pub reads: Reads,
 }
 
 impl Job {
@@ -54,6 +57,7 @@ impl Job {
             reading: Options::default(),
             memory: None,
             alone: false,
+            reads: Reads::default(),
         }
     }
 
@@ -210,7 +214,7 @@ fn compare(requests: &Receiver<Timed>, job: &Job) -> Option<Comparison> {
         requests.iter().for_each(drop);
         return None;
     }
-    let mut bench = Bench::new(&job.catalog);
+    let mut bench = Bench::new(&job.catalog, job.reads);
     for timed in requests {
         bench.take(&timed);
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::rates::{Rates, Sims, uncached};
 use super::report::Tally;
-use super::traced::{Judges, Mark, Purpose};
+use super::traced::{Judges, Mark, Purpose, Reads};
 use crate::adapter::workload::Timed;
 use crate::model::{Timestamp, Usage};
 use crate::provider::{Catalog, Model};
@@ -31,10 +31,10 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(catalog: &Arc<Catalog>) -> Self {
+    pub(super) fn new(catalog: &Arc<Catalog>, reads: Reads) -> Self {
         Self {
             sims: Sims::new(Arc::clone(catalog)),
-            judges: Judges::default(),
+            judges: Judges::reading(reads),
             rates: Rates::new(Arc::clone(catalog)),
         }
     }

@@ -27,14 +27,35 @@ pub(super) enum Purpose {
 /// A marker: the block it stands on, and its class.
 pub(super) type Mark = (usize, Ttl);
 
+/// Where a read of a trace may end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reads {
+    /// Where an entry ends, which is what providers' pages say.
+    #[default]
+    Entries,
+    /// On any block that is alive: the rule that published replays of such traces go by
+    /// (economics.md §8), for figures that are to be compared with theirs.
+    Blocks,
+}
+
 /// The caches that requests of traces go to, one judge per model.
 #[derive(Debug, Default)]
 pub(super) struct Judges {
+    reads: Reads,
     scopes: Scopes,
     open: BTreeMap<(Arc<str>, Arc<str>), Judge>,
 }
 
 impl Judges {
+    /// Caches that are read by this rule.
+    pub(super) fn reading(reads: Reads) -> Self {
+        Self {
+            reads,
+            ..Self::default()
+        }
+    }
+
     /// Serves a request at `at`. `None` when the markers are refused.
     ///
     /// What is written can be read at once: no trace tells when a provider lets it be read.
@@ -51,7 +72,12 @@ impl Judges {
         access.tail = trace.tail;
         let key = (Arc::clone(&timed.provider), Arc::clone(&timed.model));
         let judge = self.open.entry(key);
-        let judge = judge.or_insert_with(|| Judge::new(rules(&model.limits)));
+        let blocks = self.reads == Reads::Blocks;
+        let rules = || Rules {
+            blocks,
+            ..rules(&model.limits)
+        };
+        let judge = judge.or_insert_with(|| Judge::new(rules()));
         match purpose {
             Purpose::Request => judge.serve(&access, marks),
             Purpose::Ping => judge.ping(&access, marks),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cachewright::adapter::replay::Policy;
+use cachewright::adapter::replay::{Policy, Reads};
 use cachewright::model::Regime;
 use clap::{Args, ValueEnum};
 
@@ -64,6 +64,9 @@ pub(crate) struct Replay {
     /// What a read costs, as a share of plain input such as 0.05, instead of what the rows say.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) read: Option<u32>,
+    /// Where a read of a trace of hashes may end.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) reads: ReadsArg,
     /// Let the engine keep idle conversations warm by pings, within wide budgets.
     #[arg(long)]
     pub(crate) keep_alive: bool,
@@ -80,6 +83,25 @@ pub(crate) struct Replay {
     /// afterwards. Takes one input and `--policy engine`; without it each input starts empty.
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
+}
+
+/// Where a read of a trace may end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReadsArg {
+    /// Where an entry ends, as providers' pages say.
+    #[default]
+    Entries,
+    /// On any block that is alive, as in published replays.
+    Blocks,
+}
+
+impl From<ReadsArg> for Reads {
+    fn from(reads: ReadsArg) -> Self {
+        match reads {
+            ReadsArg::Entries => Self::Entries,
+            ReadsArg::Blocks => Self::Blocks,
+        }
+    }
 }
 
 /// How a provider decides what it keeps.

@@ -67,6 +67,7 @@ fn job(args: &Replay, catalog: &Arc<Catalog>) -> Result<Job, Failure> {
     job.settings.keep_alive = args.keep_alive.then(wide);
     job.policy = args.policy;
     job.alone = args.alone;
+    job.reads = args.reads.into();
     match args.model.split_once('/') {
         Some((provider, model)) => job.reading.traces_as = Some((provider.into(), model.into())),
         None => job.reading.stand_in = args.model.as_str().into(),
