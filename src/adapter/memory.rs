@@ -1,4 +1,5 @@
-//! The engine's memory in process: bounded moka caches, shared between threads.
+//! The engine's memory in process: bounded, shared between threads. What there is a million of is
+//! packed; the rest are moka caches.
 
 #[cfg(feature = "replay")]
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::buffers::Buffers;
+use super::packed::{Lean, Packed};
 use crate::economy::leader::{Leader, Shadow};
 use crate::economy::{Behaviour, Returns, Stream};
 use crate::engine::{Conversation, Memory, Trail};
@@ -22,8 +24,10 @@ pub struct Bounds {
     /// Bytes of request bodies kept, to read a conversation's next turn faster and to tell what
     /// changed since the last request of its route: seven eighths for the one, one for the other.
     pub body_bytes: u64,
-    /// Prefixes remembered, about 150 bytes each; twice as many of which only is known that they
-    /// were sent, 24 bytes each; and for every four of them a conversation, about 300 bytes.
+    /// Prefixes remembered, about 70 bytes each: half of them such as came back, half such as did
+    /// not yet. Twice as many of which only is known that they were sent, 24 bytes each, in a table
+    /// that is rounded up to a power of two; and for every four of them a conversation, about 380
+    /// bytes. A million take some 210 MB when all of this is full.
     pub prefixes: u64,
     /// Scopes and services with learned chances, up to about 80 kB each.
     pub scopes: u64,
@@ -48,17 +52,17 @@ const LARGE: usize = 64 << 10;
 /// The memory of one process. Lost on exit, which costs money and never correctness.
 #[derive(Clone, Debug)]
 pub struct InProcess {
-    nodes: Cache<Digest, Node>,
+    nodes: Arc<Packed<Lean>>,
     /// Prefixes that came back: those that nobody repeats push none of them out.
-    proven: Cache<Digest, Node>,
+    proven: Arc<Packed<Lean>>,
     prints: Arc<Mutex<Prints>>,
     learned: Cache<Digest, Arc<Mutex<Learned>>>,
     conversations: Cache<Digest, Arc<[Arc<Conversation>]>>,
     trails: Cache<Digest, Arc<Mutex<Trail>>>,
     behaviours: Cache<Digest, Arc<Mutex<Behaviour>>>,
-    shadows: Cache<Digest, Shadow>,
+    shadows: Arc<Packed<Shadow>>,
     leaders: Cache<Digest, Arc<Mutex<Leader>>>,
-    streams: Cache<Digest, Stream>,
+    streams: Arc<Packed<Stream>>,
     returns: Cache<Digest, Arc<Mutex<Returns>>>,
     buffers: Buffers,
 }
@@ -78,16 +82,16 @@ impl InProcess {
         let for_trails = bounds.body_bytes / 8;
         let for_turns = bounds.body_bytes - for_trails;
         Self {
-            nodes: recent(bounds.prefixes / 2).build(),
-            proven: recent(bounds.prefixes / 2).build(),
+            nodes: Arc::new(Packed::new(bounds.prefixes / 2)),
+            proven: Arc::new(Packed::new(bounds.prefixes / 2)),
             prints: Arc::new(Mutex::new(Prints::new(prints))),
             learned: recent(bounds.scopes).build(),
             conversations: recent(for_turns).weigher(weigh).build(),
             trails: recent(for_trails).weigher(weigh_trail).build(),
             behaviours: recent(bounds.scopes).build(),
-            shadows: recent(bounds.prefixes / 8).build(),
+            shadows: Arc::new(Packed::new(bounds.prefixes / 8)),
             leaders: recent(bounds.scopes).build(),
-            streams: recent(bounds.prefixes / 4).build(),
+            streams: Arc::new(Packed::new(bounds.prefixes / 4)),
             returns: recent(bounds.scopes).build(),
             buffers: Buffers::default(),
         }
@@ -96,15 +100,15 @@ impl InProcess {
     /// What was seen, in the order of its keys; bodies are not history.
     #[cfg(feature = "replay")]
     pub(super) fn history(&self) -> History {
-        let mut nodes = copied(&self.nodes);
-        nodes.extend(copied(&self.proven));
+        let nodes = self.nodes.entries().into_iter();
+        let nodes = nodes.chain(self.proven.entries());
         History {
-            nodes,
+            nodes: nodes.map(|(key, lean)| (key, lean.into())).collect(),
             learned: opened(&self.learned),
             behaviours: opened(&self.behaviours),
             leaders: opened(&self.leaders),
-            shadows: copied(&self.shadows),
-            streams: copied(&self.streams),
+            shadows: self.shadows.entries().into_iter().collect(),
+            streams: self.streams.entries().into_iter().collect(),
             returns: opened(&self.returns),
         }
     }
@@ -120,11 +124,6 @@ pub(super) struct History {
     pub(super) shadows: BTreeMap<Digest, Shadow>,
     pub(super) streams: BTreeMap<Digest, Stream>,
     pub(super) returns: BTreeMap<Digest, Returns>,
-}
-
-#[cfg(feature = "replay")]
-fn copied<V: Clone + Send + Sync + 'static>(kept: &Cache<Digest, V>) -> BTreeMap<Digest, V> {
-    kept.iter().map(|(key, value)| (*key, value)).collect()
 }
 
 #[cfg(feature = "replay")]
@@ -157,17 +156,18 @@ impl Default for InProcess {
 
 impl Nodes for InProcess {
     fn node(&self, prefix: &Digest) -> Option<Node> {
-        self.proven.get(prefix).or_else(|| self.nodes.get(prefix))
+        let known = self.proven.get(prefix);
+        known.or_else(|| self.nodes.get(prefix)).map(Node::from)
     }
 
     fn put_node(&self, prefix: Digest, node: Node) {
         if node.visits > 1 {
             if node.visits == 2 {
-                self.nodes.invalidate(&prefix);
+                self.nodes.remove(&prefix);
             }
-            self.proven.insert(prefix, node);
+            self.proven.insert(prefix, node.into());
         } else {
-            self.nodes.insert(prefix, node);
+            self.nodes.insert(prefix, node.into());
         }
     }
 
@@ -296,4 +296,56 @@ fn continues(later: &Conversation, earlier: &Conversation) -> bool {
         return true;
     };
     later.root == earlier.root && later.chain.get(last) == earlier.chain.get(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ledger::history::Spot;
+
+    fn key(number: u64) -> Digest {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        Digest::from_bytes(bytes)
+    }
+
+    fn small() -> InProcess {
+        InProcess::new(Bounds {
+            prefixes: 2_000,
+            ..Bounds::default()
+        })
+    }
+
+    #[test]
+    fn a_flood_of_what_never_returns_pushes_out_nothing_that_did() {
+        let memory = small();
+        let at = Timestamp::from_secs_f64(9.0);
+        let back = Node::seen_before(Spot::Later, Duration::from_secs(1), at);
+        memory.put_node(key(1), back);
+        for number in 2..50_000 {
+            memory.put_node(key(number), Node::first_seen(Spot::ChatStart, at));
+        }
+        assert_eq!(memory.node(&key(1)), Some(back));
+        assert_eq!(memory.node(&key(2)), None);
+        assert!(memory.node(&key(49_999)).is_some());
+    }
+
+    #[cfg(feature = "replay")]
+    #[test]
+    fn history_is_everything_once_and_in_the_order_of_its_keys() {
+        let memory = small();
+        let at = Timestamp::from_secs_f64(9.0);
+        for number in (0..900).rev() {
+            memory.put_node(key(number), Node::first_seen(Spot::Inner, at));
+        }
+        let mut back = Node::first_seen(Spot::Inner, at);
+        back.visits = 2;
+        memory.put_node(key(7), back);
+        assert_eq!(memory.nodes.get(&key(7)).map(Node::from), None);
+        let nodes = memory.history().nodes;
+        assert!(nodes.keys().copied().eq((0..900).map(key)));
+        assert_eq!(nodes.get(&key(7)), Some(&back));
+    }
 }

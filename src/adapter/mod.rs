@@ -40,6 +40,8 @@ pub mod metrics;
 pub mod middleware;
 #[cfg(feature = "tower")]
 mod mistake;
+#[cfg(feature = "state")]
+mod packed;
 #[cfg(feature = "page")]
 pub mod page;
 #[cfg(feature = "cli")]
