@@ -544,7 +544,8 @@ fn traces_cost_at_least_what_others_found() {
     let Some(dir) = crate::workload::recordings() else {
         return;
     };
-    let job = Job::new(Arc::new(Catalog::builtin()));
+    let mut job = Job::new(Arc::new(Catalog::builtin()));
+    job.reading.traces = true;
     let measured = |name: &str| {
         let path = dir.join(format!("{name}.jsonl.xz"));
         let figures = measure(&path, &job, |_, _| ()).unwrap();

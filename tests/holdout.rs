@@ -329,8 +329,8 @@ fn reports_tell_what_was_measured_beside_what_is_modelled() {
     let report: Value = serde_json::from_str(&said(dir.path(), &["report", "--json"])).unwrap();
     let holdout = &report["holdout"];
     assert_eq!(holdout["control"]["conversations"], 30);
-    assert_eq!(holdout["treated"]["cost"]["usd"], "12.80");
-    assert_eq!(holdout["measured"]["amount"]["usd"], "11.20");
+    assert_eq!(holdout["treated"]["cost"]["usd"], "12.800000000000");
+    assert_eq!(holdout["measured"]["amount"]["usd"], "11.200000000000");
     assert_eq!(holdout["too_few"], Value::Null);
     let html = page::render(&store.story(&Query::default()).unwrap());
     assert!(html.contains("46.7\u{a0}%"), "the page tells it as well");

@@ -216,14 +216,11 @@ fn on_vertex_the_end_of_the_turn_before_stays_marked() {
             usages.push(usage);
             let now = marks(&sent);
             assert!(now.len() <= 4);
-            // Tools, system, and the deepest marker of the turn before.
+            // The deepest marker of the turn before: what stands below it goes where later requests
+            // are likely to part.
             if let Some(last) = marked.last() {
                 assert!(now.contains(last), "turn {turn}: {now:?} without {last}");
             }
-            let head = marked
-                .iter()
-                .filter(|place| !place.starts_with("/messages"));
-            assert!(head.clone().all(|place| now.contains(place)), "{now:?}");
             marked = now;
             turns.push(json!({"role": "assistant", "content": text(turn + 90, 60)}));
             turns.push(json!({"role": "user", "content": text(turn + 20, 300)}));

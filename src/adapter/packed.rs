@@ -333,11 +333,9 @@ impl<V: Copy> Shard<V> {
 pub(super) struct Lean {
     last: Timestamp,
     since: Timestamp,
-    claimed: Timestamp,
     counts: [u8; 4],
     spot: Spot,
     ttl: Option<Ttl>,
-    is_claimed: bool,
 }
 
 impl From<Node> for Lean {
@@ -355,11 +353,9 @@ impl From<Node> for Lean {
         Self {
             last: node.last,
             since: node.entry.map_or(node.last, |entry| entry.since),
-            claimed: node.claimed.unwrap_or(node.last),
             counts: counts.map(|count| u8::try_from(count).unwrap_or(u8::MAX)),
             spot: node.spot,
             ttl: node.entry.map(|entry| entry.ttl),
-            is_claimed: node.claimed.is_some(),
         }
     }
 }
@@ -373,7 +369,6 @@ impl From<Lean> for Node {
         node.returns_30m = returns_30m;
         node.returns_1h = returns_1h;
         node.entry = lean.ttl.map(|ttl| Entry::new(ttl, lean.since));
-        node.claimed = lean.is_claimed.then_some(lean.claimed);
         node
     }
 }
@@ -471,11 +466,11 @@ mod tests {
         (node.visits, node.returns_5m, node.returns_30m) = (64, 3, 40);
         node.returns_1h = 63;
         node.entry = Some(Entry::new(Ttl::OneHour, at(6.0)));
-        node.claimed = Some(at(-3.25));
+
         assert_eq!(Node::from(Lean::from(node)), node);
         node.visits = 400;
         assert_eq!(Node::from(Lean::from(node)).visits, 200);
         assert_eq!(Node::from(Lean::from(node)).returns_1h, 31);
-        assert_eq!(size_of::<Slot<Lean>>(), 56);
+        assert_eq!(size_of::<Slot<Lean>>(), 48);
     }
 }

@@ -4,22 +4,23 @@
 //! adds by itself (`default_headers`) are not seen here: a key that is only there does not separate
 //! accounts, so give such clients a tenant of their own.
 
-use std::cell::Cell;
+mod asked;
+mod sending;
+
 use std::fmt;
 use std::future;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use ::reqwest::{Body, Client, Error, Request, RequestBuilder, Response, ResponseBuilderExt};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::caller::{Caller, Head, Passage, ROUTE, TENANT, framing, take_label};
-use super::errands::{Answer, Desk, Job, LONGEST, drive};
+use super::caller::{Caller, Head, Passage, ROUTE, TENANT, take_label};
+use super::errands::{Desk, Job, drive};
 use super::fanout::{Boarding, prewarm};
 use super::handle::{Cachewright, Cold, Prewarmed, Rewrite};
 use super::keep::Original;
@@ -27,6 +28,9 @@ use super::running::Running;
 use super::tower::{PromptCache, ResponseBody};
 use crate::engine::{End, Order};
 use crate::model::Skip;
+pub(super) use asked::answer;
+use asked::head_of;
+use sending::Sending;
 
 impl PromptCache<Client> {
     /// Sends a request, as [`Client::execute`] does.
@@ -80,9 +84,6 @@ impl<S> PromptCache<S> {
         prewarm(&self.cache, caller, (parts, body), send).await
     }
 }
-
-/// How long an errand may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 impl<S> PromptCache<S> {
     /// Runs errands by the wrapped client, such as renting explicit caches and the pings that keep idle
@@ -362,41 +363,6 @@ pub(super) fn rewritten(
     (running, own)
 }
 
-/// The head of a request.
-fn head_of(request: &Request) -> Option<http::request::Parts> {
-    let uri = http::Uri::try_from(request.url().as_str()).ok()?;
-    let (mut parts, ()) = http::Request::new(()).into_parts();
-    parts.uri = uri;
-    parts.version = request.version();
-    parts.headers = request.headers().clone();
-    Some(parts)
-}
-
-/// Sends an errand and reads what comes of it.
-pub(super) async fn answer<S>(mut service: S, request: http::Request<Bytes>) -> Option<Answer>
-where
-    S: Service<Request, Response = Response>,
-{
-    let mut request = Request::try_from(request).ok()?;
-    *request.timeout_mut() = Some(PATIENCE);
-    future::poll_fn(|cx| service.poll_ready(cx)).await.ok()?;
-    let mut response = service.call(request).await.ok()?;
-    let status = response.status().as_u16();
-    let framing = framing(response.headers());
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LONGEST {
-            return None;
-        }
-    }
-    Some(Answer {
-        status,
-        framing,
-        body: body.freeze(),
-    })
-}
-
 /// The body's bytes, shared and not copied; `None` when they are not at hand.
 fn buffered(request: &mut Request) -> Option<Bytes> {
     request.body()?.as_bytes()?;
@@ -420,51 +386,4 @@ pub(super) fn watched(response: Response, running: Running) -> Response {
     parts.extensions.extend(url.unwrap_or_default());
     let body = Body::wrap(ResponseBody::watched(body, running));
     http::Response::from_parts(parts, body).into()
-}
-
-thread_local! {
-    /// The request that a layer of this crate is passing on right now, on this thread.
-    static CURRENT: Cell<Option<Sending>> = const { Cell::new(None) };
-}
-
-/// Names the request being passed on, so that a second layer below leaves it alone.
-///
-/// A `reqwest::Request` keeps its extensions to itself and a header would reach the provider, so
-/// the request is known by the address of its body, and only while the outer layer calls or polls
-/// the inner service. Two layers with a task boundary between them (`tower::buffer`) do not see
-/// each other.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sending {
-    Buffered { address: usize, length: usize },
-    Unbuffered,
-}
-
-impl Sending {
-    fn of(request: &Request) -> Self {
-        match request.body().and_then(Body::as_bytes) {
-            Some(body) => Self::Buffered {
-                address: body.as_ptr().addr(),
-                length: body.len(),
-            },
-            None => Self::Unbuffered,
-        }
-    }
-
-    fn is_repeated(self) -> bool {
-        CURRENT.get() == Some(self)
-    }
-
-    fn during<T>(self, pass_on: impl FnOnce() -> T) -> T {
-        let _restored = Restored(CURRENT.replace(Some(self)));
-        pass_on()
-    }
-}
-
-/// Puts back what was current, also when the inner service panics.
-struct Restored(Option<Sending>);
-
-impl Drop for Restored {
-    fn drop(&mut self) {
-        CURRENT.set(self.0);
-    }
 }

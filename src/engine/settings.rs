@@ -86,7 +86,7 @@ impl Default for Settings {
             day_retention: false,
             explicit_caches: false,
             keep_alive: None,
-            follow_leader: true,
+            follow_leader: false,
             fan_out: FanOut::Off,
             fan_out_wait: FAN_OUT_WAIT,
             holdout: Share::NONE,

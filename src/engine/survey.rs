@@ -1,7 +1,6 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
 use super::chain::Before;
-use super::expected::Mark;
 use super::lead::lead;
 use super::lifetime::lifetime;
 use super::path::Path;
@@ -9,7 +8,7 @@ use super::pauses::Pauses;
 use super::{Conversation, Memory};
 use crate::economy::Stream;
 use crate::economy::leader::{Allowed, Led};
-use crate::ledger::history::{Node, Nodes, Reuse, Spot, kind_reuse, reuse, visit};
+use crate::ledger::history::{Node, Reuse, Spot, kind_reuse, reuse, visit};
 use crate::model::{
     Candidate, Choice, Digest, Keyring, Lives, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
 };
@@ -64,7 +63,6 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Surveyed {
     let mut outlook = Outlook {
         prefix_tokens,
         warm,
-        claimed: ground.claimed(&found, &known, warm),
         ..Outlook::default()
     };
     let mut choice = if let Some(ttl) = ground.ttl {
@@ -110,18 +108,6 @@ fn expect(outlook: &mut Outlook, chances: &[Reuse]) {
         candidate.reuse = deeper;
     }
     outlook.candidates = found;
-}
-
-/// Leaves word that a request under way is to write these prefixes.
-pub(super) fn claim(nodes: &dyn Nodes, marks: &[Mark], now: Timestamp) {
-    for mark in marks {
-        let node = nodes.node(&mark.prefix);
-        let mut node = node.unwrap_or_else(|| Node::first_seen(Spot::Branch, now));
-        if node.live(now).is_none() && !node.is_claimed(now) {
-            node.claimed = Some(now);
-            nodes.put_node(mark.prefix, node);
-        }
-    }
 }
 
 impl Ground<'_> {
@@ -223,20 +209,6 @@ impl Ground<'_> {
         });
         ends.filter_map(move |end| self.prompt.markable_before(end + 1))
             .filter(move |at| *at >= start)
-    }
-
-    /// The deepest prefix beyond the warm one that a request under way is writing.
-    fn claimed(
-        &self,
-        found: &[Candidate],
-        known: &[Option<Node>],
-        warm: Option<(usize, Ttl)>,
-    ) -> Option<usize> {
-        let pairs = found.iter().zip(known).rev();
-        let mut beyond = pairs.take_while(|(one, _)| warm.is_none_or(|(at, _)| one.block > at));
-        let claimed = |node: &Option<Node>| node.is_some_and(|node| node.is_claimed(self.now));
-        let found = beyond.find(|(_, node)| claimed(node));
-        found.map(|(candidate, _)| candidate.block)
     }
 
     /// Books visits and asks the history for the chance of each candidate.

@@ -161,7 +161,7 @@ impl<'a> Play<'a> {
             if ends > now {
                 return;
             }
-            self.send(place, ends - 1);
+            self.send(place, ends.saturating_sub(1));
         }
     }
 

@@ -59,8 +59,6 @@ impl Spot {
     }
 }
 
-/// How long a request may take until its answer begins.
-const UNDER_WAY: Duration = Duration::from_secs(20);
 /// Visits from which on the older half is forgotten.
 const FADES_AT: u32 = 64;
 
@@ -113,8 +111,6 @@ pub struct Node {
     pub returns_1h: u32,
     /// The provider's entry, as far as we know.
     pub entry: Option<Entry>,
-    /// When a request that was to write it was sent last, whether or not its answer has begun.
-    pub claimed: Option<Timestamp>,
 }
 
 impl Node {
@@ -129,7 +125,6 @@ impl Node {
             returns_30m: 0,
             returns_1h: 0,
             entry: None,
-            claimed: None,
         }
     }
 
@@ -151,14 +146,6 @@ impl Node {
     #[must_use]
     pub fn live_for(&self, lives: &Lives, now: Timestamp) -> Option<Entry> {
         self.entry.filter(|entry| entry.is_live_for(lives, now))
-    }
-
-    /// Whether a request that is still under way should be writing it: a second writer of the same
-    /// prefix would pay once more for what is there in a moment anyway.
-    #[must_use]
-    pub fn is_claimed(&self, now: Timestamp) -> bool {
-        let under_way = |claimed: Timestamp| claimed <= now && now.since(claimed) < UNDER_WAY;
-        self.claimed.is_some_and(under_way) && self.live(now).is_none()
     }
 
     /// Books one more visit; whether it was the first return, which settles the node's trial.

@@ -111,15 +111,15 @@ impl Prints {
             ..Passed::default()
         };
         let last = known.checked_sub(1).and_then(|at| path.get(at));
-        if let Some(print) = last.and_then(|tag| self.find(*tag)).copied() {
-            passed.first = !print.kept;
-            passed.maker = print.maker;
-            passed.end = usize::from(print.end);
-            passed.turns = usize::from(print.turns);
-            let ticks = tick.wrapping_sub(print.seen);
+        if let Some(seal) = last.and_then(|tag| self.find(*tag)).copied() {
+            passed.first = !seal.kept;
+            passed.maker = seal.maker;
+            passed.end = usize::from(seal.end);
+            passed.turns = usize::from(seal.turns);
+            let ticks = tick.wrapping_sub(seal.seen);
             passed.gap = Duration::from_secs(u64::from(ticks) * u64::from(TICK_SECS));
             self.keep(path, known, tick);
-            passed.forks = self.forks(path, usize::from(print.start));
+            passed.forks = self.forks(path, usize::from(seal.start));
         }
         let fresh = Print {
             maker: maker.name,
@@ -149,12 +149,12 @@ impl Prints {
     /// Marks as come back what the maker of the last known prefix had sent first.
     fn keep(&mut self, path: &[u64], known: usize, tick: u16) {
         for tag in path.iter().take(known).rev() {
-            let Some(print) = self.find_mut(*tag) else {
+            let Some(seal) = self.find_mut(*tag) else {
                 break;
             };
-            print.seen = tick;
-            let was = print.kept;
-            print.kept = true;
+            seal.seen = tick;
+            let was = seal.kept;
+            seal.kept = true;
             if was {
                 break;
             }
@@ -168,7 +168,7 @@ impl Prints {
         while start > 0 && forks.len() < FORKS {
             forks.push(start);
             let before = path.get(start - 1).and_then(|tag| self.find(*tag));
-            let Some(next) = before.map(|print| usize::from(print.start)) else {
+            let Some(next) = before.map(|seal| usize::from(seal.start)) else {
                 break;
             };
             if next >= start {
@@ -187,34 +187,34 @@ impl Prints {
     fn find(&self, tag: u64) -> Option<&Print> {
         let tag = (self.ways(tag), halves(tag));
         let (at, tag) = tag;
-        self.table.get(at)?.iter().find(|print| print.tag == tag)
+        self.table.get(at)?.iter().find(|seal| seal.tag == tag)
     }
 
     fn find_mut(&mut self, tag: u64) -> Option<&mut Print> {
         let (at, tag) = (self.ways(tag), halves(tag));
         let ways = self.table.get_mut(at)?;
-        ways.iter_mut().find(|print| print.tag == tag)
+        ways.iter_mut().find(|seal| seal.tag == tag)
     }
 
-    fn put(&mut self, print: Print) {
+    fn put(&mut self, seal: Print) {
         if self.used >= self.table.len() * WAYS * 3 / 8 && self.table.len() < self.most {
             self.grow();
         }
-        let at = self.ways(whole(print.tag));
+        let at = self.ways(whole(seal.tag));
         let Some(ways) = self.table.get_mut(at) else {
             return;
         };
-        let now = print.seen;
+        let now = seal.seen;
         let kept = ways.iter().filter(|one| one.kept).count();
         // Of what came back the oldest may go only where there is hardly room for anything else.
         let gives_way = ways.iter_mut().max_by_key(|one| {
-            let empty = one.tag == [0, 0] || one.tag == print.tag;
+            let empty = one.tag == [0, 0] || one.tag == seal.tag;
             let spared = one.kept && kept <= KEPT;
             (empty, !spared, now.wrapping_sub(one.seen))
         });
         if let Some(place) = gives_way {
             self.used += usize::from(place.tag == [0, 0]);
-            *place = print;
+            *place = seal;
         }
     }
 
@@ -222,8 +222,8 @@ impl Prints {
         let places = (self.table.len() * 2).clamp(FEWEST, self.most);
         let old = std::mem::replace(&mut self.table, vec![[Print::default(); WAYS]; places]);
         self.used = 0;
-        for print in old.into_iter().flatten().filter(|one| one.tag != [0, 0]) {
-            self.put(print);
+        for seal in old.into_iter().flatten().filter(|one| one.tag != [0, 0]) {
+            self.put(seal);
         }
     }
 }
