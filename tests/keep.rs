@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::indexing_slicing,
     clippy::large_enum_variant,
     reason = "helpers of tests fail the test"
 )]
@@ -381,6 +380,9 @@ async fn an_idle_prefix_is_read_and_renewed_until_its_conversation_goes_on() {
     }
 }
 
+/// A way of wrapping, and what is asked of it.
+type Changed = (Way, fn(Builder) -> Builder);
+
 #[tokio::test]
 async fn nothing_is_held_where_nobody_asked_for_it_or_nobody_would_send_it() {
     let off = |builder: Builder| {
@@ -388,7 +390,7 @@ async fn nothing_is_held_where_nobody_asked_for_it_or_nobody_would_send_it() {
         overlay.keep_alive = Some(KeepAlive::OFF);
         on(builder).route("batch").overlay("batch", overlay)
     };
-    let changes: [(Way, fn(Builder) -> Builder); 2] = [(Way::Proxy, |one| one), (Way::Proxy, off)];
+    let changes: [Changed; 2] = [(Way::Proxy, |one| one), (Way::Proxy, off)];
     for (way, change) in changes {
         let mut world = World::new(way, change).await;
         assert!(world.ask("one", 0).await.vigil.is_none());

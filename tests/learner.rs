@@ -1,6 +1,10 @@
 //! What is learned of providers, and variants that follow the leader.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 #![expect(clippy::float_arithmetic, reason = "moments, and shares of tokens")]
 
 use std::sync::Arc;
@@ -98,13 +102,11 @@ fn a_busy_service_is_split_among_as_many_keys_as_its_pace_asks_for() {
     let (none, _) = busy(Keyed::Not, 120.0);
     let (one, _) = busy(Keyed::ByOne, 120.0);
     let (ours, keys) = busy(Keyed::ByUs, 120.0);
-    println!("120 a minute: no key {none:.3}, one key {one:.3}, {keys} keys {ours:.3}");
     assert!(ours > none + 0.1 && ours > one + 0.1, "{none} {one} {ours}");
     assert!((10..=16).contains(&keys), "{keys}");
     // A quiet one keeps its one key, and loses nothing by it.
     let (none, _) = busy(Keyed::Not, 10.0);
     let (ours, keys) = busy(Keyed::ByUs, 10.0);
-    println!("10 a minute: no key {none:.3}, {keys} key {ours:.3}");
     assert!(ours >= none - 0.005 && keys <= 2, "{none} {ours} {keys}");
 }
 

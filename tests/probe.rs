@@ -1,5 +1,10 @@
 //! What probe finds out about simulators whose rules were altered.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -635,6 +640,11 @@ async fn what_goes_wrong_is_said_clearly_and_names_no_key() {
 
 /// The command, against the command that simulates.
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    clippy::cognitive_complexity,
+    reason = "one run, told in order"
+)]
 fn the_command_plans_asks_probes_and_writes() {
     let rules = file("probe-rules.toml");
     std::fs::write(

@@ -1,10 +1,6 @@
 //! Hash traces through replay: baselines, pings, what is emitted.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::io::Write as _;
 use std::path::Path;

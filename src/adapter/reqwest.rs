@@ -293,6 +293,10 @@ impl<S, F> fmt::Debug for ResponseFuture<S, F> {
 }
 
 /// What a request's head says is to be done with it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack, once per request"
+)]
 pub(super) enum Begun {
     /// It is sent on as it is.
     Passed(Option<Running>),

@@ -259,6 +259,7 @@ mod tests {
         Timestamp::from_secs_f64(secs)
     }
 
+    #[expect(clippy::float_arithmetic, reason = "a distance")]
     fn near(one: f64, other: f64) -> bool {
         (one - other).abs() < 1e-6
     }

@@ -272,7 +272,7 @@ impl Idle<'_> {
 
     fn pay(&mut self, now: Timestamp, cost: Option<Money>) {
         let cost = cost.unwrap_or_default();
-        self.stream.spent = self.stream.spent + cost;
+        self.stream.spent += cost;
         self.stream.pings = self.stream.pings.saturating_add(1);
         self.store();
         self.memory

@@ -10,7 +10,9 @@ use crate::model::{Outlook, Section, Ttl};
 /// The candidates' chances must be those of the policy's own decision. Where a variant leads they are
 /// to be looked up again, since the classes are other ones.
 pub(super) fn lead(ground: &Ground<'_>, outlook: &mut Outlook) -> Option<Led> {
-    let allowed = ground.allowed?;
+    // Variants know of no grant: where one hour is not given, none of them leads.
+    let ungranted = ground.pauses.is_ungranted(ground.nodes, ground.now);
+    let allowed = ground.allowed.filter(|_| !ungranted)?;
     let opening = ground.prompt.end_of(Section::System);
     let tokens = outlook.prefix_tokens.last().copied()?;
     let warm = outlook.warm.map_or(0, |(block, _)| block + 1);

@@ -117,7 +117,7 @@ fn draft<'a>(
 fn opening(prompt: &Prompt) -> Fingerprint {
     let first = prompt.blocks.get(prompt.end_of(Section::System));
     let first = first.or_else(|| prompt.blocks.first());
-    first.map_or(Fingerprint::default(), |block| block.fingerprint)
+    first.map_or_else(Fingerprint::default, |block| block.fingerprint)
 }
 
 /// The recent request of this conversation that shares most with this one.

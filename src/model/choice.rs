@@ -5,6 +5,7 @@ use super::{Tokens, Ttl};
 /// Which lifetime class a request is written with, and the numbers that decided it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Choice {
     /// The class that what is new is written with.
     pub ttl: Ttl,

@@ -202,8 +202,10 @@ mod tests {
     #[test]
     fn a_model_s_own_rules_stand_before_those_for_all() {
         let mut book = Rulebook::default();
-        let mut rules = Rules::default();
-        rules.lookback = Some(7);
+        let rules = Rules {
+            lookback: Some(7),
+            ..Rules::default()
+        };
         book.set(Some("a".into()), rules);
         assert_eq!(book.of("a").lookback, Some(7));
         assert_eq!(book.of("b"), &Rules::default());

@@ -6,6 +6,7 @@
     clippy::float_arithmetic,
     clippy::cast_precision_loss,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "arrival times, and a test stops at the first surprise"
 )]
 

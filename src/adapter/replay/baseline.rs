@@ -90,10 +90,10 @@ impl Bench {
         for contender in &mut self.all {
             let usage = contender.take(timed, request.as_ref(), &row);
             // Whoever places the markers, the prompt is as long: without caching all is plain.
-            plain = plain.or(usage.and_then(|usage| usage.input()));
+            plain = plain.or_else(|| usage.and_then(|usage| usage.input()));
         }
         let none = Usage {
-            plain: plain.or(uncached(timed, &row).plain),
+            plain: plain.or_else(|| uncached(timed, &row).plain),
             output: timed.output,
             ..Usage::default()
         };
@@ -149,7 +149,7 @@ impl Contender {
         let policy = self.sums.policy;
         let marks = timed.trace.as_ref().map(|trace| {
             let placed = policy.mark(trace, &row.limits);
-            effective(&placed, trace, &row.limits, policy == Policy::None)
+            effective(&placed, trace, &row.limits, policy.beside())
         });
         let sent = Repeated {
             timed: timed.clone(),

@@ -14,7 +14,7 @@ use super::rates::endpoint;
 use super::report::{Compared, Tally};
 use super::run::Job;
 use super::serve::{Call, Service};
-use super::traced::{effective, planned};
+use super::traced::{Beside, effective, planned};
 use super::vigils::Vigils;
 use crate::adapter::memory::Bounds;
 use crate::adapter::workload::Timed;
@@ -146,7 +146,12 @@ impl<'a> Desk<'a> {
         }
         let marks = timed.trace.as_ref().map(|trace| {
             let placed = prepared.breakpoints();
-            effective(placed, trace, &limits, prepared.is_explicit_only())
+            let beside = if prepared.is_explicit_only() {
+                Beside::Nobody
+            } else {
+                Beside::Provider
+            };
+            effective(placed, trace, &limits, beside)
         });
         let call = Call {
             timed: timed.clone(),
@@ -193,7 +198,7 @@ impl<'a> Desk<'a> {
         let (body, placements) = rewritten.unwrap_or_else(|| (timed.body.clone(), Vec::new()));
         let trace = timed.trace.as_ref();
         let placed = trace.map_or_else(Vec::new, |trace| policy.mark(trace, &limits));
-        let marks = trace.map(|trace| effective(&placed, trace, &limits, policy == Policy::None));
+        let marks = trace.map(|trace| effective(&placed, trace, &limits, policy.beside()));
         let call = Call {
             timed: timed.clone(),
             body: body.clone(),

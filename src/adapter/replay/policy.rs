@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
-use super::traced::ends;
+use super::traced::{Beside, ends};
 use crate::adapter::workload::Trace;
 use crate::engine::Placement;
 use crate::error::Error;
@@ -37,11 +37,31 @@ pub enum Policy {
     Keep(u32),
 }
 
+impl Policy {
+    /// Who sets markers beside this policy: with none at all, caching is switched off.
+    pub(super) const fn beside(self) -> Beside {
+        match self {
+            Self::None => Beside::Nobody,
+            Self::Engine
+            | Self::Default
+            | Self::Automatic
+            | Self::Own
+            | Self::Hour
+            | Self::Keep(_) => Beside::Provider,
+        }
+    }
+}
+
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Keep(pings) => write!(f, "keep:{pings}"),
-            other => f.write_str(other.as_str()),
+            Self::Engine
+            | Self::Default
+            | Self::Automatic
+            | Self::Own
+            | Self::None
+            | Self::Hour => f.write_str(self.as_str()),
         }
     }
 }
@@ -62,7 +82,7 @@ impl FromStr for Policy {
             .strip_prefix("keep:")
             .and_then(|pings| pings.parse().ok());
         let named = known.into_iter().find(|policy| policy.as_str() == text);
-        named.or(pings.map(Self::Keep)).ok_or_else(|| {
+        named.or_else(|| pings.map(Self::Keep)).ok_or_else(|| {
             Error::config("a policy is engine, default, auto, own, none, hour or keep:N (pings)")
         })
     }

@@ -103,17 +103,26 @@ fn rules(limits: &Limits) -> Rules {
     }
 }
 
+/// Who else sets markers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// The provider, where its caches do so.
+    Provider,
+    /// Nobody.
+    Nobody,
+}
+
 /// The markers that reach the provider: those that were placed, and where it sets one on the last
 /// block by itself, that one as well.
 pub(super) fn effective(
     placed: &[Breakpoint],
     trace: &Trace,
     limits: &Limits,
-    explicit_only: bool,
+    beside: Beside,
 ) -> Vec<Mark> {
     let mut marks: Vec<Mark> = placed.iter().map(|one| (one.block, one.ttl)).collect();
     let last = trace.blocks.len().checked_sub(1);
-    if let (Regime::Exact, false, Some(last)) = (limits.regime, explicit_only, last)
+    if let (Regime::Exact, Beside::Provider, Some(last)) = (limits.regime, beside, last)
         && marks.last().is_none_or(|(at, _)| *at < last)
         && marks.len() < limits.max_breakpoints
     {

@@ -237,6 +237,10 @@ impl Sought<'_> {
 }
 
 /// The figures of a report.
+#[expect(
+    clippy::cognitive_complexity,
+    reason = "a list of questions, each with its `?`"
+)]
 pub(super) async fn story(
     connection: &mut Connection,
     query: &Query,

@@ -262,7 +262,9 @@ impl Due {
     fn read(req: Req<'_>, at: Timestamp, options: &Options) -> Self {
         let took = seconds(req.api).unwrap_or(RESPONSE);
         let end = at.plus(took);
-        let begun = seconds(req.ttft).or(seconds(req.api)).unwrap_or(FIRST_BYTE);
+        let begun = seconds(req.ttft)
+            .or_else(|| seconds(req.api))
+            .unwrap_or(FIRST_BYTE);
         let (provider, model) = options.traced(req.m.as_deref());
         let is = |kind: &str| req.ity.iter().any(|one| one == kind);
         Self {

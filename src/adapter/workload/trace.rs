@@ -79,10 +79,13 @@ impl Trace {
     }
 }
 
+/// What separates caches: the trace's own scope, the tenant, the provider and the model.
+type Apart = (u64, Option<Arc<str>>, Arc<str>, Arc<str>);
+
 /// Numbers for what separates caches: the trace's own scope, the tenant, the provider and the model.
 #[derive(Clone, Debug, Default)]
 pub struct Scopes {
-    known: BTreeMap<(u64, Option<Arc<str>>, Arc<str>, Arc<str>), u64>,
+    known: BTreeMap<Apart, u64>,
 }
 
 impl Scopes {

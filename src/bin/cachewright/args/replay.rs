@@ -33,6 +33,10 @@ Exit codes: 0 done, 1 an input failed (the others are still reported), 2 unusabl
 /// Replay recorded traffic through the engine the layers use, against the simulator.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a flag of the command line is a bool"
+)]
 pub(crate) struct Replay {
     /// Files of timed requests or sessions, or directories of such files (*.jsonl, *.jsonl.xz).
     #[arg(required = true, value_name = "FILE|DIR")]

@@ -78,7 +78,7 @@ fn share(read: u32) -> String {
 
 /// The report as JSON.
 pub(super) fn json(rows: &[Row]) -> String {
-    let rows: Vec<Value> = rows.iter().map(|row| object(row)).collect();
+    let rows: Vec<Value> = rows.iter().map(object).collect();
     let mut text = serde_json::to_string_pretty(&json!({"workloads": rows})).unwrap_or_default();
     text.push('\n');
     text

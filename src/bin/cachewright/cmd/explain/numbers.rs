@@ -16,22 +16,23 @@ use crate::render::{decimal, grouped, table};
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// Prints them for a reader, or for a program.
-pub(super) fn print(told: &Told, for_program: bool) -> Result<(), Failure> {
-    let mut text = if for_program {
-        serde_json::to_string_pretty(&object(told)).unwrap_or_default()
-    } else {
-        text(told)
-    };
-    if for_program {
-        text.push('\n');
-    }
+/// Prints them.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     Ok(stdout.flush()?)
 }
 
-fn text(told: &Told) -> String {
+/// For a program.
+pub(super) fn json(told: &Told) -> String {
+    let mut text = serde_json::to_string_pretty(&object(told)).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// For a reader.
+#[expect(clippy::too_many_lines, reason = "a text, line by line")]
+pub(super) fn text(told: &Told) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,

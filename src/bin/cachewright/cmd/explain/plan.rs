@@ -81,7 +81,11 @@ pub(super) fn run(args: &Explain, file: &Path, catalog: &Catalog) -> Result<(), 
             ("end of turn", ping(Stop::parse("end_turn"))?),
         ],
     };
-    numbers::print(&told, args.json)
+    numbers::print(&if args.json {
+        numbers::json(&told)
+    } else {
+        numbers::text(&told)
+    })
 }
 
 /// The ping that would be due if the request were answered now, and ended so.
