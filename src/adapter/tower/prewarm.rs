@@ -30,7 +30,7 @@ impl<S> PromptCache<S> {
     /// ([`with_fan_out`](crate::adapter::handle::Builder::with_fan_out)) the first of them does the
     /// same for nothing.
     ///
-    /// It never fails: [`Prewarmed::cold`] says why nothing is warm.
+    /// It never fails: `Prewarmed::cold` says why nothing is warm.
     pub async fn http_prewarm<B, R>(&self, request: Request<B>) -> Prewarmed
     where
         S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
