@@ -231,7 +231,7 @@ fn quick_conversations_are_never_written_with_the_hour() {
 
 #[test]
 fn a_live_conversation_keeps_its_class() {
-    let engine = led();
+    let engine = engine(None);
     let mut now = 0.0;
     for number in 0..60 {
         let mut class = None;
