@@ -230,24 +230,6 @@ fn quick_conversations_are_never_written_with_the_hour() {
 }
 
 #[test]
-fn a_live_conversation_keeps_its_class() {
-    let engine = engine(None);
-    let mut now = 0.0;
-    for number in 0..60 {
-        let mut class = None;
-        for turns in 0..6 {
-            let record = named_turn(&engine, (now, turns), number);
-            let choice = record.choice.unwrap();
-            if choice.latched {
-                assert_eq!(class, Some(choice.ttl), "{choice:?}");
-            }
-            class = Some(choice.ttl);
-            now += if turns % 2 == 0 { 20.0 } else { 900.0 };
-        }
-    }
-}
-
-#[test]
 fn an_hour_that_is_not_granted_is_not_asked_for_again() {
     let engine = led();
     let mut asked = 0;
