@@ -67,7 +67,7 @@ fn agents(count: u64, keeps: Option<usize>) -> Vec<Sent> {
     (0..count).flat_map(|n| agent(n).run(&service)).collect()
 }
 
-/// No more than 1 % above what everybody does, wherever that is; never a tenth above a clairvoyant.
+/// No more than 1 % above what everybody does, wherever that is, and near a clairvoyant.
 fn holds(costs: &Costs, of_clairvoyant: f64) {
     assert!(costs.ours <= costs.documented * 1.01, "{costs:?}");
     assert!(

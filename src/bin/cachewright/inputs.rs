@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use cachewright::error::Error;
 
+use crate::exit::complain;
+
 /// How deep directories are searched; deeper ones are somebody's loop of links.
 const DEPTH: usize = 8;
 
@@ -49,4 +51,20 @@ fn collect(
         }
     }
     Ok(())
+}
+
+/// The files of all arguments, and whether an argument had none; each such is reported.
+pub(crate) fn all(arguments: &[PathBuf]) -> (Vec<PathBuf>, bool) {
+    let mut failed = false;
+    let mut all = Vec::new();
+    for argument in arguments {
+        match files(argument) {
+            Ok(files) => all.extend(files),
+            Err(error) => {
+                complain(&error);
+                failed = true;
+            }
+        }
+    }
+    (all, failed)
 }

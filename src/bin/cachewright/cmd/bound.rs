@@ -3,7 +3,7 @@
 mod render;
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use cachewright::adapter::bounds::{Figures, Job, Regime, measure};
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Bound, catalog: &Arc<Catalog>) -> Result<(), Failure> {
         .as_deref()
         .map(|model| prices(catalog, model))
         .transpose()?;
-    let (files, mut failed) = files(args);
+    let (files, mut failed) = inputs::all(&args.inputs);
     let mut rows = Vec::new();
     for path in &files {
         match one(path, &job, args) {
@@ -79,22 +79,6 @@ fn prices(catalog: &Catalog, name: &str) -> Result<Prices, Error> {
     let (provider, model) = named.unwrap_or(("anthropic", name));
     let prices = catalog.model(provider, model).prices;
     prices.ok_or_else(|| Error::config(format!("--prices: no prices are known for `{name}`")))
-}
-
-/// The files of all arguments, and whether an argument had none; each such is reported.
-fn files(args: &Bound) -> (Vec<PathBuf>, bool) {
-    let mut failed = false;
-    let mut all = Vec::new();
-    for argument in &args.inputs {
-        match inputs::files(argument) {
-            Ok(files) => all.extend(files),
-            Err(error) => {
-                complain(&error);
-                failed = true;
-            }
-        }
-    }
-    (all, failed)
 }
 
 /// Measures one file, at every price of a read that was asked for.

@@ -1,7 +1,7 @@
 //! `cachewright replay`: recorded traffic in virtual time.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use cachewright::adapter::clock::{Clock, SystemClock};
@@ -19,7 +19,7 @@ use crate::{inputs, render};
 /// Replays every input and prints one report.
 pub(crate) fn run(args: &Replay, catalog: &Arc<Catalog>) -> Result<(), Failure> {
     let mut job = job(args, catalog)?;
-    let (files, mut failed) = files(args);
+    let (files, mut failed) = inputs::all(&args.inputs);
     let state = state(args, &job, files.len())?;
     job.memory = state.as_ref().map(|state| state.memory().clone());
     let mut emitters = emitters(args)?;
@@ -127,22 +127,6 @@ fn emitters(args: &Replay) -> Result<Vec<Emitter>, Failure> {
     Ok(wanted
         .map(|(path, detail)| Emitter::create(path, detail))
         .collect::<Result<_, _>>()?)
-}
-
-/// The files of all arguments, and whether an argument had none; each such is reported.
-fn files(args: &Replay) -> (Vec<PathBuf>, bool) {
-    let mut failed = false;
-    let mut all = Vec::new();
-    for argument in &args.inputs {
-        match inputs::files(argument) {
-            Ok(files) => all.extend(files),
-            Err(error) => {
-                complain(&error);
-                failed = true;
-            }
-        }
-    }
-    (all, failed)
 }
 
 /// Replays one file under a progress bar, which shows itself on a terminal only.
