@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{Flatten, Tape};
-use crate::model::{Rates, Timestamp, Tokens, Ttl};
+use crate::model::{Rates, Timestamp, Tokens, Ttl, to_f64};
 
 /// How long it takes until two thirds of a premium are held against one hour. What it buys comes
 /// back over the hour after it was paid.
@@ -64,7 +64,7 @@ impl Bout {
     #[must_use]
     pub fn score(&self, rates: &Rates, step: Duration) -> Score {
         let extra = rates.write_1h - rates.write_5m;
-        let all = as_f64(self.tokens);
+        let all = to_f64(self.tokens);
         let Some(gap) = self.gap else {
             return Score {
                 premium: extra * all,
@@ -72,7 +72,7 @@ impl Bout {
                 ..Score::default()
             };
         };
-        let shared = as_f64(self.shared.min(self.tokens));
+        let shared = to_f64(self.shared.min(self.tokens));
         let again = shared * (rates.write_5m - rates.read);
         let five = Ttl::FiveMinutes.duration();
         let lost = gap > five;
@@ -210,14 +210,6 @@ impl Standing {
     pub fn leads(&self) -> bool {
         !self.held_back && self.ahead > self.needed
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "token counts stay far below 2^53"
-)]
-const fn as_f64(tokens: Tokens) -> f64 {
-    tokens as f64
 }
 
 impl Flatten for Duel {

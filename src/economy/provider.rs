@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Rates, Timestamp, Tokens};
+use crate::model::{Rates, Timestamp, Tokens, to_f64};
 
 /// Upper ends of the buckets of prefix sizes, in tokens; the last one is open.
 const SIZES: [Tokens; 3] = [4_096, 16_384, 65_536];
@@ -373,14 +373,6 @@ pub struct Doubt {
     pub seen: f64,
     /// Price of one more, in tokens of plain input: a write and a read.
     pub price: f64,
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "token counts stay far below 2^53"
-)]
-const fn to_f64(tokens: Tokens) -> f64 {
-    tokens as f64
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Odds;
-use crate::model::{Rates, Tokens, Ttl};
+use crate::model::{Rates, Tokens, Ttl, to_f64};
 
 /// Pings planned ahead at most.
 const AHEAD: u32 = 64;
@@ -56,7 +56,7 @@ impl Stake {
     #[must_use]
     pub fn whole(rates: Rates, tokens: Tokens, step: Duration) -> Self {
         Self {
-            loss: as_f64(tokens) * (rates.write_5m - rates.read) * GOES_ON,
+            loss: to_f64(tokens) * (rates.write_5m - rates.read) * GOES_ON,
             tokens,
             age: step,
             step,
@@ -70,7 +70,7 @@ impl Stake {
     /// (`economics.md` §6.3), which also sees a return that is likelier later than soon.
     #[must_use]
     pub fn watch(&self, odds: &Odds) -> Watch {
-        let price = self.rates.read * as_f64(self.tokens);
+        let price = self.rates.read * to_f64(self.tokens);
         let mut best = Watch {
             threshold: if self.loss > 0.0 {
                 price / self.loss
@@ -103,14 +103,6 @@ impl Stake {
         }
         best
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "token counts stay far below 2^53"
-)]
-const fn as_f64(tokens: Tokens) -> f64 {
-    tokens as f64
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::estimate::Uncounted;
 use super::lineage::Lineage;
 use super::pauses::Pauses;
 use super::vault::Rented;
+pub(super) use crate::model::to_f64;
 use crate::model::{Arm, Choice, Digest, Section, Ttl};
 use crate::provider::Model;
 
@@ -92,12 +93,4 @@ pub(super) fn count(number: usize) -> u32 {
 )]
 pub(super) const fn whole(tokens: f64) -> u64 {
     tokens as u64
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "token counts stay far below 2^53"
-)]
-pub(super) const fn to_f64(tokens: u64) -> f64 {
-    tokens as f64
 }

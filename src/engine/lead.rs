@@ -1,8 +1,8 @@
 //! Which variant of the decisions a conversation follows.
 
-use super::survey::{Ground, as_f64};
+use super::survey::Ground;
 use crate::economy::leader::{Extent, Leader, Led, Variant};
-use crate::model::{Outlook, Section, Ttl};
+use crate::model::{Outlook, Section, Ttl, to_f64};
 
 /// Bills the request under every variant, and where one of them leads, makes its decision that of the
 /// outlook.
@@ -28,7 +28,7 @@ pub(super) fn lead(ground: &Ground<'_>, outlook: &mut Outlook) -> Option<Led> {
     let mut led = None;
     ground.nodes.learn_leader(route, &mut |wider| {
         if wider.seen() == 0 {
-            *wider = Leader::under(&all, as_f64(tokens));
+            *wider = Leader::under(&all, to_f64(tokens));
         }
         let with = (ground.rates, allowed);
         led = Some(shadow.step((ground.now, &extent), &own, with, wider));
@@ -36,7 +36,7 @@ pub(super) fn lead(ground: &Ground<'_>, outlook: &mut Outlook) -> Option<Led> {
     ground.nodes.put_shadow(conversation, shadow);
     let led = led?;
     ground.nodes.learn_leader(everywhere, &mut |all| {
-        all.observe(&led, as_f64(tokens), allowed);
+        all.observe(&led, to_f64(tokens), allowed);
     });
     if let Some(variant) = led.variant {
         classes(&variant, opening, outlook);

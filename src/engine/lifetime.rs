@@ -1,10 +1,10 @@
 //! Which lifetime class a request is written with.
 
 use super::pauses::trust_in_the_hour;
-use super::survey::{Ground, as_f64};
+use super::survey::Ground;
 use crate::economy::Standing;
 use crate::ledger::history::Reuse;
-use crate::model::{Candidate, Choice, Outlook, Section, Ttl};
+use crate::model::{Candidate, Choice, Outlook, Section, Ttl, to_f64};
 
 /// How many pings a premium must be worth at most where pings are the alternative: with cheap reads
 /// they are cheaper than any hour.
@@ -81,7 +81,7 @@ impl Ground<'_> {
         let duel = self.pauses.duel(self.nodes, self.stream);
         let trust = trust_in_the_hour(self.stream, self.rates);
         // What the request before this one had is paid for already.
-        let fresh = as_f64(self.stream.signs().fresh);
+        let fresh = to_f64(self.stream.signs().fresh);
         let extra = self.rates.write_1h - self.rates.write_5m;
         let mut hour = duel.hour(self.now, extra * fresh, trust);
         if self.pings {
@@ -104,7 +104,7 @@ impl Ground<'_> {
             let mut sum = 0.0;
             let mut best = 0.0_f64;
             for (candidate, chance) in found.iter().zip(chances) {
-                let tokens = as_f64(outlook.tokens_to(candidate.block));
+                let tokens = to_f64(outlook.tokens_to(candidate.block));
                 sum += (tokens - below) * (chance.within(ttl) * read - (write - 1.0));
                 best = best.max(sum);
                 below = tokens;

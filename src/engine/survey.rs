@@ -282,11 +282,3 @@ fn spot(why: Why, tail: Spot) -> Spot {
         Why::BeforeLast | Why::Warm | Why::PreviousTop => Spot::Later,
     }
 }
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "token counts stay far below 2^53"
-)]
-pub(super) const fn as_f64(tokens: u64) -> f64 {
-    tokens as f64
-}

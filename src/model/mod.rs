@@ -34,6 +34,7 @@ pub use rates::Rates;
 pub use seams::{Ending, Seams};
 pub use stop::Stop;
 pub use time::{Timestamp, Ttl};
+pub(crate) use tokens::to_f64;
 pub use tokens::{CountTokens, Tokens};
 pub use usage::Usage;
 pub use vigil::{KeepAlive, Vigil};

@@ -7,6 +7,15 @@ use super::Block;
 /// A number of tokens.
 pub type Tokens = u64;
 
+/// As a float, for ratios and expectations.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "token counts stay far below 2^53"
+)]
+pub(crate) const fn to_f64(tokens: Tokens) -> f64 {
+    tokens as f64
+}
+
 /// Counts the tokens of one block.
 ///
 /// Estimates decide placement only; money always comes from what the provider reported.

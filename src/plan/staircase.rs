@@ -1,7 +1,8 @@
 //! Which writes pay: the steps down which later requests are expected to leave this one.
 
 use super::Rates;
-use crate::model::{Candidate, Outlook, Tokens};
+pub(super) use crate::model::to_f64;
+use crate::model::{Candidate, Outlook};
 
 /// Candidates that are weighed against one another, the deepest ones.
 const WEIGHED: usize = 24;
@@ -86,14 +87,6 @@ pub(super) fn staircase(
 /// The way that earns more; of two that earn the same the one of fewer steps.
 fn better(one: Way, other: Way) -> Way {
     if other.worth > one.worth { other } else { one }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "token counts stay far below 2^53"
-)]
-pub(super) const fn to_f64(tokens: Tokens) -> f64 {
-    tokens as f64
 }
 
 #[cfg(test)]

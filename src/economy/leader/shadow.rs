@@ -2,7 +2,7 @@
 
 use super::variant::{Held, Paid};
 use super::{Allowed, Extent, Leader, VARIANTS, Variant};
-use crate::model::{Rates, Timestamp};
+use crate::model::{Rates, Timestamp, to_f64};
 
 /// One conversation as each variant would have it, and as it was led. Plain values of a fixed size,
 /// about 250 bytes.
@@ -137,14 +137,6 @@ impl Shadow {
     fn pledges(&self, rates: &Rates) -> [f64; VARIANTS] {
         self.held.map(|held| held.pledged(rates))
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "token counts stay far below 2^53"
-)]
-const fn to_f64(tokens: u64) -> f64 {
-    tokens as f64
 }
 
 #[cfg(test)]
