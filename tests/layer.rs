@@ -438,6 +438,9 @@ async fn labels_are_taken_off_and_kept_in_the_record() {
     by_header
         .headers_mut()
         .insert("x-cachewright-route", "r1".parse().unwrap());
+    by_header
+        .headers_mut()
+        .insert("x-cachewright-session", "s".parse().unwrap());
     let mut by_extension = post(&origin.url(), full(body()));
     by_extension.extensions_mut().insert(Tenant("t2".into()));
     by_extension.extensions_mut().insert(Route("r2".into()));

@@ -233,6 +233,9 @@ async fn labels_do_not_reach_the_provider() {
     request
         .headers_mut()
         .insert("x-cachewright-route", "r".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("x-cachewright-session", "s".parse().unwrap());
     service.execute(request).await.unwrap();
     let received = origin.next().await;
     assert_eq!(received.path, "/v1/messages");

@@ -98,6 +98,47 @@ fn read(vigil: &Vigil) -> Option<Usage> {
     Some(usage(vigil.tokens, 0))
 }
 
+/// Opens a conversation with these words and metadata, and has it answered.
+fn opened(engine: &Engine, meta: &Meta<'_>, secs: f64, [words, metadata]: [&str; 2]) -> Record {
+    let text = body(0);
+    let text = std::str::from_utf8(&text).unwrap();
+    let text = text.replace("go on", words);
+    let text = text.replacen('{', &format!(r#"{{"metadata":{metadata},"#), 1);
+    let mut exchange = engine.prepare(at(secs), meta, &text.into()).exchange;
+    exchange.on_usage(at(secs + 1.0), usage(0, 32_000));
+    exchange.on_stop(Stop::ToolUse);
+    exchange.finish(at(secs + 4.0), End::Complete)
+}
+
+#[test]
+fn a_conversation_whose_session_has_gone_on_elsewhere_is_let_go() {
+    let mut named = META;
+    named.session = "s1";
+    let mut another = META;
+    another.session = "s2";
+    let user = [r#"{"user_id":"u_session_1"}"#, r#"{"user_id":"u_session_2"}"#];
+    let [one, two] = user;
+    let nobody = "{}";
+    for (first, second, metadata, pays) in [
+        (META, META, [nobody, nobody], true),
+        (named, named, [nobody, nobody], false),
+        (named, another, [nobody, nobody], true),
+        (META, META, [one, one], false),
+        (META, META, [one, two], true),
+        (META, META, [r#"{"trace":1}"#, r#"{"trace":1}"#], true),
+    ] {
+        let engine = engine(Some(KeepAlive::default()));
+        let [mine, theirs] = metadata;
+        let vigil = opened(&engine, &first, 0.0, ["go on", mine]).vigil.unwrap();
+        opened(&engine, &second, 100.0, ["a summary of it", theirs]);
+        assert_eq!(engine.still_pays(vigil.due, &first, &vigil), pays, "{metadata:?}");
+        // The one that has taken its place is kept.
+        let later = opened(&engine, &second, 200.0, ["a summary of it", theirs]);
+        let later = later.vigil.unwrap();
+        assert!(engine.still_pays(later.due, &second, &later));
+    }
+}
+
 #[test]
 fn nobody_pings_who_did_not_ask_for_it() {
     assert!(turn(&engine(None), 0.0, 0, Stop::ToolUse).vigil.is_none());

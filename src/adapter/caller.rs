@@ -14,6 +14,9 @@ pub(crate) const TENANT: HeaderName = HeaderName::from_static("x-cachewright-ten
 /// Names the route of a request by a header, removed before the request is sent.
 pub(crate) const ROUTE: HeaderName = HeaderName::from_static("x-cachewright-route");
 
+/// Names the session of a request by a header, removed before the request is sent.
+pub(crate) const SESSION: HeaderName = HeaderName::from_static("x-cachewright-session");
+
 /// Has the proxy only write what calls like this one share; removed before the request is sent.
 #[cfg(feature = "proxy")]
 pub(crate) const PREWARM: HeaderName = HeaderName::from_static("x-cachewright-prewarm");
@@ -51,6 +54,8 @@ pub(crate) struct Caller {
     pub(crate) account: Box<str>,
     pub(crate) tenant: Box<str>,
     pub(crate) route: Box<str>,
+    /// The session, by the name its caller gave it; empty where nobody did.
+    pub(crate) session: Box<str>,
     pub(crate) betas: Box<str>,
     pub(crate) host: Box<str>,
     pub(crate) dialect: &'static str,
@@ -72,6 +77,7 @@ impl Caller {
         meta.account = &self.account;
         meta.tenant = &self.tenant;
         meta.route = &self.route;
+        meta.session = &self.session;
         meta.betas = &self.betas;
         meta.dialect = self.dialect;
         meta.model = &self.model;
@@ -114,6 +120,14 @@ impl Head<'_> {
         let key = keys.next().map(HeaderValue::as_bytes);
         key.or_else(|| credentials(self.query).next().map(str::as_bytes))
             .or_else(|| self.account.map(str::as_bytes))
+    }
+
+    /// The session, where a header names it: ours, or the one that `OpenRouter` documents.
+    pub(crate) fn session(&self) -> Box<str> {
+        let named = self.headers.get(SESSION);
+        let named = named.or_else(|| self.headers.get("x-session-id"));
+        let name = named.and_then(|name| name.to_str().ok());
+        name.unwrap_or_default().into()
     }
 
     /// The beta headers as one sorted list: order and spacing do not separate caches.

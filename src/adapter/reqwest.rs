@@ -19,7 +19,7 @@ use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::caller::{Caller, Head, Passage, ROUTE, TENANT, take_label};
+use super::caller::{Caller, Head, Passage, ROUTE, SESSION, TENANT, take_label};
 use super::errands::{Desk, Job, drive};
 use super::fanout::{Boarding, prewarm};
 use super::handle::{Cachewright, Cold, Prewarmed, Rewrite};
@@ -329,6 +329,7 @@ fn decided(cache: &Cachewright, request: &mut Request) -> (Caller, Result<Bytes,
         account: None,
     };
     let (caller, passage) = cache.judge(head, tenant, route);
+    request.headers_mut().remove(SESSION);
     let body = match passage {
         Passage::Forward => Err(None),
         Passage::Skip(why) => Err(Some(why)),

@@ -19,6 +19,6 @@ pub use flat::{Flat, Flatten, Tape};
 pub use odds::{EDGES, Odds};
 pub use provider::{Behaviour, Foreseen, Outcome};
 pub use returns::Returns;
-pub use signs::{Input, Signs};
+pub use signs::{Input, Overtaken, Signs};
 pub use stream::{Asked, Kind, Stream};
 pub use watch::{GOES_ON, Stake, Watch};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::odds::{EDGES, Odds};
-use super::{Duel, Flatten, Input, Kind, Signs, Tape};
+use super::{Duel, Flatten, Input, Kind, Overtaken, Signs, Tape};
 use crate::model::{Money, Stop, Timestamp};
 
 /// Classes of pauses.
@@ -82,14 +82,21 @@ impl Returns {
             return;
         };
         class.age(now);
-        for (young, fades) in class.young.iter_mut().zip(FADES) {
-            *young = (*young - (-gap.as_secs_f32() / fades).exp()).max(0.0);
-        }
+        class.settle(gap);
         let bin = EDGES
             .iter()
             .position(|edge| gap.as_secs() < u64::from(*edge));
         if let Some(ended) = bin.and_then(|bin| class.ended.get_mut(bin)) {
             *ended += 1.0;
+        }
+    }
+
+    /// A pause that goes on after `gap` belongs to these signs no more.
+    pub fn withdraw(&mut self, signs: &Signs, gap: Duration, now: Timestamp) {
+        if let Some(class) = self.classes.get_mut(class(signs)) {
+            class.age(now);
+            class.settle(gap);
+            class.begun = (class.begun - 1.0).max(0.0);
         }
     }
 
@@ -163,6 +170,13 @@ impl Class {
         })
     }
 
+    /// One of the young pauses, which has lasted for `gap`, is none any more.
+    fn settle(&mut self, gap: Duration) {
+        for (young, fades) in self.young.iter_mut().zip(FADES) {
+            *young = (*young - (-gap.as_secs_f32() / fades).exp()).max(0.0);
+        }
+    }
+
     /// Young pauses grow older.
     fn age(&mut self, now: Timestamp) {
         let passed = now.since(self.since).as_secs_f32();
@@ -179,6 +193,11 @@ const fn day(now: Timestamp) -> i64 {
 }
 
 const fn class(signs: &Signs) -> usize {
+    match signs.overtaken {
+        Some(Overtaken::Longer) => return 6,
+        Some(Overtaken::Shorter) => return 7,
+        None => {}
+    }
     match (signs.stop, signs.input) {
         (Some(Stop::ToolUse), Input::Text) => 5,
         (Some(Stop::ToolUse), _) => 0,
@@ -190,8 +209,21 @@ const fn class(signs: &Signs) -> usize {
 }
 
 /// What is usual: an agent that called a tool goes on by itself, mostly at once; somebody who was
-/// answered comes back within minutes or not for a long time.
+/// answered comes back within minutes or not for a long time; what was overtaken seldom returns.
 const fn usual(signs: &Signs) -> [f64; EDGES.len()] {
+    match signs.overtaken {
+        Some(Overtaken::Longer) => {
+            return [
+                0.10, 0.10, 0.03, 0.02, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01,
+            ];
+        }
+        Some(Overtaken::Shorter) => {
+            return [
+                0.30, 0.40, 0.12, 0.08, 0.04, 0.03, 0.02, 0.04, 0.04, 0.02, 0.02, 0.01, 0.01, 0.01,
+            ];
+        }
+        None => {}
+    }
     match (signs.stop, signs.input) {
         (Some(Stop::EndTurn), _) => [
             0.18, 0.35, 0.20, 0.12, 0.12, 0.06, 0.06, 0.13, 0.14, 0.08, 0.08, 0.05, 0.07, 0.03,
@@ -281,6 +313,27 @@ mod tests {
         let before = windows(Returns::odds(&[], &ended_turn(), soon));
         let after = windows(Returns::odds(&[&seen], &ended_turn(), soon));
         assert!((before - after).abs() < 0.01, "{before} {after}");
+    }
+
+    #[test]
+    fn what_was_overtaken_is_counted_apart() {
+        let mut seen = Returns::default();
+        let mut overtaken = ended_turn();
+        overtaken.overtaken = Some(Overtaken::Longer);
+        let before = seen.clone();
+        for _ in 0..1_000 {
+            seen.begin(&ended_turn(), Timestamp::default());
+            seen.withdraw(&ended_turn(), Duration::from_secs(0), Timestamp::default());
+            seen.begin(&overtaken, Timestamp::default());
+        }
+        let hour = |seen: &Returns, signs: &Signs| {
+            let hour = Duration::from_secs(3_600);
+            Returns::odds(&[seen], signs, LATE).ends_by(Duration::ZERO, hour)
+        };
+        let signs = ended_turn();
+        assert!((hour(&seen, &signs) - hour(&before, &signs)).abs() < 1e-6);
+        assert!(hour(&before, &overtaken) < hour(&before, &signs) / 2.0);
+        assert!(hour(&seen, &overtaken) < hour(&before, &overtaken) / 2.0);
     }
 
     #[test]

@@ -17,7 +17,18 @@ pub enum Input {
     Other,
 }
 
-/// What is known of a pause when it begins: what classes of pauses are told apart by.
+/// Another conversation of the same session went on while this one paused: a history that was
+/// compacted, tools that changed, a sub-agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Overtaken {
+    /// Its requests are about as long, or longer: it took this one's place, more often than not.
+    Longer,
+    /// Its requests are shorter: a sub-agent's, or what is left of a history.
+    Shorter,
+}
+
+/// What is known of a pause: what classes of pauses are told apart by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Signs {
@@ -39,4 +50,6 @@ pub struct Signs {
     pub tokens: Tokens,
     /// Those of them that no earlier request of the conversation had.
     pub fresh: Tokens,
+    /// Whether the session has gone on elsewhere; `None` also where nobody names sessions.
+    pub overtaken: Option<Overtaken>,
 }

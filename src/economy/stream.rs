@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Flatten, Input, Signs, Tape};
+use super::{Flatten, Input, Overtaken, Signs, Tape};
 use crate::model::{Money, Stop, Timestamp, Tokens, Ttl};
 
 /// What a request adds to its stream.
@@ -151,7 +151,21 @@ impl Stream {
             returns: u32::from(self.returns),
             tokens: self.tokens,
             fresh: self.fresh,
+            overtaken: None,
         }
+    }
+
+    /// Whether the session has gone on elsewhere since this conversation's last request, where
+    /// `latest` is the conversation that it went on in.
+    #[must_use]
+    pub fn overtaken(&self, latest: &Self) -> Option<Overtaken> {
+        let is_longer = latest.tokens.saturating_mul(5) >= self.tokens.saturating_mul(4);
+        let by = if is_longer {
+            Overtaken::Longer
+        } else {
+            Overtaken::Shorter
+        };
+        (latest.last > self.last).then_some(by)
     }
 
     /// Requests so far.

@@ -143,7 +143,8 @@ impl Engine {
 
     fn pauses(&self, meta: &Meta<'_>, vigil: &Vigil) -> Pauses {
         let keyring = &self.settings.keyring;
-        Pauses::of(keyring, meta, [vigil.conversation, vigil.service])
+        let ids = [vigil.conversation, vigil.service];
+        Pauses::of(keyring, meta, ids, vigil.session)
     }
 
     /// A ping was paid for whose conversation has gone on or is forgotten.
@@ -196,6 +197,7 @@ impl Idle<'_> {
             threshold: watch.threshold,
             planned: watch.pings,
             service: self.pauses.service,
+            session: self.pauses.session,
             model: self.model.clone(),
         })
     }

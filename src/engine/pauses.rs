@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::expected::to_f64;
 use super::prepare::Draft;
 use super::{Memory, Meta};
-use crate::economy::{Asked, Bout, Duel, Input, Kind, Odds, Returns, Stream, Watch};
+use crate::economy::{Asked, Bout, Duel, Input, Kind, Odds, Returns, Signs, Stream, Watch};
 use crate::model::{BlockKind, Digest, Keyring, Prompt, Rates, Role, Section, Timestamp, Tokens};
 
 /// How far apart pings are with five minutes.
@@ -13,7 +13,7 @@ pub(super) const STEP: Duration = Duration::from_secs(280);
 
 /// How many long sessions one hour is trusted with before anything was seen, and how many tokens such
 /// a session has at least, on average.
-const TRUST: f64 = 10.0;
+const TRUST: f64 = 20.0;
 const LONG: f64 = 40_000.0;
 
 /// Below how many tokens no ping is sent on trust.
@@ -33,6 +33,8 @@ pub(super) struct Pauses {
     pub(super) service: Digest,
     /// Whose money pings cost.
     pub(super) account: Digest,
+    /// The session, where somebody names it: the conversation that it was last in is kept there.
+    pub(super) session: Option<Digest>,
 }
 
 impl Pauses {
@@ -40,6 +42,7 @@ impl Pauses {
         keyring: &Keyring,
         meta: &Meta<'_>,
         [conversation, service]: [Digest; 2],
+        session: Option<Digest>,
     ) -> Self {
         let [route, tenant] = [meta.route, meta.tenant].map(str::as_bytes);
         let account = meta.digest(keyring);
@@ -52,6 +55,7 @@ impl Pauses {
             ],
             service,
             account: keyring.scope(&[b"pings", account.as_bytes()]),
+            session,
         }
     }
 
@@ -67,14 +71,61 @@ impl Pauses {
             pings: stream.pings,
             kept: stream.lives(asked.at),
         };
-        if let Some((signs, gap)) = stream.request(asked) {
+        let latest = self.latest(memory);
+        let overtaken = latest.and_then(|latest| stream.overtaken(&latest));
+        let before = stream.last();
+        if let Some((mut signs, gap)) = stream.request(asked) {
             bout.gap = Some(gap);
+            signs.overtaken = overtaken;
             for key in self.keys.iter().filter(|_| was_answered) {
                 memory.learn_returns(*key, &mut |returns| returns.end(&signs, gap, asked.at));
             }
         }
         stream.planned = 0;
+        let other = latest.filter(|latest| latest.last() != before);
+        if let Some(other) = other {
+            self.overtake(memory, &other, &stream);
+        }
+        self.follow(memory, &stream);
         (stream, bout)
+    }
+
+    /// The conversation that the session was last in.
+    fn latest(&self, memory: &dyn Memory) -> Option<Stream> {
+        self.session.and_then(|session| memory.stream(&session))
+    }
+
+    /// The session goes on in this conversation.
+    fn follow(&self, memory: &dyn Memory, stream: &Stream) {
+        if let Some(session) = self.session {
+            memory.put_stream(session, *stream);
+        }
+    }
+
+    /// The session has gone on in `stream`: the pause of the `other` conversation is another one now.
+    fn overtake(&self, memory: &dyn Memory, other: &Stream, stream: &Stream) {
+        let now = stream.last();
+        let mut signs = other.signs();
+        let Some(overtaken) = other.overtaken(stream).filter(|_| other.answered().is_some()) else {
+            return;
+        };
+        for key in self.keys {
+            memory.learn_returns(key, &mut |returns| {
+                returns.withdraw(&signs, now.since(other.last()), now);
+            });
+        }
+        signs.overtaken = Some(overtaken);
+        for key in self.keys {
+            memory.learn_returns(key, &mut |returns| returns.begin(&signs, now));
+        }
+    }
+
+    /// What is known of the pause of this conversation.
+    fn signs(&self, memory: &dyn Memory, stream: &Stream) -> Signs {
+        let latest = self.latest(memory);
+        let mut signs = stream.signs();
+        signs.overtaken = latest.and_then(|latest| stream.overtaken(&latest));
+        signs
     }
 
     /// Lets one hour and five minutes meet in the pause that has ended.
@@ -159,8 +210,11 @@ impl Pauses {
 
     /// A pause begins: its conversation was answered.
     pub(super) fn begin(&self, memory: &dyn Memory, stream: &Stream) {
-        let signs = stream.signs();
+        let signs = self.signs(memory, stream);
         let now = stream.answered().unwrap_or_else(|| stream.last());
+        if signs.overtaken.is_none() {
+            self.follow(memory, stream);
+        }
         for key in self.keys {
             memory.learn_returns(key, &mut |returns| returns.begin(&signs, now));
         }
@@ -168,7 +222,7 @@ impl Pauses {
 
     /// How the pause that goes on at `now` should end.
     pub(super) fn odds(&self, memory: &dyn Memory, stream: &Stream, now: Timestamp) -> Odds {
-        let signs = stream.signs();
+        let signs = self.signs(memory, stream);
         let [everywhere, route, service] = &self.keys;
         let mut odds = None;
         memory.returns(everywhere, &mut |everywhere| {
@@ -183,6 +237,15 @@ impl Pauses {
 }
 
 impl Draft<'_> {
+    /// The session that the request belongs to, where the caller or the body names one.
+    fn session(&self) -> Option<Digest> {
+        let said = Some(self.meta.session.as_bytes()).filter(|name| !name.is_empty());
+        let name = said.or_else(|| self.turn.remembered.session())?;
+        let [account, tenant] = [self.account.as_bytes(), self.meta.tenant.as_bytes()];
+        let keyring = &self.engine.settings.keyring;
+        Some(keyring.scope(&[b"session", account, tenant, name]))
+    }
+
     /// Takes the request in as the next one of its conversation.
     pub(super) fn note(
         &self,
@@ -190,7 +253,8 @@ impl Draft<'_> {
         prefix_tokens: &[u64],
     ) -> (Pauses, (Stream, Bout)) {
         let keyring = &self.engine.settings.keyring;
-        let pauses = Pauses::of(keyring, self.meta, [self.known.conversation, service]);
+        let ids = [self.known.conversation, service];
+        let pauses = Pauses::of(keyring, self.meta, ids, self.session());
         let shared = self.before.as_ref().map_or(0, |before| before.shared);
         let asked = asked(
             self.now,

@@ -112,6 +112,9 @@ pub struct Meta<'a> {
     pub tenant: &'a str,
     /// The user's own name for this kind of call.
     pub route: &'a str,
+    /// The user's own name for the session that the request belongs to, empty where nobody names
+    /// it: its conversations take each other's place, and nobody returns to the one before.
+    pub session: &'a str,
     /// The set of beta headers, which can change the prefix.
     pub betas: &'a str,
     /// The dialect of the body; empty for the provider's first.
@@ -141,6 +144,7 @@ impl<'a> Meta<'a> {
             account: "",
             tenant: "",
             route: "",
+            session: "",
             betas: "",
             dialect: "",
             model: "",

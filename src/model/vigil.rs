@@ -39,6 +39,8 @@ pub struct Vigil {
     pub planned: u32,
     /// The service (tools and system prompt) whose pauses are learned together, as a digest.
     pub service: Digest,
+    /// The session, where somebody names it: it may have gone on in another conversation by then.
+    pub session: Option<Digest>,
     /// The model that the last request was for, by its row.
     pub model: Box<str>,
 }

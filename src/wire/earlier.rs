@@ -40,6 +40,16 @@ impl Remembered {
         }
     }
 
+    /// What names the caller's session, if anything does: the member `metadata` with its `user_id`,
+    /// in which Claude Code puts the session (recorded bodies, 2026-08). Not to be kept in clear.
+    #[must_use]
+    pub fn session(&self) -> Option<&[u8]> {
+        let mut members = self.index.members.iter();
+        let named = |member: &&Member| member.key.of(&self.body) == br#""metadata""#;
+        let value = members.find(named)?.value.of(&self.body);
+        memchr::memmem::find(value, br#""user_id""#).map(|_| value)
+    }
+
     /// Bytes it holds in memory, for the owner's budget.
     #[must_use]
     pub fn size(&self) -> usize {

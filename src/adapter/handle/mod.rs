@@ -229,6 +229,7 @@ impl Cachewright {
             account: account.unwrap_or_default(),
             tenant: tenant.unwrap_or_else(|| self.shared.tenant.clone()),
             route: route.unwrap_or_else(|| self.shared.route.clone()),
+            session: head.session(),
             betas: head.betas(),
             host: head.host.into(),
             ..Caller::default()

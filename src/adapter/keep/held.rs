@@ -444,6 +444,7 @@ mod tests {
                 threshold: 0.1,
                 planned: 1,
                 service: key("service"),
+                session: None,
                 model: "m".into(),
             }),
             letter: letter.expect("a ping"),

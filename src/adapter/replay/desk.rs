@@ -363,6 +363,7 @@ fn meta<'a>(timed: &'a Timed, dialect: &'a str) -> Meta<'a> {
     let mut meta = Meta::of(&timed.provider);
     meta.tenant = timed.tenant.as_deref().unwrap_or_default();
     meta.route = timed.route.as_deref().unwrap_or_default();
+    meta.session = &timed.session;
     meta.model = timed.named.as_deref().unwrap_or_default();
     meta.dialect = dialect;
     meta

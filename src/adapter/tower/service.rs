@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::future::Reader;
 use super::{RequestBody, ResponseBody, ResponseFuture};
-use crate::adapter::caller::{Caller, Head, Passage, ROUTE, TENANT, take_label};
+use crate::adapter::caller::{Caller, Head, Passage, ROUTE, SESSION, TENANT, take_label};
 use crate::adapter::errands::Desk;
 use crate::adapter::handle::{Account, Behind, Cachewright, Collect, Route, Tenant};
 use crate::model::Skip;
@@ -165,6 +165,7 @@ pub(super) fn judge(cache: &Cachewright, parts: &mut Parts) -> (Caller, Passage)
         account: parts.extensions.get().map(|Account(name)| &**name),
     };
     let (mut caller, passage) = cache.judge(head, tenant, route);
+    parts.headers.remove(SESSION);
     caller.attempted = parts.extensions.get().cloned();
     (caller, passage)
 }
