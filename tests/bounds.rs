@@ -340,7 +340,7 @@ fn by_block(calls: &[Call], classes: &[Ttl], terms: &Terms, tier: &PriceTier) ->
 #[test]
 fn runs_of_blocks_change_nothing() {
     let mut dice = Dice(4);
-    for _ in 0..300 {
+    for number in 0..300 {
         let calls = calls(&mut dice, 40, 12);
         let tier = tier(100);
         let runs = course(&calls, &Rate::new(tier));
@@ -354,6 +354,10 @@ fn runs_of_blocks_change_nothing() {
                 let told = priced(&lower, &tier);
                 assert_eq!(told, lower.cost, "the tokens of a bound add up to its cost");
                 assert_eq!(lower.input(), runs.tokens());
+                // It tries far more than the bound does, and takes most of the time.
+                if number % 5 != 0 {
+                    continue;
+                }
                 let clairvoyant = runs.clairvoyant(&terms, Rules::default());
                 assert!(clairvoyant.cost >= lower.cost);
                 assert_eq!(clairvoyant.input(), runs.tokens());

@@ -186,6 +186,7 @@ fn outer_members_of_whole_workloads_agree_with_readings() {
     let Some(dir) = crate::workload::recordings() else {
         return;
     };
+    let catalog = Catalog::builtin();
     // A client that compacts a long conversation rewrites its beginning, and so parts it.
     for (name, step, percent) in [
         ("tau2_bench", 7, 90),
@@ -200,7 +201,6 @@ fn outer_members_of_whole_workloads_agree_with_readings() {
             if at % step != 0 {
                 continue;
             }
-            let catalog = Catalog::builtin();
             let row = catalog.provider(&timed.provider).unwrap();
             let endpoint = row
                 .endpoint(timed.dialect.as_deref().unwrap_or_default())

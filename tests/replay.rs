@@ -21,12 +21,16 @@ fn vector() -> PathBuf {
 }
 
 fn run(path: &Path, policy: Policy) -> (Row, Vec<u8>) {
-    let dir = tempfile::tempdir().unwrap();
-    let target = dir.path().join("sent.jsonl");
     let mut job = Job::new(Arc::new(Catalog::builtin()));
     job.policy = policy;
+    emitted(path, &job)
+}
+
+fn emitted(path: &Path, job: &Job) -> (Row, Vec<u8>) {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("sent.jsonl");
     let mut emitters = vec![Emitter::create(&target, Detail::Bodies).unwrap()];
-    let row = replay(path, &job, &mut emitters, &mut ()).unwrap();
+    let row = replay(path, job, &mut emitters, &mut ()).unwrap();
     for emitter in emitters {
         emitter.publish().unwrap();
     }
@@ -55,7 +59,9 @@ fn bare(value: &mut Value) {
 }
 
 fn check(path: &Path, step: usize) {
-    let (row, sent) = run(path, Policy::Engine);
+    let mut job = Job::new(Arc::new(Catalog::builtin()));
+    job.alone = true;
+    let (row, sent) = emitted(path, &job);
     let sent = String::from_utf8(sent).unwrap();
     let originals = Workload::open(path, Options::default()).unwrap();
     let mut count = 0;

@@ -1,5 +1,6 @@
 //! The engine's memory in process: bounded, shared between threads. What there is a million of is
-//! packed; the rest are moka caches.
+//! packed, and so is what every request asks for many times; what is weighed by its bytes lies in moka
+//! caches.
 
 #[cfg(feature = "replay")]
 use std::collections::BTreeMap;
@@ -49,6 +50,9 @@ const PER_KEY: usize = 4;
 /// Bodies of a key that together are worth being counted and let go at once.
 const LARGE: usize = 64 << 10;
 
+/// What is learned under each key.
+type Shelf<V> = Arc<Packed<Arc<Mutex<V>>>>;
+
 /// The memory of one process. Lost on exit, which costs money and never correctness.
 #[derive(Clone, Debug)]
 pub struct InProcess {
@@ -56,14 +60,14 @@ pub struct InProcess {
     /// Prefixes that came back: those that nobody repeats push none of them out.
     proven: Arc<Packed<Lean>>,
     prints: Arc<Mutex<Prints>>,
-    learned: Cache<Digest, Arc<Mutex<Learned>>>,
+    learned: Shelf<Learned>,
     conversations: Cache<Digest, Arc<[Arc<Conversation>]>>,
     trails: Cache<Digest, Arc<Mutex<Trail>>>,
-    behaviours: Cache<Digest, Arc<Mutex<Behaviour>>>,
+    behaviours: Shelf<Behaviour>,
     shadows: Arc<Packed<Shadow>>,
-    leaders: Cache<Digest, Arc<Mutex<Leader>>>,
+    leaders: Shelf<Leader>,
     streams: Arc<Packed<Stream>>,
-    returns: Cache<Digest, Arc<Mutex<Returns>>>,
+    returns: Shelf<Returns>,
     buffers: Buffers,
 }
 
@@ -85,14 +89,14 @@ impl InProcess {
             nodes: Arc::new(Packed::new(bounds.prefixes / 2)),
             proven: Arc::new(Packed::new(bounds.prefixes / 2)),
             prints: Arc::new(Mutex::new(Prints::new(prints))),
-            learned: recent(bounds.scopes).build(),
+            learned: Arc::new(Packed::new(bounds.scopes)),
             conversations: recent(for_turns).weigher(weigh).build(),
             trails: recent(for_trails).weigher(weigh_trail).build(),
-            behaviours: recent(bounds.scopes).build(),
+            behaviours: Arc::new(Packed::new(bounds.scopes)),
             shadows: Arc::new(Packed::new(bounds.prefixes / 8)),
-            leaders: recent(bounds.scopes).build(),
+            leaders: Arc::new(Packed::new(bounds.scopes)),
             streams: Arc::new(Packed::new(bounds.prefixes / 4)),
-            returns: recent(bounds.scopes).build(),
+            returns: Arc::new(Packed::new(bounds.scopes)),
             buffers: Buffers::default(),
         }
     }
@@ -127,9 +131,9 @@ pub(super) struct History {
 }
 
 #[cfg(feature = "replay")]
-fn opened<V: Clone + Send + 'static>(kept: &Cache<Digest, Arc<Mutex<V>>>) -> BTreeMap<Digest, V> {
-    let kept = kept.iter();
-    kept.map(|(key, value)| (*key, open(&value).clone()))
+fn opened<V: Clone>(kept: &Shelf<V>) -> BTreeMap<Digest, V> {
+    let kept = kept.entries().into_iter();
+    kept.map(|(key, value)| (key, open(&value).clone()))
         .collect()
 }
 
@@ -177,14 +181,14 @@ impl Nodes for InProcess {
 
     fn learned(&self, key: &Digest, look: &mut dyn FnMut(&Learned)) {
         match self.learned.get(key) {
-            Some(learned) => look(&learned.lock().unwrap_or_else(PoisonError::into_inner)),
+            Some(learned) => look(&open(&learned)),
             None => look(&Learned::default()),
         }
     }
 
     fn learn(&self, key: Digest, change: &mut dyn FnMut(&mut Learned)) {
         let learned = self.learned.get_with(key, Arc::default);
-        change(&mut learned.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut open(&learned));
     }
 }
 

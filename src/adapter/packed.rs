@@ -24,7 +24,7 @@ pub(super) struct Packed<V> {
     shards: Box<[Mutex<Shard<V>>]>,
 }
 
-impl<V: Copy> Packed<V> {
+impl<V: Clone> Packed<V> {
     /// A map of at most this many entries.
     pub(super) fn new(capacity: u64) -> Self {
         let count = (capacity / PER_SHARD).clamp(1, SHARDS);
@@ -43,7 +43,24 @@ impl<V: Copy> Packed<V> {
         let mut shard = self.shard(hash)?;
         let at = shard.find(key, hash)?.at;
         shard.touch(at);
-        shard.slot(at).map(|slot| slot.value)
+        shard.slot(at).map(|slot| slot.value.clone())
+    }
+
+    /// The same; where nothing is kept yet, what `make` makes is.
+    pub(super) fn get_with(&self, key: Digest, make: impl FnOnce() -> V) -> V {
+        let hash = hash(&key);
+        let Some(mut shard) = self.shard(hash) else {
+            return make();
+        };
+        if let Some(Found { at, .. }) = shard.find(&key, hash) {
+            shard.touch(at);
+            if let Some(slot) = shard.slot(at) {
+                return slot.value.clone();
+            }
+        }
+        let value = make();
+        shard.insert(key, hash, value.clone());
+        value
     }
 
     /// Keeps a value, in place of the one before.
@@ -67,7 +84,7 @@ impl<V: Copy> Packed<V> {
     pub(super) fn entries(&self) -> Vec<(Digest, V)> {
         let mut entries = Vec::new();
         for shard in &self.shards {
-            open(shard).each(|slot| entries.push((slot.key, slot.value)));
+            open(shard).each(|slot| entries.push((slot.key, slot.value.clone())));
         }
         entries
     }
@@ -131,7 +148,7 @@ struct Found {
     at: u32,
 }
 
-impl<V: Copy> Shard<V> {
+impl<V: Clone> Shard<V> {
     const fn new(most: u32) -> Self {
         Self {
             slots: Vec::new(),
@@ -409,6 +426,7 @@ mod tests {
         let packed = Packed::new(0);
         packed.insert(key(1), 1);
         packed.remove(&key(1));
+        assert_eq!(packed.get_with(key(1), || 2), 2);
         assert_eq!(packed.get(&key(1)), None);
         assert_eq!(packed.entries(), []);
     }
@@ -431,6 +449,14 @@ mod tests {
                 1 => {
                     assert_eq!(packed.get(&key(number)), held.map(|(_, value)| value));
                     list.extend(held);
+                }
+                2 => {
+                    let value = held.map_or(step, |(_, value)| value);
+                    assert_eq!(packed.get_with(key(number), || step), value);
+                    list.push((number, value));
+                    if list.len() > 100 {
+                        list.remove(0);
+                    }
                 }
                 _ => {
                     packed.insert(key(number), step);

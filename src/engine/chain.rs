@@ -15,13 +15,14 @@ pub(super) struct Before {
 }
 
 /// The fingerprint of every prefix, taken over from the conversation's last request as far as the two
-/// agree; and how many blocks they share of how many that one had.
+/// agree, which is given with it; and how many blocks they share of how many that one had.
 pub(super) fn chain(
     keyring: &Keyring,
     prompt: &Prompt,
-    earlier: Option<&Conversation>,
+    earlier: Option<(usize, &Conversation)>,
 ) -> (Vec<Fingerprint>, Option<Before>) {
-    let shared = earlier.map_or(0, |earlier| agreeing(prompt, &earlier.remembered.prompt));
+    let shared = earlier.map_or(0, |(shared, _)| shared);
+    let earlier = earlier.map(|(_, earlier)| earlier);
     let mut chain: Vec<Fingerprint> = Vec::with_capacity(prompt.blocks.len());
     if let Some(head) = earlier.and_then(|earlier| earlier.chain.get(..shared)) {
         chain.extend_from_slice(head);

@@ -1,5 +1,7 @@
 //! What the survey of a request stands on: whom it belongs to, what it would cost, what may lead.
 
+use std::cell::RefCell;
+
 use super::pauses::Pauses;
 use super::prepare::Draft;
 use super::survey::{Ground, Surveyed, survey};
@@ -7,6 +9,9 @@ use crate::economy::Stream;
 use crate::economy::leader::Allowed;
 use crate::model::{Digest, Section};
 use crate::plan::Rates;
+
+/// Digests of prefixes that there is room for at once; hardly any request asks for more.
+const DIGESTS: usize = 64;
 
 /// What a request is expected to bring, at which prices, and whose pauses it belongs to.
 type Weighing = (Rates, Pauses, Surveyed);
@@ -79,6 +84,7 @@ impl Draft<'_> {
             allowed: self.allowed(),
             pings: settings.keep_alive.is_some(),
             now: self.now,
+            digests: RefCell::new(Vec::with_capacity(DIGESTS)),
         };
         self.promised(survey(&ground, prefix_tokens))
     }

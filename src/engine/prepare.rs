@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::chain::{Before, chain};
+use super::chain::{Before, agreeing, chain};
 use super::estimate::{Estimate, Uncounted};
 use super::expected::{Expected, Mark};
 use super::holdout;
@@ -94,7 +94,9 @@ impl<'a> Draft<'a> {
         let root = keyring.scope(&[account.as_bytes(), id.as_bytes()]);
         let prompt = &reading.prompt;
         known.earlier = known.earlier.filter(|earlier| earlier.root == root);
-        let (chain, before) = chain(keyring, prompt, known.earlier.as_deref());
+        let earlier = known.earlier.as_deref();
+        let earlier = earlier.map(|one| (agreeing(prompt, &one.remembered.prompt), one));
+        let (chain, before) = chain(keyring, prompt, earlier);
         let remembered = Arc::new(Remembered::new(body, reading));
         let turn = Arc::new(Conversation::new(remembered, root, chain));
         Ok(Self {

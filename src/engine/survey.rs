@@ -1,5 +1,7 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
+use std::cell::RefCell;
+
 use super::chain::Before;
 use super::lead::lead;
 use super::lifetime::lifetime;
@@ -39,6 +41,8 @@ pub(super) struct Ground<'a> {
     /// Whether pings are allowed.
     pub(super) pings: bool,
     pub(super) now: Timestamp,
+    /// Digests of prefixes that were asked for, each made once.
+    pub(super) digests: RefCell<Vec<(usize, Digest)>>,
 }
 
 /// The deepest prefix that was seen before, by its last block.
@@ -112,7 +116,13 @@ fn expect(outlook: &mut Outlook, chances: &[Reuse]) {
 
 impl Ground<'_> {
     pub(super) fn digest(&self, block: usize) -> Option<Digest> {
-        self.turn.prefix(self.keyring, block)
+        let mut known = self.digests.borrow_mut();
+        if let Some((_, digest)) = known.iter().find(|(at, _)| *at == block) {
+            return Some(*digest);
+        }
+        let digest = self.turn.prefix(self.keyring, block)?;
+        known.push((block, digest));
+        Some(digest)
     }
 
     fn node(&self, block: usize) -> Option<Node> {

@@ -88,12 +88,12 @@ fn draft<'a>(
     let shared = earlier.as_ref().map(|(shared, one)| (*shared, &**one));
     weigh(&mut prompt.blocks, &prefix_tokens, model.bytes_per_ktok);
     name_speakers(&mut prompt.blocks, shared);
+    let (chain, before) = chain(keyring, &prompt, shared);
     let known = Known {
         conversation,
         opening,
         earlier: earlier.map(|(_, earlier)| earlier),
     };
-    let (chain, before) = chain(keyring, &prompt, known.earlier.as_deref());
     let remembered = Arc::new(Remembered::traced(prompt));
     Ok(Draft {
         engine,
