@@ -1,6 +1,7 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
 use super::chain::Before;
+use super::expected::Mark;
 use super::lead::lead;
 use super::lifetime::lifetime;
 use super::path::Path;
@@ -62,6 +63,7 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Surveyed {
     let mut outlook = Outlook {
         prefix_tokens,
         warm,
+        claimed: ground.claimed(&found, warm),
         ..Outlook::default()
     };
     let chances = ground.chances((&found, &known), &path, &outlook);
@@ -108,6 +110,20 @@ fn expect(outlook: &mut Outlook, chances: &[Reuse]) {
         candidate.reuse = deeper;
     }
     outlook.candidates = found;
+}
+
+/// Leaves word that a request under way is to write these prefixes, as far as they are not warm.
+pub(super) fn claim(
+    nodes: &dyn Memory,
+    [scope, _]: [Digest; 2],
+    (marks, outlook): (&[Mark], &Outlook),
+    now: Timestamp,
+) {
+    let cold = |mark: &&Mark| outlook.warm.is_none_or(|(at, _)| mark.block > at);
+    let mut cold = marks.iter().filter(cold).map(|mark| mark.prefix).peekable();
+    if cold.peek().is_some() {
+        nodes.learn(scope, &mut |learned| learned.claim(cold.by_ref(), now));
+    }
 }
 
 impl Ground<'_> {
@@ -209,6 +225,22 @@ impl Ground<'_> {
         });
         ends.filter_map(move |end| self.prompt.markable_before(end + 1))
             .filter(move |at| *at >= start)
+    }
+
+    /// The deepest prefix beyond the warm one that a request under way is writing.
+    fn claimed(&self, found: &[Candidate], warm: Option<(usize, Ttl)>) -> Option<usize> {
+        let [scope, _] = self.keys;
+        let mut claimed = None;
+        self.nodes.learned(&scope, &mut |learned| {
+            let beyond = found.iter().rev().map(|one| one.block);
+            claimed = beyond
+                .take_while(|block| warm.is_none_or(|(at, _)| *block > at))
+                .find(|block| {
+                    let prefix = self.digest(*block);
+                    prefix.is_some_and(|prefix| learned.is_claimed(&prefix, self.now))
+                });
+        });
+        claimed
     }
 
     /// Books visits and asks the history for the chance of each candidate.
