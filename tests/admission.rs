@@ -168,8 +168,7 @@ fn recorded_traffic_is_near_the_clairvoyant() {
     for (name, most) in [
         ("bfcl", 1.03),
         ("rag_cookbook", 1.03),
-        // Wanted is 1.03.
-        ("tau2_bench", 1.04),
+        ("tau2_bench", 1.03),
         ("tau_bench_airline", 1.03),
         ("lmcache_agents", 1.03),
     ] {
@@ -192,8 +191,7 @@ fn a_serving_trace_of_many_tenants_is_written_where_it_comes_back() {
     let mut job = Job::new(Arc::new(Catalog::builtin()));
     job.reading.traces_as = Some(("openai".into(), "gpt-5.6-sol".into()));
     let thirty = replay(&path, &job, &mut [], &mut ()).unwrap();
-    // Wanted are 0.60 and 0.55 at reads for a tenth.
-    for (row, bar) in [(many_tenants().unwrap(), 0.65), (&thirty, 0.56)] {
+    for (row, bar) in [(many_tenants().unwrap(), 0.60), (&thirty, 0.55)] {
         let ratio = row.main.input_cost.as_usd() / row.baselines.none.input_cost.as_usd();
         assert!(ratio <= bar, "{bar}: {ratio} {row:?}");
     }

@@ -173,7 +173,9 @@ impl Duel {
         };
         Standing {
             ahead: aged.saved - aged.held + trust,
-            needed: 0.0,
+            // What it saves shows at once and what it costs by and by. Without trust that would be
+            // a lead for as long as the stream is young.
+            needed: if trust > 0.0 { 0.0 } else { aged.pending },
             held_back: too_dear,
         }
     }
@@ -292,6 +294,25 @@ mod tests {
             duel.take(at(now), &bout(4_000, 0), Ttl::OneHour);
         }
         assert!(!duel.hour(at(now), 825.0, 0.0).leads());
+    }
+
+    #[test]
+    fn late_returns_are_no_lead_over_premiums_that_are_not_due_yet() {
+        let mut duel = Duel::default();
+        let begun = Bout {
+            tokens: 1_100,
+            ..Bout::default()
+        };
+        for number in 0..100 {
+            let score = if number % 5 == 0 {
+                bout(600, 0)
+            } else {
+                begun.score(&Rates::USUAL, STEP)
+            };
+            duel.take(at(f64::from(number)), &score, Ttl::FiveMinutes);
+        }
+        assert!(!duel.hour(at(100.0), 825.0, 0.0).leads());
+        assert!(duel.hour(at(100.0), 825.0, 10_000.0).leads());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::numbers::Numbers;
 use super::reading::{Known, recall_and_read};
 use super::reshape::{Spelled, reshape};
 use super::steer::{self, Steering, model_id};
-use super::survey::Seen;
+use super::survey::{Seen, claim};
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
 use crate::ledger::history::Calibration;
 use crate::model::{
@@ -140,6 +140,7 @@ impl<'a> Draft<'a> {
             Some(self.splice(&mut edits))
         };
         let marks = self.marks(&plan, &outlook);
+        claim(&*self.engine.memory, keys, (&marks, &outlook), self.now);
         let numbers = Numbers::of(&rates, &outlook, &plan, (choice, led));
         let expected = Expected {
             keys,

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::chain::Before;
+use super::expected::Mark;
 use super::lead::lead;
 use super::lifetime::lifetime;
 use super::path::Path;
@@ -10,7 +11,7 @@ use super::pauses::Pauses;
 use super::{Conversation, Memory};
 use crate::economy::Stream;
 use crate::economy::leader::{Allowed, Led};
-use crate::ledger::history::{Node, Reuse, Spot, kind_reuse, reuse, visit};
+use crate::ledger::history::{Kind, Learned, Node, Reuse, Spot, kind_reuse, reuse, visit};
 use crate::model::{
     Candidate, Choice, Digest, Keyring, Lives, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
 };
@@ -63,12 +64,13 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Surveyed {
     let seen = seen
         .filter_map(|(one, node)| Some((one.block, (*node)?)))
         .next();
-    let chances = ground.chances(&found, &known, &path);
     let mut outlook = Outlook {
         prefix_tokens,
         warm,
+        claimed: ground.claimed(&found, warm),
         ..Outlook::default()
     };
+    let chances = ground.chances((&found, &known), &path, &outlook);
     let mut choice = if let Some(ttl) = ground.ttl {
         outlook.ttl = ttl;
         None
@@ -114,6 +116,20 @@ fn expect(outlook: &mut Outlook, chances: &[Reuse]) {
     outlook.candidates = found;
 }
 
+/// Leaves word that a request under way is to write these prefixes, as far as they are not warm.
+pub(super) fn claim(
+    nodes: &dyn Memory,
+    [scope, _]: [Digest; 2],
+    (marks, outlook): (&[Mark], &Outlook),
+    now: Timestamp,
+) {
+    let cold = |mark: &&Mark| outlook.warm.is_none_or(|(at, _)| mark.block > at);
+    let mut cold = marks.iter().filter(cold).map(|mark| mark.prefix).peekable();
+    if cold.peek().is_some() {
+        nodes.learn(scope, &mut |learned| learned.claim(cold.by_ref(), now));
+    }
+}
+
 impl Ground<'_> {
     pub(super) fn digest(&self, block: usize) -> Option<Digest> {
         let mut known = self.digests.borrow_mut();
@@ -143,7 +159,7 @@ impl Ground<'_> {
             };
             for key in self.keys {
                 self.nodes.learn(key, &mut |learned| {
-                    learned.trials_mut(node.spot).abandon(prefix);
+                    learned.abandon(prefix, node.spot);
                 });
             }
         }
@@ -221,29 +237,57 @@ impl Ground<'_> {
             .filter(move |at| *at >= start)
     }
 
+    /// The deepest prefix beyond the warm one that a request under way is writing.
+    fn claimed(&self, found: &[Candidate], warm: Option<(usize, Ttl)>) -> Option<usize> {
+        let [scope, _] = self.keys;
+        let mut claimed = None;
+        self.nodes.learned(&scope, &mut |learned| {
+            let beyond = found.iter().rev().map(|one| one.block);
+            claimed = beyond
+                .take_while(|block| warm.is_none_or(|(at, _)| *block > at))
+                .find(|block| {
+                    let prefix = self.digest(*block);
+                    prefix.is_some_and(|prefix| learned.is_claimed(&prefix, self.now))
+                });
+        });
+        claimed
+    }
+
     /// Books visits and asks the history for the chance of each candidate.
-    fn chances(&self, found: &[Candidate], known: &[Option<Node>], path: &Path) -> Vec<Reuse> {
+    fn chances(
+        &self,
+        (found, known): (&[Candidate], &[Option<Node>]),
+        path: &Path,
+        outlook: &Outlook,
+    ) -> Vec<Reuse> {
+        let tokens = |candidate: &Candidate| outlook.tokens_to(candidate.block);
         let visited = found.iter().zip(known);
         let nodes: Vec<Node> = visited
-            .map(|(candidate, known)| self.visited(candidate, *known, path))
+            .map(|(candidate, known)| {
+                let kind = Kind::of(spot(candidate.why, path.tail_spot), tokens(candidate));
+                self.visited(candidate, *known, path, kind)
+            })
             .collect();
+        let all = outlook.prefix_tokens.last().copied().unwrap_or(0);
         let [scope, service] = self.keys;
         let mut chances = Vec::with_capacity(found.len());
         self.nodes.learned(&scope, &mut |wide| {
             self.nodes.learned(&service, &mut |narrow| {
-                let kinds = [wide, narrow];
-                let gone_on = kind_reuse(&kinds, path.tail_spot, self.now);
+                let learned = [wide, narrow];
+                let mut kinds = Kinds::new(&learned, self.now);
+                let gone_on = kinds.of(Kind::of(path.tail_spot, all));
                 let visited = found.iter().zip(known).zip(&nodes);
                 let chance = |((candidate, known), node): ((&Candidate, &Option<Node>), &Node)| {
+                    let mut own = || reuse(node, kinds.of(Kind::of(node.spot, tokens(candidate))));
                     if known.is_some() || candidate.block < path.passed.known {
-                        return reuse(&kinds, node, self.now);
+                        return own();
                     }
                     // Whoever goes on from this request reads to where it leaves it.
-                    let gone_on = gone_on.times(path.left(self, candidate.block, &kinds));
+                    let gone_on = gone_on.times(path.left(self, candidate.block, &learned));
                     if is_passing(candidate, path.tail_spot) || candidate.why == Why::Tail {
                         return gone_on;
                     }
-                    reuse(&kinds, node, self.now).max(gone_on)
+                    own().max(gone_on)
                 };
                 chances = visited.map(chance).collect();
             });
@@ -251,10 +295,9 @@ impl Ground<'_> {
         chances
     }
 
-    fn visited(&self, candidate: &Candidate, known: Option<Node>, path: &Path) -> Node {
-        let spot = spot(candidate.why, path.tail_spot);
+    fn visited(&self, candidate: &Candidate, known: Option<Node>, path: &Path, kind: Kind) -> Node {
         let Some(prefix) = self.digest(candidate.block) else {
-            return Node::first_seen(spot, self.now);
+            return Node::first_seen(kind.spot, self.now);
         };
         let passed = &path.passed;
         if known.is_none() && candidate.why == Why::Branch && candidate.block < passed.known {
@@ -265,9 +308,35 @@ impl Ground<'_> {
         }
         // A place that only this request's shape suggests is no trial of its own.
         if is_passing(candidate, path.tail_spot) && known.is_none() {
-            return Node::first_seen(spot, self.now);
+            return Node::first_seen(kind.spot, self.now);
         }
-        visit(self.nodes, &self.keys, (prefix, known), spot, self.now)
+        visit(self.nodes, &self.keys, (prefix, known), kind, self.now)
+    }
+}
+
+/// What is known of kinds of prefixes, each asked for once.
+struct Kinds<'a> {
+    learned: &'a [&'a Learned],
+    now: Timestamp,
+    asked: Vec<(Kind, Reuse)>,
+}
+
+impl<'a> Kinds<'a> {
+    const fn new(learned: &'a [&'a Learned], now: Timestamp) -> Self {
+        Self {
+            learned,
+            now,
+            asked: Vec::new(),
+        }
+    }
+
+    fn of(&mut self, kind: Kind) -> Reuse {
+        if let Some((_, reuse)) = self.asked.iter().find(|(known, _)| *known == kind) {
+            return *reuse;
+        }
+        let reuse = kind_reuse(self.learned, kind, self.now);
+        self.asked.push((kind, reuse));
+        reuse
     }
 }
 

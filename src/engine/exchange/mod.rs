@@ -295,7 +295,7 @@ impl Exchange {
         };
         for key in expected.keys {
             self.memory.learn(key, &mut |learned| {
-                learned.trials_mut(node.spot).answered(&tail, now);
+                learned.answered(&tail, node.spot, now);
             });
         }
     }

@@ -1,18 +1,23 @@
 //! What was learned about one scope: chances by kind of spot, branch points, token calibration.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::{Partings, Passed, Spot, Trials};
+use super::{Hazards, Kind, Partings, Passed, Spot, Trials};
 use crate::model::{Digest, Section, Timestamp};
 
 /// Branch points kept per scope; the least recently used one goes.
 const BRANCHES: usize = 32;
 
+/// Prefixes that requests under way are writing, kept per scope; the oldest one goes.
+const CLAIMS: usize = 32;
+/// How long a request may take until its answer begins.
+const UNDER_WAY: Duration = Duration::from_secs(20);
+
 /// For how long a prefix is rented at a time, in seconds.
 pub const RENT_SECS: u32 = 600;
 
 static NO_PARTINGS: std::sync::LazyLock<Partings> = std::sync::LazyLock::new(Partings::default);
-static NO_TRIALS: std::sync::LazyLock<Trials> = std::sync::LazyLock::new(Trials::default);
 
 /// All that was learned about one scope, as plain values: for stores outside the process.
 #[derive(Clone, Debug, Default)]
@@ -31,8 +36,10 @@ pub struct Parts {
 #[non_exhaustive]
 pub struct Learned {
     trials: BTreeMap<Spot, Trials>,
+    lengths: BTreeMap<Kind, Trials>,
     partings: BTreeMap<Spot, Partings>,
     branches: Vec<(Digest, u32, Timestamp)>,
+    claims: Vec<(Digest, Timestamp)>,
     /// Corrections of the token estimate.
     pub calibration: Calibration,
     /// How often requests come.
@@ -148,8 +155,10 @@ impl Learned {
         branches.truncate(BRANCHES);
         Self {
             trials,
+            lengths: BTreeMap::new(),
             partings: BTreeMap::new(),
             branches,
+            claims: Vec::new(),
             calibration,
             pace: Pace::default(),
             visits: Pace::default(),
@@ -172,15 +181,47 @@ impl Learned {
         }
     }
 
-    /// Outcomes for this kind of spot.
+    /// How returns to prefixes of this kind come due, where `prior` is what is known more widely.
     #[must_use]
-    pub fn trials(&self, spot: Spot) -> &Trials {
-        self.trials.get(&spot).unwrap_or(&NO_TRIALS)
+    pub fn hazards(&self, prior: &Hazards, kind: Kind, now: Timestamp) -> Hazards {
+        let narrower = [self.trials.get(&kind.spot), self.lengths.get(&kind)];
+        let narrower = narrower.into_iter().flatten();
+        narrower.fold(*prior, |wider, trials| {
+            trials.estimate(&wider, kind.spot, now)
+        })
     }
 
-    /// Outcomes for this kind of spot, to be added to.
-    pub fn trials_mut(&mut self, spot: Spot) -> &mut Trials {
-        self.trials.entry(spot).or_default()
+    /// A prefix of this kind was seen for the first time.
+    pub fn open(&mut self, prefix: Digest, kind: Kind, now: Timestamp) {
+        let spot = kind.spot;
+        let all = self.trials.entry(spot).or_default();
+        all.open(prefix, spot, now);
+        let length = self.lengths.entry(kind).or_default();
+        length.open(prefix, spot, now);
+    }
+
+    /// A prefix that was first seen as `spot` was seen again after `gap`.
+    pub fn settle(&mut self, prefix: &Digest, spot: Spot, gap: Duration) {
+        self.of_spot(spot)
+            .for_each(|trials| trials.settle(prefix, gap));
+    }
+
+    /// The answer to the request that ended here is complete.
+    pub fn answered(&mut self, prefix: &Digest, spot: Spot, now: Timestamp) {
+        self.of_spot(spot)
+            .for_each(|trials| trials.answered(prefix, now));
+    }
+
+    /// The conversation went on without this prefix.
+    pub fn abandon(&mut self, prefix: &Digest, spot: Spot) {
+        self.of_spot(spot).for_each(|trials| trials.abandon(prefix));
+    }
+
+    fn of_spot(&mut self, spot: Spot) -> impl Iterator<Item = &mut Trials> {
+        let lengths = self.lengths.iter_mut();
+        let lengths = lengths.filter(move |(kind, _)| kind.spot == spot);
+        let lengths = lengths.map(|(_, trials)| trials);
+        self.trials.get_mut(&spot).into_iter().chain(lengths)
     }
 
     /// Where requests that end on this kind of spot are left.
@@ -194,11 +235,15 @@ impl Learned {
     pub fn went_on(&mut self, passed: &Passed, spot: Spot, before_end: usize) {
         self.partings.entry(spot).or_default().observe(before_end);
         if before_end > 0 {
-            let mut tails = self.trials.iter_mut();
-            let is_settled = |(spot, trials): (&Spot, &mut Trials)| {
-                spot.waits_for_an_answer() && trials.settle_named(passed.maker, passed.gap)
-            };
-            tails.any(is_settled);
+            let all = self.trials.iter_mut();
+            let all = all.map(|(spot, trials)| (*spot, trials));
+            let lengths = self.lengths.iter_mut();
+            let lengths = lengths.map(|(kind, trials)| (kind.spot, trials));
+            let tails = all.chain(lengths);
+            let tails = tails.filter(|(spot, _)| spot.waits_for_an_answer());
+            for (_, trials) in tails {
+                trials.settle_named(passed.maker, passed.gap);
+            }
         }
     }
 
@@ -207,6 +252,25 @@ impl Learned {
         self.branches.retain(|(known, ..)| *known != prefix);
         self.branches.insert(0, (prefix, depth, now));
         self.branches.truncate(BRANCHES);
+    }
+
+    /// A request that is sent now is to write these prefixes.
+    pub fn claim(&mut self, prefixes: impl IntoIterator<Item = Digest>, now: Timestamp) {
+        for prefix in prefixes {
+            if !self.is_claimed(&prefix, now) {
+                self.claims.insert(0, (prefix, now));
+            }
+        }
+        self.claims.truncate(CLAIMS);
+    }
+
+    /// Whether a request that should still be under way is writing this prefix: a second writer would
+    /// pay once more for what is there in a moment anyway.
+    #[must_use]
+    pub fn is_claimed(&self, prefix: &Digest, now: Timestamp) -> bool {
+        let under_way = |at: Timestamp| at <= now && now.since(at) < UNDER_WAY;
+        let mut claims = self.claims.iter();
+        claims.any(|(claimed, at)| claimed == prefix && under_way(*at))
     }
 
     /// Known branch points, most recently seen first: prefix and block index.

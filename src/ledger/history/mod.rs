@@ -4,14 +4,16 @@
 //! byte. Everything here is keyed by prefix digests whose scope (provider, account, tenant, model)
 //! is part of the digest.
 
+mod hazards;
 mod learned;
 mod node;
 mod partings;
 mod prints;
 mod trials;
 
+pub use hazards::Hazards;
 pub use learned::{Calibration, Held, Learned, Pace, Parts, RENT_SECS, Share};
-pub use node::{Entry, Node, Spot};
+pub use node::{Entry, Kind, Node, Spot};
 pub use partings::Partings;
 pub use prints::{Maker, Passed, Prints, name_of};
 pub use trials::{Trial, Trials};
@@ -107,16 +109,14 @@ pub fn visit(
     nodes: &dyn Nodes,
     keys: &[Digest],
     (prefix, known): (Digest, Option<Node>),
-    spot: Spot,
+    kind: Kind,
     now: Timestamp,
 ) -> Node {
     let Some(mut node) = known else {
-        let node = Node::first_seen(spot, now);
+        let node = Node::first_seen(kind.spot, now);
         nodes.put_node(prefix, node);
         for key in keys {
-            nodes.learn(*key, &mut |learned| {
-                learned.trials_mut(spot).open(prefix, spot, now);
-            });
+            nodes.learn(*key, &mut |learned| learned.open(prefix, kind, now));
         }
         return node;
     };
@@ -124,7 +124,7 @@ pub fn visit(
     if node.returned_after(gap, now) {
         for key in keys {
             nodes.learn(*key, &mut |learned| {
-                learned.trials_mut(node.spot).settle(&prefix, gap);
+                learned.settle(&prefix, node.spot, gap);
             });
         }
     }
@@ -132,36 +132,39 @@ pub fn visit(
     node
 }
 
-/// The probability that the prefix of `node` is reused, backed off from the node to its kind of
-/// spot under each key in turn (the widest first), to the prior of that kind.
+/// The probability that the prefix of `node` is reused, backed off from the node to what is known of
+/// its kind.
 #[must_use]
 #[expect(clippy::float_arithmetic, reason = "probabilities")]
-pub fn reuse(kinds: &[&Learned], node: &Node, now: Timestamp) -> Reuse {
-    let back_off = kind_reuse(kinds, node.spot, now);
+pub fn reuse(node: &Node, back_off: Reuse) -> Reuse {
     let windows = f64::from(node.visits.saturating_sub(1));
-    let blend = |returns: u32, prior: f64| {
+    let blend = |returns: u32, prior: f64, windows: f64| {
         (f64::from(returns) + NODE_PRIOR * prior) / (windows + NODE_PRIOR)
     };
     Reuse {
-        five_minutes: blend(node.returns_5m, back_off.five_minutes),
-        half_hour: blend(node.returns_30m, back_off.half_hour),
-        one_hour: blend(node.returns_1h, back_off.one_hour),
+        five_minutes: blend(node.returns_5m, back_off.five_minutes, windows),
+        half_hour: blend(node.returns_30m, back_off.half_hour, windows),
+        one_hour: blend(node.returns_1h, back_off.one_hour, windows + LAST),
     }
 }
 
 /// The probability that a prefix of this kind is reused, backed off under each key in turn (the
-/// widest first), to the prior of that kind.
+/// widest first), there from its length to its spot, to the prior of that spot.
 #[must_use]
-pub fn kind_reuse(kinds: &[&Learned], spot: Spot, now: Timestamp) -> Reuse {
-    kinds
+pub fn kind_reuse(kinds: &[&Learned], kind: Kind, now: Timestamp) -> Reuse {
+    let prior = Hazards::flat(kind.spot.prior());
+    let hazards = kinds
         .iter()
-        .fold(Reuse::flat(spot.prior()), |wider, learned| {
-            learned.trials(spot).estimate(wider, spot, now)
-        })
+        .fold(prior, |wider, learned| learned.hazards(&wider, kind, now));
+    hazards.reuse()
 }
 
 /// How many visits of the node itself weigh as much as everything its kind has shown.
 const NODE_PRIOR: f64 = 1.5;
+
+/// Of the visits to any prefix one is the last. Those that were counted so far all came back in the end,
+/// so that without it hardly a prefix would seem to stay away for an hour.
+const LAST: f64 = 1.0;
 
 /// The shorter class's life.
 pub(crate) const FIVE_MINUTES: Duration = Duration::from_secs(300);

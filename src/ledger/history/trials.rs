@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{FIVE_MINUTES, HALF_HOUR, ONE_HOUR, Reuse, Spot, name_of};
+use super::hazards::{Hazards, Shown};
+use super::{ONE_HOUR, Spot, name_of};
 use crate::model::{Digest, Timestamp};
 
 /// Trials remembered per kind. All weigh the same, settled or open, in the order in which they
@@ -164,36 +165,41 @@ impl Trials {
         }
     }
 
-    /// The chance that a prefix of this kind returns, shrunk towards `prior`. An open trial counts
-    /// as a failure in proportion to how unusual its silence already is.
+    /// How returns of this kind come due, where `prior` is what is known more widely.
     #[must_use]
-    pub fn estimate(&self, prior: Reuse, spot: Spot, now: Timestamp) -> Reuse {
-        let scale = self.log_gap.exp();
-        let (mut known, mut silent, mut failed) = (0.0, 0.0, 0.0);
-        let mut within = Reuse::default();
+    pub fn estimate(&self, prior: &Hazards, spot: Spot, now: Timestamp) -> Hazards {
+        if self.recent.is_empty() {
+            return *prior;
+        }
+        let heard = self.heard(now);
+        let mut shown = Shown::default();
         for trial in &self.recent {
             match (trial.gap, trial.silent_from) {
-                (Some(gap), _) => {
-                    known += 1.0;
-                    within.five_minutes += f64::from(u8::from(gap < FIVE_MINUTES));
-                    within.half_hour += f64::from(u8::from(gap < HALF_HOUR));
-                    within.one_hour += f64::from(u8::from(gap < ONE_HOUR));
-                }
-                (None, _) if trial.failed > 0.0 => failed += trial.failed,
-                (None, Some(since)) => {
-                    let age = now.since(since).as_secs_f64();
-                    silent += age / (age + scale);
-                }
+                (Some(gap), _) => shown.end(gap.as_secs_f64()),
+                (None, _) if trial.failed > 0.0 => shown.never(trial.failed),
+                (None, Some(since)) => shown.last(now.since(since).as_secs_f64(), heard),
                 (None, None) => {}
             }
         }
-        let weight = spot.prior_weight();
-        let seen = known + failed + silent.min(SILENCE + 4.0 * known) + weight;
-        Reuse {
-            five_minutes: (within.five_minutes + weight * prior.five_minutes) / seen,
-            half_hour: (within.half_hour + weight * prior.half_hour) / seen,
-            one_hour: (within.one_hour + weight * prior.one_hour) / seen,
+        prior.after(&shown, spot.prior_weight())
+    }
+
+    /// How much each silence weighs: all of them together no more than [`SILENCE`] allows.
+    fn heard(&self, now: Timestamp) -> f64 {
+        let scale = self.log_gap.exp();
+        let (mut known, mut silent) = (0.0, 0.0);
+        for trial in &self.recent {
+            match (trial.gap, trial.silent_from) {
+                (Some(_), _) => known += 1.0,
+                (None, Some(since)) if trial.failed <= 0.0 => {
+                    let age = now.since(since).as_secs_f64();
+                    silent += age / (age + scale);
+                }
+                (None, _) => {}
+            }
         }
+        let most = SILENCE + 4.0 * known;
+        if silent > most { most / silent } else { 1.0 }
     }
 
     fn pending(&mut self, prefix: &Digest) -> Option<&mut Trial> {
@@ -218,7 +224,8 @@ mod tests {
 
     fn chance(trials: &Trials, spot: Spot, now: f64) -> f64 {
         trials
-            .estimate(Reuse::flat(spot.prior()), spot, at(now))
+            .estimate(&Hazards::flat(spot.prior()), spot, at(now))
+            .reuse()
             .five_minutes
     }
 
@@ -253,7 +260,8 @@ mod tests {
             trials.open(digest(n), Spot::Later, at(0.0));
             trials.settle(&digest(n), Duration::from_secs(480));
         }
-        let reuse = trials.estimate(Reuse::flat(0.5), Spot::Later, at(0.0));
+        let reuse = trials.estimate(&Hazards::flat(0.5), Spot::Later, at(0.0));
+        let reuse = reuse.reuse();
         assert!(reuse.five_minutes < 0.15, "{reuse:?}");
         assert!(reuse.one_hour > 0.85, "{reuse:?}");
     }
