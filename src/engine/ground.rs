@@ -77,7 +77,7 @@ impl Draft<'_> {
             stream,
             pauses,
             allowed: self.allowed(),
-            pings: settings.keep_alive.is_some(),
+            pings: self.wishes.keep_alive.is_some(),
             now: self.now,
         };
         self.promised(survey(&ground, prefix_tokens))
@@ -87,8 +87,8 @@ impl Draft<'_> {
     /// pings the policy decides by itself, as long as no variant knows which of them it sends.
     fn allowed(&self) -> Option<Allowed> {
         let decides = self.model.limits.one_hour && self.wishes.ttl.is_none();
-        let settings = &self.engine.settings;
-        let is_free = settings.follow_leader && settings.keep_alive.is_none();
+        let follows = self.engine.settings.follow_leader;
+        let is_free = follows && self.wishes.keep_alive.is_none();
         let among = || {
             if is_free {
                 // How deep to write is settled by the chances of each prefix.
