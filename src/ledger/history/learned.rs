@@ -24,6 +24,8 @@ pub struct Parts {
     pub branches: Vec<(Digest, u32, Timestamp)>,
     /// Corrections of the token estimate.
     pub calibration: Calibration,
+    /// Where the next request leaves the one before it, by the kind of that one's end.
+    pub partings: BTreeMap<Spot, Partings>,
 }
 
 /// What was learned about one scope.
@@ -144,11 +146,12 @@ impl Learned {
             trials,
             mut branches,
             calibration,
+            partings,
         } = parts;
         branches.truncate(BRANCHES);
         Self {
             trials,
-            partings: BTreeMap::new(),
+            partings,
             branches,
             calibration,
             pace: Pace::default(),
@@ -169,6 +172,7 @@ impl Learned {
             trials: self.trials.clone(),
             branches: self.branches.clone(),
             calibration: self.calibration,
+            partings: self.partings.clone(),
         }
     }
 

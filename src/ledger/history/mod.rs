@@ -13,7 +13,7 @@ mod trials;
 pub use learned::{Calibration, Held, Learned, Pace, Parts, RENT_SECS, Share};
 pub use node::{Entry, Node, Spot};
 pub use partings::Partings;
-pub use prints::{Maker, Passed, Prints, name_of};
+pub use prints::{Maker, Passed, Prints, Stored, name_of};
 pub use trials::{Trial, Trials};
 
 use std::time::Duration;
