@@ -33,11 +33,23 @@ impl Draft<'_> {
         let key = self
             .meta
             .behaviour(&self.engine.settings.keyring, &self.model.name);
-        let mut chance = 1.0;
+        let mut effective = rates;
         self.engine.memory.behaviour(&key, &mut |known| {
-            chance = known.hit_of(self.now, tokens);
+            effective = known.effective(self.now, &rates, tokens);
         });
-        rates.with_hit(chance)
+        effective
+    }
+
+    /// The chance that one hour is granted where it is asked for.
+    fn granted(&self) -> f64 {
+        let key = self
+            .meta
+            .behaviour(&self.engine.settings.keyring, &self.model.name);
+        let mut granted = 1.0;
+        self.engine.memory.behaviour(&key, &mut |known| {
+            granted = known.granted(self.now);
+        });
+        granted
     }
 
     /// Keys of what is learned: the scope, and within it the service, which has the same tools and
@@ -77,6 +89,7 @@ impl Draft<'_> {
             stream,
             pauses,
             allowed: self.allowed(),
+            granted: self.granted(),
             pings: self.wishes.keep_alive.is_some(),
             now: self.now,
         };

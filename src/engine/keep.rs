@@ -127,6 +127,7 @@ impl Engine {
         let model = self.catalog.model(meta.provider, &vigil.model);
         let idle = Idle {
             memory: &*self.memory,
+            behaviour: meta.behaviour(&self.settings.keyring, &model.name),
             budget: self.settings.on(meta.route).keep_alive?,
             tier: tier(&model, meta, vigil.tokens),
             limits: model.limits,
@@ -158,6 +159,8 @@ impl Engine {
 /// A conversation that nobody uses right now.
 pub(super) struct Idle<'a> {
     pub(super) memory: &'a dyn Memory,
+    /// The key of what is known of this provider's cache.
+    pub(super) behaviour: Digest,
     pub(super) budget: KeepAlive,
     pub(super) tier: Option<PriceTier>,
     pub(super) limits: Limits,
@@ -235,11 +238,12 @@ impl Idle<'_> {
         });
         let lives = self.limits.lives.of(ttl);
         let margin = margin(ttl).min(expires.since(then));
+        let step = lives.saturating_sub(margin);
         Some(Stake {
-            loss: to_f64(lost) * (rates.write(ttl) - rates.read) * GOES_ON,
+            loss: to_f64(lost) * (rates.write(ttl) - rates.read) * GOES_ON * rates.finds(step),
             tokens: self.tokens,
             age: then.since(self.stream.last()),
-            step: lives.saturating_sub(margin),
+            step,
             margin,
             rates,
         })
@@ -251,8 +255,14 @@ impl Idle<'_> {
             .pings_lead(self.memory, &self.stream, &self.rates())
     }
 
+    /// The prices, where the provider's cache is as it was seen to be.
     fn rates(&self) -> Rates {
-        self.tier.as_ref().map_or(Rates::USUAL, Rates::of)
+        let rates = self.tier.as_ref().map_or(Rates::USUAL, Rates::of);
+        effective(
+            self.memory,
+            &self.behaviour,
+            (&rates, self.stream.last(), self.tokens),
+        )
     }
 
     /// Whether the budgets allow one more ping.
@@ -310,6 +320,19 @@ impl Idle<'_> {
         self.memory
             .put_stream(self.pauses.conversation, self.stream);
     }
+}
+
+/// These prices at `now` for a prefix of so many tokens, where the cache is as it was seen to be.
+pub(super) fn effective(
+    memory: &dyn Memory,
+    behaviour: &Digest,
+    (rates, now, tokens): (&Rates, Timestamp, Tokens),
+) -> Rates {
+    let mut effective = *rates;
+    memory.behaviour(behaviour, &mut |known| {
+        effective = known.effective(now, rates, tokens);
+    });
+    effective
 }
 
 /// When what was used at `at` expires: the part with one hour, and the part behind it.

@@ -88,6 +88,8 @@ impl Ground<'_> {
             hour.needed = duel.planned().max(0.0);
             hour.held_back |= extra > PINGS * self.rates.read;
         }
+        // Where it is not granted, five minutes are what it comes to.
+        hour.ahead *= self.granted;
         hour
     }
 
@@ -99,7 +101,8 @@ impl Ground<'_> {
         outlook: &Outlook,
     ) -> bool {
         let value = |ttl: Ttl| {
-            let (write, read) = (self.rates.write(ttl), self.rates.write_5m - self.rates.read);
+            let write = self.rates.write(ttl);
+            let read = (self.rates.write_5m - self.rates.read) * self.rates.finds(ttl.duration());
             let mut below = 0.0;
             let mut sum = 0.0;
             let mut best = 0.0_f64;

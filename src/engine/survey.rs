@@ -36,6 +36,8 @@ pub(super) struct Ground<'a> {
     pub(super) pauses: &'a Pauses,
     /// The variants that may lead; `None` where the traffic has no say.
     pub(super) allowed: Option<Allowed>,
+    /// The chance that one hour is granted where it is asked for.
+    pub(super) granted: f64,
     /// Whether pings are allowed.
     pub(super) pings: bool,
     pub(super) now: Timestamp,
