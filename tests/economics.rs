@@ -297,7 +297,7 @@ fn class_of_an_agent(general: Option<KeepAlive>, route: Option<KeepAlive>) -> Ch
     let mut meta = Meta::of("anthropic");
     meta.route = "agents";
     let prepared = engine.prepare(Timestamp::default(), &meta, &body);
-    prepared.numbers.unwrap().choice.unwrap()
+    prepared.numbers().unwrap().choice.unwrap()
 }
 
 #[test]

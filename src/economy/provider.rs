@@ -33,6 +33,8 @@ const MEMORY: f32 = 256.0;
 const HALF_LIFE: f64 = 86_400.0;
 /// Outcomes of a kind below which nothing is concluded from it.
 const ENOUGH: f64 = 8.0;
+/// Outcomes of asking for one hour below which one more tells something.
+const FEW: f64 = 3.5;
 /// First reads that must have failed before a write is taken to be visible late.
 const LATE: f64 = 3.0;
 /// The chance from which on a fresh write counts as visible.
@@ -352,9 +354,15 @@ impl Behaviour {
         self.hours.chance(self.weight(now), (1.0, 2.0))
     }
 
+    /// Whether so few outcomes are known of asking for one hour that one more would tell something.
+    #[must_use]
+    pub fn doubts_hour(&self, now: Timestamp) -> bool {
+        f64::from(self.hours.total()) * self.weight(now) < FEW
+    }
+
     /// What is known least of what a request of this size needs to know, and what it costs to learn
     /// it, in tokens of plain input: what an exploration with a budget would buy first. The engine
-    /// itself spends nothing on it.
+    /// itself spends nothing on gaps; see [`Behaviour::doubts_hour`].
     #[must_use]
     pub fn doubt(&self, now: Timestamp, rates: &Rates, tokens: Tokens) -> Doubt {
         let weight = self.weight(now);
@@ -543,6 +551,8 @@ mod tests {
             behaviour.observe_hour(at(n), Outcome::Failed);
         }
         assert!(behaviour.granted(at(8)) < 0.25);
+        assert!(!behaviour.doubts_hour(at(8)) && Behaviour::default().doubts_hour(at(8)));
+        assert!(behaviour.doubts_hour(at(2 * 86_400)));
         let parts = behaviour.parts();
         assert_eq!(Behaviour::from_parts(&parts), behaviour);
     }

@@ -1,5 +1,6 @@
 //! What the survey of a request stands on: whom it belongs to, what it would cost, what may lead.
 
+use super::keep::effective;
 use super::pauses::Pauses;
 use super::prepare::Draft;
 use super::survey::{Ground, Surveyed, survey};
@@ -30,25 +31,24 @@ impl Draft<'_> {
     fn rates(&self, tokens: u64) -> Rates {
         let prices = self.model.prices.as_ref();
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(tokens)));
-        let key = self
-            .meta
-            .behaviour(&self.engine.settings.keyring, &self.model.name);
-        let mut effective = rates;
-        self.engine.memory.behaviour(&key, &mut |known| {
-            effective = known.effective(self.now, &rates, tokens);
-        });
-        effective
+        let seen = (&rates, self.now, tokens);
+        effective(&*self.engine.memory, &self.behaviour(), seen)
+    }
+
+    /// The key of what is known of this provider's cache.
+    pub(super) fn behaviour(&self) -> Digest {
+        let keyring = &self.engine.settings.keyring;
+        self.meta.behaviour(keyring, &self.model.name)
     }
 
     /// The chance that one hour is granted where it is asked for.
     fn granted(&self) -> f64 {
-        let key = self
-            .meta
-            .behaviour(&self.engine.settings.keyring, &self.model.name);
         let mut granted = 1.0;
-        self.engine.memory.behaviour(&key, &mut |known| {
-            granted = known.granted(self.now);
-        });
+        self.engine
+            .memory
+            .behaviour(&self.behaviour(), &mut |known| {
+                granted = known.granted(self.now);
+            });
         granted
     }
 
@@ -90,6 +90,7 @@ impl Draft<'_> {
             pauses,
             allowed: self.allowed(),
             granted: self.granted(),
+            explores: self.exploration(prefix_tokens.last().copied().unwrap_or(0)),
             pings: self.wishes.keep_alive.is_some(),
             now: self.now,
         };

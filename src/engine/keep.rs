@@ -355,7 +355,7 @@ fn before(end: Timestamp, margin: Duration) -> Timestamp {
 }
 
 /// The prices of a ping at this endpoint.
-fn tier(model: &Model, meta: &Meta<'_>, tokens: Tokens) -> Option<PriceTier> {
+pub(super) fn tier(model: &Model, meta: &Meta<'_>, tokens: Tokens) -> Option<PriceTier> {
     let percent = if meta.regional {
         model.regional_percent
     } else {

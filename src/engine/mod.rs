@@ -4,6 +4,7 @@ mod chain;
 mod estimate;
 mod exchange;
 mod expected;
+mod explore;
 mod flight;
 mod ground;
 mod holdout;

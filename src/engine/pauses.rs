@@ -134,6 +134,14 @@ impl Pauses {
         memory.learn_returns(self.account, &mut |returns| returns.ungranted_until = until);
     }
 
+    /// One hour was granted: it need not be waited for any longer.
+    pub(super) fn granted(&self, memory: &dyn Memory, now: Timestamp) {
+        if self.is_ungranted(memory, now) {
+            let lift = &mut |returns: &mut Returns| returns.ungranted_until = None;
+            memory.learn_returns(self.account, lift);
+        }
+    }
+
     /// What pings are expected to cost with five minutes in the pause that begins.
     #[expect(clippy::float_arithmetic, reason = "expectations, never money")]
     pub(super) fn plan(

@@ -1,6 +1,7 @@
 //! Looks a request up in the history: which candidates are warm, which will be read again.
 
 use super::chain::Before;
+use super::explore::Exploration;
 use super::lead::lead;
 use super::lifetime::lifetime;
 use super::path::Path;
@@ -38,6 +39,8 @@ pub(super) struct Ground<'a> {
     pub(super) allowed: Option<Allowed>,
     /// The chance that one hour is granted where it is asked for.
     pub(super) granted: f64,
+    /// What may be spent on asking for it where it was not granted lately.
+    pub(super) explores: Option<Exploration>,
     /// Whether pings are allowed.
     pub(super) pings: bool,
     pub(super) now: Timestamp,
