@@ -22,7 +22,7 @@ use cachewright::adapter::proxy::{Proxy, ProxyHandle, ProxyOptions, Upstream};
 use cachewright::adapter::server::{SimHandle, SimOptions, SimServer};
 use cachewright::adapter::tower::{PromptCache, RequestBody};
 use cachewright::engine::Overlay;
-use cachewright::ledger::Record;
+use cachewright::ledger::{Record, Totals};
 use cachewright::model::{KeepAlive, Money, Timestamp, Ttl};
 use cachewright::provider::Catalog;
 use cachewright::route::Amount;
@@ -357,6 +357,13 @@ async fn an_idle_prefix_is_read_and_renewed_until_its_conversation_goes_on() {
         world.hands.advance(200);
         let second = world.ask("one", 1).await;
         assert!(second.usage.unwrap().read >= Some(written), "{way:?}");
+        // A read instead of a write, by the prices of the model: 0.50 and 6.25 dollars a million.
+        let saved = Money::from_pico(5_750_000).times(second.usage.unwrap().read.unwrap());
+        assert_eq!((first.kept_saved, second.kept_saved), (None, Some(saved)));
+        let mut total = Totals::default();
+        world.cache.records().iter().for_each(|one| total.add(one));
+        assert_eq!((total.pings, total.pings_saved), (2, saved), "{way:?}");
+        assert!(Money::ZERO < total.pings_cost && total.pings_cost == total.errands_cost);
         world.holds(1).await;
         world.hands.advance(DUE);
         world.ping().await;

@@ -1,6 +1,7 @@
 //! What the survey of a request stands on: whom it belongs to, what it would cost, what may lead.
 
 use super::keep::effective;
+use super::kept::Kept;
 use super::pauses::Pauses;
 use super::prepare::Draft;
 use super::survey::{Ground, Surveyed, survey};
@@ -9,21 +10,22 @@ use crate::economy::leader::Allowed;
 use crate::model::{Digest, Section};
 use crate::plan::Rates;
 
-/// What a request is expected to bring, at which prices, and whose pauses it belongs to.
-type Weighing = (Rates, Pauses, Surveyed);
+/// What a request is expected to bring, at which prices, whose pauses it belongs to, and what pings have
+/// kept in the one that it ended.
+type Weighing = (Rates, (Pauses, Option<Kept>), Surveyed);
 
 impl Draft<'_> {
     /// Takes the request in, and says what is expected of it at which prices.
     pub(super) fn weigh(&self, keys: [Digest; 2], prefix_tokens: Vec<u64>) -> Weighing {
         let rates = self.rates(prefix_tokens.last().copied().unwrap_or(0));
-        let (pauses, (mut stream, bout)) = self.note(keys, &prefix_tokens);
+        let (pauses, (mut stream, bout), kept) = self.note(keys, &prefix_tokens);
         let surveyed = self.survey((keys, &pauses, &stream), &rates, prefix_tokens);
         let (_, _, choice, _) = &surveyed;
         stream.class = choice.map(|choice| choice.ttl);
         let memory = &*self.engine.memory;
         pauses.judge(memory, &stream, (&bout, &rates));
         memory.put_stream(pauses.conversation, stream);
-        (rates, pauses, surveyed)
+        (rates, (pauses, kept), surveyed)
     }
 
     /// The prices of so many tokens, where warm prefixes of this size are read as often as the provider

@@ -6,7 +6,7 @@ use super::expected::{Expected, to_f64};
 use super::pauses::Pauses;
 use super::{Engine, Memory, Meta};
 use crate::economy::{GOES_ON, Returns, Stake, Stream, Watch};
-use crate::ledger::Record;
+use crate::ledger::{PING, Record};
 use crate::model::{
     Digest, KeepAlive, Limits, Money, PriceTier, Rates, Timestamp, Tokens, Ttl, Usage, Vigil,
 };
@@ -14,9 +14,6 @@ use crate::provider::Model;
 
 /// For how long nothing is pinged where a ping wrote what it should have read.
 const BROKEN_FOR: Duration = Duration::from_secs(3_600);
-
-/// The kind of errand that a ping is booked as.
-const PING: &str = "ping";
 
 /// What came of a ping.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -11,6 +11,7 @@ mod holdout;
 mod inquiry;
 mod judge;
 mod keep;
+mod kept;
 mod kin;
 mod lead;
 mod lifetime;

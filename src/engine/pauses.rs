@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::expected::to_f64;
+use super::kept::Kept;
 use super::prepare::Draft;
 use super::{Memory, Meta};
 use crate::economy::{Asked, Bout, Duel, Input, Kind, Odds, Returns, Stream, Watch};
@@ -196,7 +197,7 @@ impl Draft<'_> {
         &self,
         [_, service]: [Digest; 2],
         prefix_tokens: &[u64],
-    ) -> (Pauses, (Stream, Bout)) {
+    ) -> (Pauses, (Stream, Bout), Option<Kept>) {
         let keyring = &self.engine.settings.keyring;
         let pauses = Pauses::of(keyring, self.meta, [self.known.conversation, service]);
         let shared = self.before.as_ref().map_or(0, |before| before.shared);
@@ -206,6 +207,7 @@ impl Draft<'_> {
             prefix_tokens,
             shared,
         );
+        let kept = self.kept(&pauses.conversation);
         let (mut stream, bout) = pauses.note(&*self.engine.memory, &asked);
         if bout.gap.is_none() {
             stream.kind = Kind::of(
@@ -213,7 +215,7 @@ impl Draft<'_> {
                 self.turn.remembered.prompt.end_of(Section::Tools),
             );
         }
-        (pauses, (stream, bout))
+        (pauses, (stream, bout), kept)
     }
 }
 
