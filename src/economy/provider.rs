@@ -35,8 +35,8 @@ const HALF_LIFE: f64 = 86_400.0;
 const ENOUGH: f64 = 8.0;
 /// Outcomes of asking for one hour below which one more tells something.
 const FEW: f64 = 3.5;
-/// First reads that must have failed before a write is taken to be visible late.
-const LATE: f64 = 3.0;
+/// First reads that must have failed, faded, before a write is taken to be visible late: three.
+const LATE: f64 = 2.5;
 /// The chance from which on a fresh write counts as visible.
 const VISIBLE: f64 = 0.9;
 
