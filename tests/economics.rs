@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cachewright::adapter::memory::InProcess;
-use cachewright::engine::{End, Engine, Meta, Settings};
-use cachewright::model::{Mode, Money, Timestamp, Usage};
+use cachewright::engine::{End, Engine, Meta, Overlay, Settings};
+use cachewright::model::{Choice, KeepAlive, Mode, Money, Timestamp, Ttl, Usage};
 use cachewright::provider::Catalog;
 use cachewright::sim::{Request, Sim};
 use serde_json::{Value, json};
@@ -280,4 +280,32 @@ fn a_counter_finds_the_short_prompt_that_is_long_enough_once_it_has_counted() {
     }
     assert_eq!(placed[0], 0);
     assert!(placed[1] > 0);
+}
+
+/// How the class of a long agent's first request comes about where reads are cheap, pings being allowed
+/// in general and on its route, or not.
+fn class_of_an_agent(general: Option<KeepAlive>, route: Option<KeepAlive>) -> Choice {
+    let mut settings = Settings::default();
+    settings.keep_alive = general;
+    let mut overlay = Overlay::default();
+    overlay.keep_alive = route;
+    settings.routes.insert("agents".into(), overlay);
+    let catalog = Arc::new(Catalog::builtin().with_reads_at(50_000));
+    let engine = Engine::new(catalog, settings).remembering(Arc::new(InProcess::default()));
+    let body = json!({"model": MODEL, "max_tokens": 9, "tools": tools(8), "system": text(7, 20_000), "messages": [{"role": "user", "content": "go on"}]});
+    let body = Bytes::from(serde_json::to_vec(&body).unwrap());
+    let mut meta = Meta::of("anthropic");
+    meta.route = "agents";
+    let prepared = engine.prepare(Timestamp::default(), &meta, &body);
+    prepared.numbers().unwrap().choice.unwrap()
+}
+
+#[test]
+fn whether_pings_are_the_alternative_to_an_hour_is_the_routes_to_say() {
+    let some = Some(KeepAlive::default());
+    let with = class_of_an_agent(some, None);
+    let without = class_of_an_agent(None, None);
+    assert_eq!((with.ttl, without.ttl), (Ttl::FiveMinutes, Ttl::OneHour));
+    assert_eq!(class_of_an_agent(None, some), with);
+    assert_eq!(class_of_an_agent(some, Some(KeepAlive::OFF)), without);
 }

@@ -210,6 +210,32 @@ async fn the_first_leads_and_the_others_read_what_it_wrote() {
 }
 
 #[tokio::test]
+async fn where_writes_become_visible_late_the_others_wait_for_that_too() {
+    let mut bench = Bench::waiting();
+    // Four prefixes that the request after their write did not find.
+    for n in 0..4 {
+        for question in ["first", "then"] {
+            let long = body(LONG, question).replace("tower", &format!("tower {n}"));
+            let mut call = (bench.call)(post("http://localhost/v1/messages", long));
+            assert!(poll(&mut call).is_none());
+            bench.one().wrote();
+            read(call).await;
+        }
+    }
+    let mut calls: Vec<Pending> = ["one", "two"].map(|one| bench.ask(one)).into();
+    poll_all(&mut calls);
+    bench.one().wrote();
+    read(calls.remove(0)).await;
+    assert_eq!(poll_all(&mut calls), 0);
+    assert!(bench.arrived().is_empty(), "it cannot be read yet");
+    let follower = tokio::spawn(read(calls.remove(0)));
+    bench.calls.recv().await.unwrap().read();
+    follower.await.unwrap();
+    let last = bench.cache.records().pop().unwrap();
+    assert!(last.predicted_read > Some(0) && !last.held.is_zero());
+}
+
+#[tokio::test]
 async fn whoever_waits_is_woken() {
     let mut bench = Bench::waiting();
     let leader = tokio::spawn(read(bench.ask("one")));

@@ -586,7 +586,7 @@ fn exports_hold_the_columns(ledger: &str, dir: &Path) {
         (&json!(""), &Value::Null)
     );
     let csv = ours(&[&args[..], &["--format", "csv"]].concat(), dir);
-    assert!(csv.contains("backend,call,attempt,hop_pico,decided,presumed_pico,held_micros,errand_kind,arm,wasted_pico"));
+    assert!(csv.contains("backend,call,attempt,hop_pico,decided,presumed_pico,held_micros,errand_kind,arm,kept_saved_pico,wasted_pico"));
     let file = dir.join("rows.parquet");
     let file = file.to_str().unwrap();
     ours(

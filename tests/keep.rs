@@ -15,16 +15,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use cachewright::adapter::admin::{Admin, AdminOptions, Scrape};
 use cachewright::adapter::clock::Clock;
-use cachewright::adapter::gateway::GatewayOptions;
+use cachewright::adapter::gateway::{GatewayOptions, Gauge};
 use cachewright::adapter::handle::{Builder, Cachewright};
 use cachewright::adapter::keep::{Pinger, Retained, Retention};
 use cachewright::adapter::proxy::{Proxy, ProxyHandle, ProxyOptions, Upstream};
 use cachewright::adapter::server::{SimHandle, SimOptions, SimServer};
 use cachewright::adapter::tower::{PromptCache, RequestBody};
 use cachewright::engine::Overlay;
-use cachewright::ledger::Record;
+use cachewright::ledger::{Record, Totals};
 use cachewright::model::{KeepAlive, Money, Timestamp, Ttl};
 use cachewright::provider::Catalog;
+use cachewright::route::Amount;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as Hyper;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -94,6 +95,8 @@ struct World {
     pings: mpsc::UnboundedReceiver<Record>,
     sender: Option<Sender>,
     errands: Option<JoinHandle<()>>,
+    /// How full the caps of the proxy's routes are.
+    gauge: Option<Gauge>,
     /// Where the proxy takes prompts.
     path: &'static str,
 }
@@ -138,7 +141,7 @@ impl World {
                 drop(to.send(record.clone()));
             });
         let cache = change(builder).build().unwrap();
-        let (sender, errands) = sender(way, &cache, &sim).await;
+        let (sender, errands, gauge) = sender(way, &cache, &sim).await;
         Self {
             hands,
             sim,
@@ -147,6 +150,7 @@ impl World {
             pings,
             sender: Some(sender),
             errands,
+            gauge,
             path: if way == Way::Route {
                 "/app/v1/messages"
             } else {
@@ -236,6 +240,7 @@ impl World {
     }
 
     async fn end(&mut self) {
+        self.gauge = None;
         if let Some(Sender::Proxy(proxy)) = self.sender.take() {
             proxy.stop(FAULT).await;
         }
@@ -280,24 +285,24 @@ async fn sender(
     way: Way,
     cache: &Cachewright,
     sim: &SimHandle,
-) -> (Sender, Option<JoinHandle<()>>) {
+) -> (Sender, Option<JoinHandle<()>>, Option<Gauge>) {
     match way {
         Way::Hyper => {
             let client = cache.wrap(Hyper::builder(TokioExecutor::new()).build_http());
             let errands = tokio::spawn(client.http_errands());
-            (Sender::Hyper(client), Some(errands))
+            (Sender::Hyper(client), Some(errands), None)
         }
         Way::Reqwest => {
             let client = cache.wrap(plain());
             let errands = tokio::spawn(client.errands());
-            (Sender::Reqwest(client), Some(errands))
+            (Sender::Reqwest(client), Some(errands), None)
         }
         Way::Middleware => {
             let middleware = cache.middleware();
             let errands = tokio::spawn(middleware.errands(plain()));
             let client = reqwest_middleware::ClientBuilder::new(plain());
             let client = client.with(middleware).build();
-            (Sender::Middleware(client), Some(errands))
+            (Sender::Middleware(client), Some(errands), None)
         }
         Way::Proxy | Way::Route => {
             let mut options = ProxyOptions::default();
@@ -308,8 +313,10 @@ async fn sender(
                 let upstream = Upstream::new("up", &sim.base_url()).unwrap();
                 options.upstreams = vec![upstream.provider("anthropic")];
             }
-            let proxy = Proxy::new(cache, options).unwrap().bind().await.unwrap();
-            (Sender::Proxy(proxy), None)
+            let proxy = Proxy::new(cache, options).unwrap();
+            let gauge = proxy.gauge();
+            let proxy = proxy.bind().await.unwrap();
+            (Sender::Proxy(proxy), None, Some(gauge))
         }
     }
 }
@@ -350,6 +357,13 @@ async fn an_idle_prefix_is_read_and_renewed_until_its_conversation_goes_on() {
         world.hands.advance(200);
         let second = world.ask("one", 1).await;
         assert!(second.usage.unwrap().read >= Some(written), "{way:?}");
+        // A read instead of a write, by the prices of the model: 0.50 and 6.25 dollars a million.
+        let saved = Money::from_pico(5_750_000).times(second.usage.unwrap().read.unwrap());
+        assert_eq!((first.kept_saved, second.kept_saved), (None, Some(saved)));
+        let mut total = Totals::default();
+        world.cache.records().iter().for_each(|one| total.add(one));
+        assert_eq!((total.pings, total.pings_saved), (2, saved), "{way:?}");
+        assert!(Money::ZERO < total.pings_cost && total.pings_cost == total.errands_cost);
         world.holds(1).await;
         world.hands.advance(DUE);
         world.ping().await;
@@ -713,4 +727,45 @@ async fn the_simulator_takes_no_output_where_the_service_does() {
         assert_eq!(status, 400, "{path} {answer}");
         assert!(answer.to_string().contains("max_tokens"), "{answer}");
     }
+}
+
+/// Puts a cap of the day on all that routes cost.
+fn cap(world: &World, most: Money) {
+    let Some(Sender::Proxy(proxy)) = &world.sender else {
+        return;
+    };
+    let text = ROUTES.replace("{sim}", &world.sim.base_url());
+    let pico = most.as_pico();
+    let usd = format!(
+        "{}.{:012}",
+        pico / 1_000_000_000_000,
+        pico % 1_000_000_000_000
+    );
+    let text = format!("{text}[caps]\ntotal = [\"{usd} USD/day\"]\n");
+    let mut options = ProxyOptions::default();
+    let told = ("routes.toml", &*text);
+    options.gateway = GatewayOptions::config(told, &Catalog::builtin(), &|_| None).unwrap();
+    proxy.reload(options).unwrap();
+}
+
+/// What counts as spent, and what as reserved.
+fn level(world: &World) -> [Amount; 2] {
+    let caps = world.gauge.as_ref().unwrap().read().caps;
+    let cap = caps.first().unwrap();
+    [cap.spent, cap.reserved]
+}
+
+#[tokio::test]
+async fn pings_of_a_route_take_room_in_its_caps() {
+    let mut world = World::new(Way::Route, on).await;
+    cap(&world, Money::from_pico(5_000_000_000_000));
+    let call = world.ask("one", 0).await.cost.unwrap();
+    world.holds(1).await;
+    world.hands.advance(DUE);
+    let ping = world.ping().await.cost.unwrap();
+    world.holds(1).await;
+    assert!(call > ping && ping > Money::ZERO);
+    let nothing = Amount::Money(Money::ZERO);
+    assert_eq!(level(&world), [Amount::Money(call + ping), nothing]);
+    world.end().await;
 }

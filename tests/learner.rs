@@ -15,7 +15,7 @@ use cachewright::adapter::memory::InProcess;
 use cachewright::economy::{Behaviour, Foreseen};
 use cachewright::engine::{End, Engine, Meta, Settings};
 use cachewright::ledger::Record;
-use cachewright::model::{Rates, Timestamp, Ttl, Usage};
+use cachewright::model::{Money, Rates, Timestamp, Ttl, Usage};
 use cachewright::provider::Catalog;
 use cachewright::sim::{Ask, Sim};
 use serde_json::{Value, json};
@@ -189,6 +189,71 @@ fn an_hour_that_is_not_granted_is_noticed() {
     let seen = engine.behaviour(&Meta::of("anthropic"), "claude-sonnet-4-5");
     let granted = seen.granted(at(6.0));
     assert!(granted < 0.5, "{granted}");
+}
+
+/// How often one hour is asked for of a provider that gives five minutes, in eight long sessions that
+/// begin within the hour, with what was set aside for that; from the third one on it gives what it is
+/// asked for where it `relents`.
+fn asked_again(per_day: Option<Money>, relents: bool) -> (Vec<bool>, Money) {
+    let mut settings = Settings::default();
+    settings.explore_per_day = per_day;
+    let engine = Engine::new(Arc::new(Catalog::builtin()), settings)
+        .remembering(Arc::new(InProcess::default()));
+    let tool = json!({"name": "look", "input_schema": {"type": "object"}});
+    let mut asked = Vec::new();
+    for n in 0..8_u32 {
+        let system = format!(
+            "Session {n}. {}",
+            "A rule that never changes. ".repeat(6_000)
+        );
+        let mut messages = vec![json!({"role": "user", "content": "Begin."})];
+        for turn in 0..2 {
+            let body = json!({"model": "claude-sonnet-4-5", "max_tokens": 9, "tools": [tool],
+                "system": system, "messages": messages});
+            let body = Bytes::from(serde_json::to_vec(&body).unwrap());
+            let now = at(f64::from(n) * 400.0 + f64::from(turn) * 30.0);
+            let prepared = engine.prepare(now, &Meta::of("anthropic"), &body);
+            let hour = prepared
+                .placements()
+                .iter()
+                .any(|one| one.ttl == Ttl::OneHour);
+            let usage = match turn {
+                0 if hour && relents && n >= 2 => Usage::reported(10, 0, 0, 36_000, 9),
+                0 => Usage::reported(10, 0, 36_000, 0, 9),
+                _ => Usage::reported(10, 36_000, 0, 0, 9),
+            };
+            asked.extend((turn == 0).then_some(hour));
+            let mut exchange = prepared.exchange;
+            exchange.on_usage(now, usage);
+            let _ = exchange.finish(now, End::Complete);
+            messages.push(json!({"role": "assistant", "content": "Done."}));
+            messages.push(json!({"role": "user", "content": "Go on."}));
+        }
+    }
+    (asked, engine.explored(at(3_000.0)))
+}
+
+#[test]
+fn what_was_not_granted_is_asked_for_again_within_a_stated_budget_only() {
+    let dollars = |dollars: i128| Some(Money::from_pico(dollars * 1_000_000_000_000));
+    let times = |(asked, _): &(Vec<bool>, Money)| asked.iter().filter(|hour| **hour).count();
+    let none = asked_again(None, false);
+    assert_eq!((times(&none), none.1), (1, Money::ZERO), "{none:?}");
+    // Four refusals are enough to know, whatever is left of the budget.
+    let wide = asked_again(dollars(100), false);
+    assert_eq!(times(&wide), 4, "{wide:?}");
+    assert!(wide.1 > Money::ZERO && wide.1 < Money::from_pico(1_000_000_000_000));
+    // A premium is some eight cents: there is room for one.
+    let narrow = asked_again(Some(Money::from_pico(120_000_000_000)), false);
+    assert_eq!(times(&narrow), 2, "{narrow:?}");
+    assert!(narrow.1 <= Money::from_pico(120_000_000_000));
+}
+
+#[test]
+fn what_is_granted_again_is_asked_for_from_then_on() {
+    let wide = Some(Money::from_pico(100_000_000_000_000));
+    let (asked, _) = asked_again(wide, true);
+    assert!(asked.iter().all(|hour| *hour), "{asked:?}");
 }
 
 /// What was learned of a provider is the same after it was stored.

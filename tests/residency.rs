@@ -9,7 +9,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
+use cachewright::adapter::clock::Clock;
+use cachewright::adapter::handle::Cachewright;
+use cachewright::model::{KeepAlive, Timestamp, Ttl};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
@@ -77,6 +83,8 @@ struct World {
     config: String,
     /// Every zone in which a backend may process; none where it does not say.
     zones: BTreeMap<String, Vec<&'static str>>,
+    /// How many facts its system prompts tell.
+    facts: usize,
     /// The zones of each route; none for anywhere.
     routes: BTreeMap<String, Vec<&'static str>>,
 }
@@ -170,9 +178,42 @@ impl World {
     }
 }
 
-/// Asks in this world under faults, and returns how many requests arrived for routes that are bound
-/// to a zone.
-async fn ask(world: &World, bench: &Bench, dice: &mut Dice) -> usize {
+/// One clock, moved by hand.
+#[derive(Clone, Debug, Default)]
+struct Hands(Arc<AtomicI64>);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+fn pings(bench: &Bench) -> usize {
+    let records = bench.cache.records();
+    let pings = records.iter().filter(|one| one.errand_kind == "ping");
+    pings.count()
+}
+
+/// Lets five minutes pass twice, in which idle prefixes are kept warm, also where their backend fails.
+async fn idle(bench: &Bench, hands: &Hands, dice: &mut Dice) {
+    for _ in 0..2 {
+        let due = pings(bench) + bench.cache.retained().sessions;
+        if dice.chance(50) {
+            let order = serde_json::from_str(dice.pick::<&str>(&FAULTS)).unwrap();
+            bench.order("/admin/faults", &order).await;
+        }
+        hands.0.fetch_add(281_000_000, Ordering::SeqCst);
+        for _ in 0..200 {
+            if pings(bench) >= due {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Asks in this world under faults.
+async fn ask(world: &World, bench: &Bench, dice: &mut Dice) {
     for turn in 0..10_usize {
         for _ in 0..dice.below(3) {
             let mut order: Value = serde_json::from_str(dice.pick::<&str>(&FAULTS)).unwrap();
@@ -184,9 +225,9 @@ async fn ask(world: &World, bench: &Bench, dice: &mut Dice) -> usize {
         }
         let names: Vec<&String> = world.routes.keys().collect();
         let route = dice.pick(&names).as_str();
-        let long = "A fact that is told again. ".repeat(400);
+        let long = "A fact that is told again. ".repeat(world.facts);
         let body = json!({"model": route, "max_tokens": 20, "stream": dice.chance(50),
-            "system": long,
+            "system": long, "tools": [{"name": "look", "input_schema": {"type": "object"}}],
             "messages": [{"role": "user", "content": format!("conversation {}", turn % 4)}]});
         // A path, a header, or the model alone.
         let said = [("x-test-route", route), ("x-cachewright-route", route)];
@@ -198,6 +239,10 @@ async fn ask(world: &World, bench: &Bench, dice: &mut Dice) -> usize {
         };
         bench.send(path, said, &body).await;
     }
+}
+
+/// Judges by what arrived, and returns how many requests were for routes that are bound to a zone.
+async fn judge(world: &World, bench: &Bench) -> usize {
     let mut bound = 0;
     for one in bench.arrived().await {
         let (backend, route) = (header(&one, "x-backend"), header(&one, "x-test-route"));
@@ -212,19 +257,41 @@ async fn ask(world: &World, bench: &Bench, dice: &mut Dice) -> usize {
     bound
 }
 
-/// One world: how many requests of bound routes arrived, and how many pairs of backend and route
-/// are forbidden. Nothing where nobody may serve a route, which is refused as a configuration.
-async fn explore(seed: u64) -> Option<(usize, usize)> {
+/// One world: how many requests of bound routes arrived, how many pairs of backend and route are
+/// forbidden, and how many pings were sent, in every third world. Nothing where nobody may serve a route,
+/// which is refused as a configuration.
+async fn explore(seed: u64) -> Option<(usize, usize, usize)> {
     let mut dice = Dice(seed);
-    let world = World::of(&mut dice);
-    let bench = Bench::with(&world.config).await.ok()?;
-    let bound = ask(&world, &bench, &mut dice).await;
+    let mut world = World::of(&mut dice);
+    let hands = Hands::default();
+    hands.0.store(1_000_000_000_000, Ordering::SeqCst);
+    let is_kept = seed % 3 == 0;
+    // Short prefixes are not worth a ping.
+    world.facts = if is_kept { 4_000 } else { 400 };
+    let cache = if is_kept {
+        let builder = Cachewright::builder().clock(hands.clone());
+        let builder = builder.ttl(Ttl::FiveMinutes);
+        builder
+            .with_keep_alive(KeepAlive::default())
+            .build()
+            .unwrap()
+    } else {
+        Cachewright::new()
+    };
+    let bench = Bench::over(&world.config, cache).await.ok()?;
+    let errands = is_kept.then(|| tokio::spawn(bench.gateway.errands()));
+    ask(&world, &bench, &mut dice).await;
+    if let Some(errands) = errands {
+        idle(&bench, &hands, &mut dice).await;
+        errands.abort();
+    }
+    let bound = judge(&world, &bench).await;
     let pairs = world
         .routes
         .keys()
         .flat_map(|route| world.zones.keys().map(move |backend| (backend, route)));
     let forbidden = pairs.filter(|(backend, route)| !world.may(backend, route));
-    Some((bound, forbidden.count()))
+    Some((bound, forbidden.count(), pings(&bench)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -232,12 +299,14 @@ async fn a_call_never_reaches_a_provider_outside_of_its_zone() {
     let worlds = futures_util::stream::iter(0..WORLDS).map(explore);
     let explored: Vec<_> = worlds.buffer_unordered(12).collect().await;
     let explored: Vec<_> = explored.into_iter().flatten().collect();
-    let bound: usize = explored.iter().map(|(bound, _)| bound).sum();
-    let forbidden: usize = explored.iter().map(|(_, forbidden)| forbidden).sum();
+    let bound: usize = explored.iter().map(|(bound, ..)| bound).sum();
+    let forbidden: usize = explored.iter().map(|(_, forbidden, _)| forbidden).sum();
+    let pings: usize = explored.iter().map(|(.., pings)| pings).sum();
     // Enough was asked, and enough was forbidden, for this to mean something.
     assert!(explored.len() > 20, "only {} worlds", explored.len());
     assert!(bound > 150, "only {bound} requests of bound routes");
     assert!(forbidden > 60, "only {forbidden} backends out of bounds");
+    assert!(pings > 2, "only {pings} pings");
 }
 
 /// Where every backend in the zone is down, the call fails rather than to leave it.

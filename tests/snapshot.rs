@@ -149,7 +149,7 @@ fn what_is_no_state_is_refused_by_name() {
     drive(snapshot.memory(), &mut sim(), &conversations(0)[..3]);
     snapshot.save().unwrap();
     let whole = std::fs::read_to_string(&path).unwrap();
-    let other = whole.replacen("state\":2", "state\":3", 1);
+    let other = whole.replacen("state\":3", "state\":4", 1);
     let odd = whole.replacen("\"log_gap\":\"", "\"log_gap\":\"NaN", 1);
     let digest = whole.replacen("\"prefixes\":{\"", "\"prefixes\":{\"+", 1);
     assert!(whole != odd && whole != digest);
@@ -161,7 +161,7 @@ fn what_is_no_state_is_refused_by_name() {
         (&odd, "damaged state (line 1, column"),
         (&digest, "damaged state (line 1, column"),
         (&format!("{whole}x"), "damaged state (line 2, column 1)"),
-        (&other, "state of version 3"),
+        (&other, "state of version 4"),
     ] {
         std::fs::write(&path, content).unwrap();
         let error = Snapshot::open(&path).unwrap_err();
@@ -199,5 +199,75 @@ fn an_older_history_is_still_read() {
     let kept: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(kept["prefixes"], state["prefixes"]);
     assert_eq!(kept["scopes"], state["scopes"]);
-    assert_eq!(kept["cachewright_state"], 2);
+    assert_eq!(kept["cachewright_state"], 3);
+}
+
+/// Questions about documents, each beside notes of its own, which nobody sends again: two in a row about
+/// each document, beside one note. Some documents are asked of once by each half, beside more notes.
+fn questions(from: usize) -> Vec<Turn> {
+    let mut turns = Vec::new();
+    for number in from..from + HALF {
+        let block = |text: String| json!({"type": "text", "text": text});
+        let again = (100 + number % HALF, if number < HALF { 5 } else { 4 });
+        let asked = [(200 + number / 2, 2), again];
+        let asked = asked.into_iter().take(1 + usize::from(number % 4 == 0));
+        for (document, own) in asked {
+            let page = |page: usize| {
+                let text = format!("{} {document}.{page}", "A page of a document. ".repeat(300));
+                block(text)
+            };
+            let mut content: Vec<Value> = (0..6).map(page).collect();
+            content.extend((0..own).map(|note| {
+                let text = "A note on it, or a question. ".repeat(100);
+                block(format!("{text} {number}.{note}"))
+            }));
+            let at = f64::from(u32::try_from(number).unwrap()) * 61.0;
+            let messages = [json!({"role": "user", "content": content})];
+            turns.push((number, at, body(&messages)));
+        }
+    }
+    turns
+}
+
+/// The bodies that follow a stored history, which `change` may have damaged.
+fn resumed(change: impl FnOnce(&mut Value)) -> Vec<(Bytes, Usage)> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.json");
+    let snapshot = Snapshot::open(&path).unwrap();
+    let mut world = sim();
+    drive(snapshot.memory(), &mut world, &questions(0));
+    snapshot.save().unwrap();
+    let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut state);
+    std::fs::write(&path, state.to_string()).unwrap();
+    let snapshot = Snapshot::open(&path).unwrap();
+    drive(snapshot.memory(), &mut world, &questions(HALF))
+}
+
+#[test]
+fn what_was_sent_and_where_requests_part_is_known_after_a_restart() {
+    let (memory, mut world) = (InProcess::default(), sim());
+    drive(&memory, &mut world, &questions(0));
+    let went_on = drive(&memory, &mut world, &questions(HALF));
+    assert!(resumed(|_| ()) == went_on, "a body or a bill differs");
+    let unsent = resumed(|state| {
+        state.as_object_mut().unwrap().remove("sent").unwrap();
+    });
+    assert!(unsent != went_on, "what was sent makes no difference here");
+    let unparted = resumed(|state| {
+        for (_, scope) in state["scopes"].as_object_mut().unwrap() {
+            scope.as_object_mut().unwrap().remove("partings").unwrap();
+        }
+    });
+    assert!(unparted != went_on, "where they part makes none");
+    // A file of the second version has neither.
+    let old = resumed(|state| {
+        let state = state.as_object_mut().unwrap();
+        state.remove("sent").unwrap();
+        state["cachewright_state"] = 2.into();
+        for (_, scope) in state["scopes"].as_object_mut().unwrap() {
+            scope.as_object_mut().unwrap().remove("partings").unwrap();
+        }
+    });
+    assert_eq!(old.len(), went_on.len());
 }

@@ -108,6 +108,7 @@ impl InProcess {
         let nodes = nodes.chain(self.proven.entries());
         History {
             nodes: nodes.map(|(key, lean)| (key, lean.into())).collect(),
+            prints: open(&self.prints).clone(),
             learned: opened(&self.learned),
             behaviours: opened(&self.behaviours),
             leaders: opened(&self.leaders),
@@ -116,12 +117,21 @@ impl InProcess {
             returns: opened(&self.returns),
         }
     }
+
+    /// Puts the prefixes that were sent in place of those that are known; told for how many at most
+    /// there is room.
+    #[cfg(feature = "replay")]
+    pub(super) fn put_prints(&self, stored: impl FnOnce(usize) -> Prints) {
+        let mut prints = open(&self.prints);
+        *prints = stored(prints.most());
+    }
 }
 
 /// All that is remembered but bodies, by its keys.
 #[cfg(feature = "replay")]
 pub(super) struct History {
     pub(super) nodes: BTreeMap<Digest, Node>,
+    pub(super) prints: Prints,
     pub(super) learned: BTreeMap<Digest, Learned>,
     pub(super) behaviours: BTreeMap<Digest, Behaviour>,
     pub(super) leaders: BTreeMap<Digest, Leader>,

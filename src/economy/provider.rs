@@ -31,6 +31,12 @@ const MEMORY: f32 = 256.0;
 /// In how many seconds evidence fades by half, so that an incident is forgotten although nothing was
 /// written since: one day.
 const HALF_LIFE: f64 = 86_400.0;
+/// Outcomes of a kind below which nothing is concluded from it.
+const ENOUGH: f64 = 8.0;
+/// Outcomes of asking for one hour below which one more tells something.
+const FEW: f64 = 3.5;
+/// First reads that must have failed, faded, before a write is taken to be visible late: three.
+const LATE: f64 = 2.5;
 /// The chance from which on a fresh write counts as visible.
 const VISIBLE: f64 = 0.9;
 
@@ -268,10 +274,23 @@ impl Behaviour {
         own.unwrap_or_default().chance(weight, (all, BACK_OFF))
     }
 
-    /// These prices where prefixes of this size are read as often as was seen.
+    /// These prices where prefixes of this size are read as often as was seen, and lost as fast.
     #[must_use]
     pub fn effective(&self, now: Timestamp, rates: &Rates, tokens: Tokens) -> Rates {
-        rates.with_hit(self.hit_of(now, tokens))
+        let hit = self.hit_of(now, tokens);
+        let lost = self.fading(now);
+        if lost <= 0.0 {
+            return rates.with_hit(hit);
+        }
+        // What was lost with time has lowered the share of hits already.
+        let all: f64 = self
+            .cells
+            .iter()
+            .map(|tally| f64::from(tally.total()))
+            .sum();
+        let idle = f64::from(self.exposed) / all.max(1.0) / 3_600.0;
+        let at_once = hit * (lost * idle).exp();
+        rates.with_hit(at_once).with_lost(lost)
     }
 
     /// How long after the first byte of its answer a write can be read: the end of the last bucket in
@@ -279,7 +298,10 @@ impl Behaviour {
     #[must_use]
     pub fn visible_after(&self, now: Timestamp) -> Duration {
         let weight = self.weight(now);
-        let late = |tally: &Tally| tally.chance(weight, (1.0, 4.0)) < VISIBLE;
+        let late = |tally: &Tally| {
+            let failed = f64::from(tally.no) * weight;
+            failed >= LATE && tally.chance(weight, (1.0, 4.0)) < VISIBLE
+        };
         let last = self.fresh.iter().rposition(late);
         let end = last.and_then(|at| DELAYS.get(at));
         end.map_or(Duration::ZERO, |end| Duration::from_millis(*end))
@@ -291,18 +313,39 @@ impl Behaviour {
         if self.exposed < 1.0 {
             return 0.0;
         }
-        let reads = READS.len() + 1;
-        let by_gap = |gap: usize| {
-            let every = self.cells.chunks(reads).skip(gap).step_by(GAPS.len() + 1);
-            every.flatten().copied().fold(Tally::default(), Tally::plus)
-        };
-        let at_once = 1.0 - by_gap(0).chance(1.0, (1.0, 4.0));
+        self.lost() * 3_600.0 / f64::from(self.exposed)
+    }
+
+    /// The same as far as it is beyond doubt: what was lost less two standard deviations of it, so that
+    /// a handful of losses changes nothing; zero where too little is known of what is lost at once.
+    #[must_use]
+    pub fn fading(&self, now: Timestamp) -> f64 {
+        let weight = self.weight(now);
+        let at_once = f64::from(self.by_gap(0).total()) * weight;
+        if self.exposed < 1.0 || at_once < ENOUGH {
+            return 0.0;
+        }
+        let lost = self.lost() * weight;
+        let sure = lost - 2.0 * lost.sqrt();
+        sure.max(0.0) * 3_600.0 / (f64::from(self.exposed) * weight)
+    }
+
+    /// What was lost beyond the share that is lost at once.
+    fn lost(&self) -> f64 {
+        let at_once = 1.0 - self.by_gap(0).chance(1.0, (1.0, 4.0));
         let beyond = |tally: Tally| {
             let lost = f64::from(tally.no) - at_once * f64::from(tally.total());
             lost.max(0.0)
         };
-        let lost: f64 = (1..=GAPS.len()).map(by_gap).map(beyond).sum();
-        lost * 3_600.0 / f64::from(self.exposed)
+        let gaps = (1..=GAPS.len()).map(|gap| self.by_gap(gap));
+        gaps.map(beyond).sum()
+    }
+
+    /// Outcomes after gaps of this bucket.
+    fn by_gap(&self, gap: usize) -> Tally {
+        let reads = READS.len() + 1;
+        let every = self.cells.chunks(reads).skip(gap).step_by(GAPS.len() + 1);
+        every.flatten().copied().fold(Tally::default(), Tally::plus)
     }
 
     /// The chance that one hour is granted where it is asked for.
@@ -311,9 +354,15 @@ impl Behaviour {
         self.hours.chance(self.weight(now), (1.0, 2.0))
     }
 
+    /// Whether so few outcomes are known of asking for one hour that one more would tell something.
+    #[must_use]
+    pub fn doubts_hour(&self, now: Timestamp) -> bool {
+        f64::from(self.hours.total()) * self.weight(now) < FEW
+    }
+
     /// What is known least of what a request of this size needs to know, and what it costs to learn
     /// it, in tokens of plain input: what an exploration with a budget would buy first. The engine
-    /// itself spends nothing on it.
+    /// itself spends nothing on gaps; see [`Behaviour::doubts_hour`].
     #[must_use]
     pub fn doubt(&self, now: Timestamp, rates: &Rates, tokens: Tokens) -> Doubt {
         let weight = self.weight(now);
@@ -450,6 +499,40 @@ mod tests {
     }
 
     #[test]
+    fn what_fades_beyond_doubt_raises_the_price_of_long_lives_most() {
+        let mut fades = Behaviour::default();
+        let mut steady = Behaviour::default();
+        let mut few = Behaviour::default();
+        for (gap, percent) in [(10, 100), (60, 98), (200, 94), (290, 91)] {
+            feed(&mut fades, read(9_000, gap), percent, 128);
+            feed(&mut steady, read(9_000, gap), 95, 128);
+            feed(&mut few, read(9_000, gap), percent, 12);
+        }
+        let rates = |known: &Behaviour| known.effective(at(200), &Rates::USUAL, 9_000);
+        let lost = rates(&fades).lost;
+        assert!((0.5..1.2).contains(&lost), "{lost}");
+        let hour = rates(&fades).finds(Ttl::OneHour.duration());
+        assert!(hour < 0.8 && rates(&fades).hit > 0.97, "{hour}");
+        for none in [&steady, &few, &Behaviour::default()] {
+            assert!(none.fading(at(200)) < 0.1, "{}", none.fading(at(200)));
+        }
+        // A day later half of it is left, and with that less is certain.
+        assert!(fades.fading(at(86_600)) < lost);
+        let untold = Behaviour::default().effective(at(0), &Rates::USUAL, 9_000);
+        assert_eq!(untold, Rates::USUAL);
+    }
+
+    #[test]
+    fn two_late_writes_hold_nobody_up() {
+        let mut behaviour = Behaviour::default();
+        for n in 0..3 {
+            assert_eq!(behaviour.visible_after(at(n)), Duration::ZERO);
+            behaviour.observe_fresh(at(n), Duration::from_millis(900), Outcome::Failed);
+        }
+        assert_eq!(behaviour.visible_after(at(3)), Duration::from_secs(1));
+    }
+
+    #[test]
     fn a_write_is_visible_after_the_last_delay_that_missed() {
         let mut behaviour = Behaviour::default();
         for n in 0..20 {
@@ -468,6 +551,8 @@ mod tests {
             behaviour.observe_hour(at(n), Outcome::Failed);
         }
         assert!(behaviour.granted(at(8)) < 0.25);
+        assert!(!behaviour.doubts_hour(at(8)) && Behaviour::default().doubts_hour(at(8)));
+        assert!(behaviour.doubts_hour(at(2 * 86_400)));
         let parts = behaviour.parts();
         assert_eq!(Behaviour::from_parts(&parts), behaviour);
     }

@@ -56,7 +56,7 @@ impl Stake {
     #[must_use]
     pub fn whole(rates: Rates, tokens: Tokens, step: Duration) -> Self {
         Self {
-            loss: to_f64(tokens) * (rates.write_5m - rates.read) * GOES_ON,
+            loss: to_f64(tokens) * (rates.write_5m - rates.read) * GOES_ON * rates.finds(step),
             tokens,
             age: step,
             step,

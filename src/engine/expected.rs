@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Conversation;
 use super::estimate::Uncounted;
+use super::kept::Kept;
 use super::lineage::Lineage;
 use super::pauses::Pauses;
 use super::vault::Rented;
@@ -37,6 +38,8 @@ pub(super) struct Expected {
     pub(super) turn: (Digest, Arc<Conversation>),
     /// Where its pauses are kept.
     pub(super) pauses: Pauses,
+    /// What pings have kept for it.
+    pub(super) kept: Option<Kept>,
     /// The numbers behind its lifetime class.
     pub(super) choice: Option<Choice>,
     pub(super) placed: usize,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::trail::agreeing;
 use super::{Conversation, Opened};
@@ -20,6 +21,8 @@ pub struct Flight {
     pub(super) min_tokens: u64,
     /// What reading a token instead of writing it saves; `None` without prices.
     pub(super) per_token: Option<Money>,
+    /// How long after the first byte of its answer what it writes can be read.
+    pub(super) visible_after: Duration,
 }
 
 /// Where what it writes can be read up to.
@@ -45,6 +48,13 @@ impl Flight {
     #[must_use]
     pub fn root(&self) -> Digest {
         self.turn.root
+    }
+
+    /// How long after the first byte of its answer what it writes can be read, by what was seen of this
+    /// provider; zero where nothing was.
+    #[must_use]
+    pub const fn visible_after(&self) -> Duration {
+        self.visible_after
     }
 
     /// What `opened` would read of it if it waited; `None` where that is nothing or not worth it.

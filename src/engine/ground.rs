@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use super::keep::effective;
+use super::kept::Kept;
 use super::pauses::Pauses;
 use super::prepare::Draft;
 use super::survey::{Ground, Surveyed, survey};
@@ -13,21 +15,22 @@ use crate::plan::Rates;
 /// Digests of prefixes that there is room for at once; hardly any request asks for more.
 const DIGESTS: usize = 64;
 
-/// What a request is expected to bring, at which prices, and whose pauses it belongs to.
-type Weighing = (Rates, Pauses, Surveyed);
+/// What a request is expected to bring, at which prices, whose pauses it belongs to, and what pings have
+/// kept in the one that it ended.
+type Weighing = (Rates, (Pauses, Option<Kept>), Surveyed);
 
 impl Draft<'_> {
     /// Takes the request in, and says what is expected of it at which prices.
     pub(super) fn weigh(&self, keys: [Digest; 2], prefix_tokens: Vec<u64>) -> Weighing {
         let rates = self.rates(prefix_tokens.last().copied().unwrap_or(0));
-        let (pauses, (mut stream, bout)) = self.note(keys, &prefix_tokens);
+        let (pauses, (mut stream, bout), kept) = self.note(keys, &prefix_tokens);
         let surveyed = self.survey((keys, &pauses, &stream), &rates, prefix_tokens);
         let (_, _, choice, _) = &surveyed;
         stream.class = choice.map(|choice| choice.ttl);
         let memory = &*self.engine.memory;
         pauses.judge(memory, &stream, (&bout, &rates));
         memory.put_stream(pauses.conversation, stream);
-        (rates, pauses, surveyed)
+        (rates, (pauses, kept), surveyed)
     }
 
     /// The prices of so many tokens, where warm prefixes of this size are read as often as the provider
@@ -35,14 +38,25 @@ impl Draft<'_> {
     fn rates(&self, tokens: u64) -> Rates {
         let prices = self.model.prices.as_ref();
         let rates = prices.map_or(Rates::USUAL, |prices| Rates::of(prices.tier(tokens)));
-        let key = self
-            .meta
-            .behaviour(&self.engine.settings.keyring, &self.model.name);
-        let mut chance = 1.0;
-        self.engine.memory.behaviour(&key, &mut |known| {
-            chance = known.hit_of(self.now, tokens);
-        });
-        rates.with_hit(chance)
+        let seen = (&rates, self.now, tokens);
+        effective(&*self.engine.memory, &self.behaviour(), seen)
+    }
+
+    /// The key of what is known of this provider's cache.
+    pub(super) fn behaviour(&self) -> Digest {
+        let keyring = &self.engine.settings.keyring;
+        self.meta.behaviour(keyring, &self.model.name)
+    }
+
+    /// The chance that one hour is granted where it is asked for.
+    fn granted(&self) -> f64 {
+        let mut granted = 1.0;
+        self.engine
+            .memory
+            .behaviour(&self.behaviour(), &mut |known| {
+                granted = known.granted(self.now);
+            });
+        granted
     }
 
     /// Keys of what is learned: the scope, and within it the service, which has the same tools and
@@ -82,7 +96,9 @@ impl Draft<'_> {
             stream,
             pauses,
             allowed: self.allowed(),
-            pings: settings.keep_alive.is_some(),
+            granted: self.granted(),
+            explores: self.exploration(prefix_tokens.last().copied().unwrap_or(0)),
+            pings: self.wishes.keep_alive.is_some(),
             now: self.now,
             digests: RefCell::new(Vec::with_capacity(DIGESTS)),
         };
@@ -93,8 +109,8 @@ impl Draft<'_> {
     /// pings the policy decides by itself, as long as no variant knows which of them it sends.
     fn allowed(&self) -> Option<Allowed> {
         let decides = self.model.limits.one_hour && self.wishes.ttl.is_none();
-        let settings = &self.engine.settings;
-        let is_free = settings.follow_leader && settings.keep_alive.is_none();
+        let follows = self.engine.settings.follow_leader;
+        let is_free = follows && self.wishes.keep_alive.is_none();
         let among = || {
             if is_free {
                 // How deep to write is settled by the chances of each prefix.

@@ -6,7 +6,7 @@ use super::expected::{Expected, to_f64};
 use super::pauses::Pauses;
 use super::{Engine, Memory, Meta};
 use crate::economy::{GOES_ON, Returns, Stake, Stream, Watch};
-use crate::ledger::Record;
+use crate::ledger::{PING, Record};
 use crate::model::{
     Digest, KeepAlive, Limits, Money, PriceTier, Rates, Timestamp, Tokens, Ttl, Usage, Vigil,
 };
@@ -14,9 +14,6 @@ use crate::provider::Model;
 
 /// For how long nothing is pinged where a ping wrote what it should have read.
 const BROKEN_FOR: Duration = Duration::from_secs(3_600);
-
-/// The kind of errand that a ping is booked as.
-const PING: &str = "ping";
 
 /// What came of a ping.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -127,6 +124,7 @@ impl Engine {
         let model = self.catalog.model(meta.provider, &vigil.model);
         let idle = Idle {
             memory: &*self.memory,
+            behaviour: meta.behaviour(&self.settings.keyring, &model.name),
             budget: self.settings.on(meta.route).keep_alive?,
             tier: tier(&model, meta, vigil.tokens),
             limits: model.limits,
@@ -159,6 +157,8 @@ impl Engine {
 /// A conversation that nobody uses right now.
 pub(super) struct Idle<'a> {
     pub(super) memory: &'a dyn Memory,
+    /// The key of what is known of this provider's cache.
+    pub(super) behaviour: Digest,
     pub(super) budget: KeepAlive,
     pub(super) tier: Option<PriceTier>,
     pub(super) limits: Limits,
@@ -237,11 +237,12 @@ impl Idle<'_> {
         });
         let lives = self.limits.lives.of(ttl);
         let margin = margin(ttl).min(expires.since(then));
+        let step = lives.saturating_sub(margin);
         Some(Stake {
-            loss: to_f64(lost) * (rates.write(ttl) - rates.read) * GOES_ON,
+            loss: to_f64(lost) * (rates.write(ttl) - rates.read) * GOES_ON * rates.finds(step),
             tokens: self.tokens,
             age: then.since(self.stream.last()),
-            step: lives.saturating_sub(margin),
+            step,
             margin,
             rates,
         })
@@ -253,8 +254,14 @@ impl Idle<'_> {
             .pings_lead(self.memory, &self.stream, &self.rates())
     }
 
+    /// The prices, where the provider's cache is as it was seen to be.
     fn rates(&self) -> Rates {
-        self.tier.as_ref().map_or(Rates::USUAL, Rates::of)
+        let rates = self.tier.as_ref().map_or(Rates::USUAL, Rates::of);
+        effective(
+            self.memory,
+            &self.behaviour,
+            (&rates, self.stream.last(), self.tokens),
+        )
     }
 
     /// Whether the budgets allow one more ping.
@@ -314,6 +321,19 @@ impl Idle<'_> {
     }
 }
 
+/// These prices at `now` for a prefix of so many tokens, where the cache is as it was seen to be.
+pub(super) fn effective(
+    memory: &dyn Memory,
+    behaviour: &Digest,
+    (rates, now, tokens): (&Rates, Timestamp, Tokens),
+) -> Rates {
+    let mut effective = *rates;
+    memory.behaviour(behaviour, &mut |known| {
+        effective = known.effective(now, rates, tokens);
+    });
+    effective
+}
+
 /// When what was used at `at` expires: the part with one hour, and the part behind it.
 pub(super) fn ends(at: Timestamp, limits: &Limits) -> [Timestamp; 2] {
     [Ttl::OneHour, limits.ttl].map(|ttl| at.plus(limits.lives.of(ttl)))
@@ -334,7 +354,7 @@ fn before(end: Timestamp, margin: Duration) -> Timestamp {
 }
 
 /// The prices of a ping at this endpoint.
-fn tier(model: &Model, meta: &Meta<'_>, tokens: Tokens) -> Option<PriceTier> {
+pub(super) fn tier(model: &Model, meta: &Meta<'_>, tokens: Tokens) -> Option<PriceTier> {
     let percent = if meta.regional {
         model.regional_percent
     } else {

@@ -36,7 +36,8 @@ pub(super) fn lifetime(
         ..Choice::default()
     };
     let granted = !ground.pauses.is_ungranted(ground.nodes, ground.now);
-    let hour = granted
+    let explores = ground.explores.filter(|_| !granted);
+    let mut hour = (granted || explores.is_some())
         && match (begun, outlook.warm) {
             (Some((block, Ttl::OneHour)), _) => {
                 if standing.held_back {
@@ -55,6 +56,13 @@ pub(super) fn lifetime(
         };
     if hour {
         ground.write_with_the_hour(found, chances, outlook);
+    }
+    if let Some(explores) = explores {
+        hour = hour && outlook.asks_for_the_hour() && ground.explore(explores);
+        outlook.hour_to = outlook.hour_to.filter(|_| hour);
+        choice.explores = hour;
+    }
+    if hour {
         choice.hour = outlook.hour_to.map_or_else(
             || outlook.prefix_tokens.last().copied().unwrap_or(0),
             |block| outlook.tokens_to(block),
@@ -88,6 +96,8 @@ impl Ground<'_> {
             hour.needed = duel.planned().max(0.0);
             hour.held_back |= extra > PINGS * self.rates.read;
         }
+        // Where it is not granted, five minutes are what it comes to.
+        hour.ahead *= self.granted;
         hour
     }
 
@@ -99,7 +109,8 @@ impl Ground<'_> {
         outlook: &Outlook,
     ) -> bool {
         let value = |ttl: Ttl| {
-            let (write, read) = (self.rates.write(ttl), self.rates.write_5m - self.rates.read);
+            let write = self.rates.write(ttl);
+            let read = (self.rates.write_5m - self.rates.read) * self.rates.finds(ttl.duration());
             let mut below = 0.0;
             let mut sum = 0.0;
             let mut best = 0.0_f64;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::expected::to_f64;
+use super::kept::Kept;
 use super::prepare::Draft;
 use super::{Memory, Meta};
 use crate::economy::{Asked, Bout, Duel, Input, Kind, Odds, Returns, Signs, Stream, Watch};
@@ -185,6 +186,14 @@ impl Pauses {
         memory.learn_returns(self.account, &mut |returns| returns.ungranted_until = until);
     }
 
+    /// One hour was granted: it need not be waited for any longer.
+    pub(super) fn granted(&self, memory: &dyn Memory, now: Timestamp) {
+        if self.is_ungranted(memory, now) {
+            let lift = &mut |returns: &mut Returns| returns.ungranted_until = None;
+            memory.learn_returns(self.account, lift);
+        }
+    }
+
     /// What pings are expected to cost with five minutes in the pause that begins.
     #[expect(clippy::float_arithmetic, reason = "expectations, never money")]
     pub(super) fn plan(
@@ -251,7 +260,7 @@ impl Draft<'_> {
         &self,
         [_, service]: [Digest; 2],
         prefix_tokens: &[u64],
-    ) -> (Pauses, (Stream, Bout)) {
+    ) -> (Pauses, (Stream, Bout), Option<Kept>) {
         let keyring = &self.engine.settings.keyring;
         let ids = [self.known.conversation, service];
         let pauses = Pauses::of(keyring, self.meta, ids, self.session());
@@ -262,6 +271,7 @@ impl Draft<'_> {
             prefix_tokens,
             shared,
         );
+        let kept = self.kept(&pauses.conversation);
         let (mut stream, bout) = pauses.note(&*self.engine.memory, &asked);
         if bout.gap.is_none() {
             stream.kind = Kind::of(
@@ -269,7 +279,7 @@ impl Draft<'_> {
                 self.turn.remembered.prompt.end_of(Section::Tools),
             );
         }
-        (pauses, (stream, bout))
+        (pauses, (stream, bout), kept)
     }
 }
 

@@ -120,7 +120,7 @@ impl<'a> Draft<'a> {
     pub(super) fn finish(self, original: &Bytes) -> Prepared {
         let keys = self.keys();
         let estimate = self.estimate(keys);
-        let (rates, pauses, (mut outlook, seen, choice, led)) =
+        let (rates, (pauses, kept), (mut outlook, seen, choice, led)) =
             self.weigh(keys, estimate.prefix_tokens);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
         let headers = self.steer(keys, &mut plan);
@@ -152,6 +152,7 @@ impl<'a> Draft<'a> {
             uncounted: estimate.uncounted,
             turn: (self.known.conversation, Arc::clone(&self.turn)),
             pauses,
+            kept,
             choice,
             placed: plan.breakpoints.len(),
             changed: body.is_some(),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Overlay;
-use crate::model::{CountTokens, Digest, FanOut, KeepAlive, Keyring, Markers, Mode, Share, Ttl};
+use crate::model::{
+    CountTokens, Digest, FanOut, KeepAlive, Keyring, Markers, Mode, Money, Share, Ttl,
+};
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -43,6 +45,10 @@ pub struct Settings {
     /// What may be spent on keeping idle prefixes warm; `None` for no pings at all. Pings are
     /// requests that no call asked for, so the user decides.
     pub keep_alive: Option<KeepAlive>,
+    /// What may be spent in a UTC day, over all that the engine sends, on asking providers again for
+    /// what they did not grant, while little is known of it; `None` for nothing. Booked is the premium
+    /// of one hour on the whole prompt, which is the most that it can cost.
+    pub explore_per_day: Option<Money>,
     /// Whether a variant of the decisions takes over where it does better on the traffic than the
     /// policy; see [`leader`](crate::economy::leader).
     pub follow_leader: bool,
@@ -86,6 +92,7 @@ impl Default for Settings {
             day_retention: false,
             explicit_caches: false,
             keep_alive: None,
+            explore_per_day: None,
             follow_leader: false,
             fan_out: FanOut::Off,
             fan_out_wait: FAN_OUT_WAIT,

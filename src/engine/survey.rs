@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::chain::Before;
 use super::expected::Mark;
+use super::explore::Exploration;
 use super::lead::lead;
 use super::lifetime::lifetime;
 use super::path::Path;
@@ -39,6 +40,10 @@ pub(super) struct Ground<'a> {
     pub(super) pauses: &'a Pauses,
     /// The variants that may lead; `None` where the traffic has no say.
     pub(super) allowed: Option<Allowed>,
+    /// The chance that one hour is granted where it is asked for.
+    pub(super) granted: f64,
+    /// What may be spent on asking for it where it was not granted lately.
+    pub(super) explores: Option<Exploration>,
     /// Whether pings are allowed.
     pub(super) pings: bool,
     pub(super) now: Timestamp,

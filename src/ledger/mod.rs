@@ -15,7 +15,7 @@ pub use holdout::{ArmSum, Holdout, Saving, Tally, TooFew};
 pub use record::{Id, Record};
 pub use story::{CauseSum, Flame, Kinds, Moment, Story, Worst};
 pub use teller::Teller;
-pub use totals::{Group, Totals};
+pub use totals::{Group, PING, Totals};
 pub use verdict::Verdict;
 pub use waste::Settled;
 

@@ -86,6 +86,10 @@ pub struct Record {
     pub arm: Option<Arm>,
     /// The numbers behind its lifetime class; `None` where there was nothing to choose.
     pub choice: Option<Box<Choice>>,
+    /// What reading saved that pings had kept beyond its natural end, against writing it again: at most,
+    /// since others may have kept a part of it as well. `None` where pings had kept nothing, or where
+    /// nobody can tell.
+    pub kept_saved: Option<Money>,
     /// Why the body was passed on untouched.
     pub skip: Option<Skip>,
     /// What came of the caching that was asked for.

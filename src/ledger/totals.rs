@@ -3,6 +3,9 @@
 use super::Record;
 use crate::model::{Cause, Money, Usage};
 
+/// The kind of an errand that keeps an idle prefix warm.
+pub const PING: &str = "ping";
+
 /// What totals are kept by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -71,6 +74,13 @@ pub struct Totals {
     pub errands: u64,
     /// What they cost, which is part of `cost`.
     pub errands_cost: Money,
+    /// Pings among the errands.
+    pub pings: u64,
+    /// What they cost, which is part of `errands_cost`.
+    pub pings_cost: Money,
+    /// What was saved at most by reading what they had kept; see
+    /// [`Record::kept_saved`](super::Record::kept_saved). Part of no other sum.
+    pub pings_saved: Money,
     /// Input tokens by which the estimates were off, in either direction.
     pub misestimated: u64,
     /// Input tokens that could have been read at best, over exchanges with usage whose body was
@@ -161,6 +171,7 @@ impl Totals {
         self.overhead_micros = self.overhead_micros.saturating_add(overhead);
         self.add_miss(record);
         self.add_attempt(record);
+        self.pings_saved += record.kept_saved.unwrap_or_default();
         let Some(usage) = &record.usage else {
             self.unreported += 1;
             return;
@@ -194,6 +205,9 @@ impl Totals {
         self.waste += other.waste;
         self.errands += other.errands;
         self.errands_cost += other.errands_cost;
+        self.pings += other.pings;
+        self.pings_cost += other.pings_cost;
+        self.pings_saved += other.pings_saved;
         self.misestimated = self.misestimated.saturating_add(other.misestimated);
         self.readable = self.readable.saturating_add(other.readable);
         self.readable_read = self.readable_read.saturating_add(other.readable_read);
@@ -233,12 +247,17 @@ impl Totals {
     /// Nobody waited for it, so that it counts for tokens and money only.
     fn add_errand(&mut self, record: &Record) {
         self.errands += 1;
+        let is_ping = record.errand_kind == PING;
+        self.pings += u64::from(is_ping);
         if let Some(usage) = &record.usage {
             self.add_usage(usage);
         }
         if let Some(cost) = record.cost {
             self.errands_cost += cost;
             self.cost += cost;
+            if is_ping {
+                self.pings_cost += cost;
+            }
         }
     }
 

@@ -24,4 +24,6 @@ pub struct Choice {
     pub late: f64,
     /// Whether the class was settled by an earlier request of the conversation.
     pub latched: bool,
+    /// Whether one hour is asked for to learn whether it is granted again.
+    pub explores: bool,
 }

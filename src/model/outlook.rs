@@ -53,6 +53,12 @@ impl Outlook {
         self.prefix_tokens.get(block).copied().unwrap_or(0)
     }
 
+    /// Whether any of it is written with one hour.
+    #[must_use]
+    pub const fn asks_for_the_hour(&self) -> bool {
+        self.hour_to.is_some() || matches!(self.ttl, Ttl::OneHour)
+    }
+
     /// The class with which the prefix that ends with `block` is written.
     #[must_use]
     pub fn class_at(&self, block: usize) -> Ttl {

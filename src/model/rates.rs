@@ -1,5 +1,7 @@
 //! Prices relative to plain input, for decisions; money itself is booked in integers.
 
+use std::time::Duration;
+
 use super::{PriceTier, Ttl};
 
 /// Prices relative to plain input: all that decisions need to know of money.
@@ -17,6 +19,9 @@ pub struct Rates {
     /// The chance that a prefix that should be warm is read; one where nothing is known of it. Where
     /// it is not, the write is paid again.
     pub hit: f64,
+    /// How many of the prefixes that lie idle are lost in an hour, those that `hit` leaves out not
+    /// counted; zero where nothing is known of it.
+    pub lost: f64,
 }
 
 impl Rates {
@@ -28,6 +33,7 @@ impl Rates {
         write_1h: 2.0,
         read: 0.1,
         hit: 1.0,
+        lost: 0.0,
     };
 
     /// The same prices where a prefix that should be warm is read with this chance, between one
@@ -36,6 +42,28 @@ impl Rates {
     pub const fn with_hit(mut self, chance: f64) -> Self {
         self.hit = chance.clamp(0.01, 1.0);
         self
+    }
+
+    /// The same prices where so many of the prefixes that lie idle are lost in an hour.
+    #[must_use]
+    pub const fn with_lost(mut self, per_hour: f64) -> Self {
+        self.lost = per_hour.max(0.0);
+        self
+    }
+
+    /// The chance that a read which may come at any time within `within` of the last use finds what
+    /// should be there.
+    #[must_use]
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "ratios decide placement, never money"
+    )]
+    pub fn finds(&self, within: Duration) -> f64 {
+        if self.lost <= 0.0 {
+            return self.hit;
+        }
+        // On average it comes after half of that time.
+        self.hit * (-self.lost * within.as_secs_f64() / 7_200.0).exp()
     }
 
     /// The multipliers of a price tier.
@@ -55,6 +83,7 @@ impl Rates {
             write_1h: tier.write_1h.as_usd() / input,
             read: tier.read.as_usd() / input,
             hit: 1.0,
+            lost: 0.0,
         }
     }
 
@@ -76,7 +105,7 @@ impl Rates {
         reason = "ratios decide placement, never money"
     )]
     pub fn spread(&self, ttl: Ttl) -> f64 {
-        self.hit * (self.write(ttl) - self.read)
+        self.finds(ttl.duration()) * (self.write(ttl) - self.read)
     }
 
     /// What using a prefix costs that should be warm and was written with `ttl`: `ρr + (1 − ρ)w`.
@@ -138,5 +167,13 @@ mod tests {
         assert!(near(forgetful.ping_even(Ttl::FiveMinutes), 0.1641));
         assert!(near(forgetful.use_warm(Ttl::FiveMinutes), 0.6405));
         assert!(near(usual.with_hit(0.0).break_even(Ttl::OneHour), 1.0));
+        // Where half of what lies idle is lost in an hour, reads within the hour suffer most.
+        let fading = usual.with_lost(2.0_f64.ln());
+        assert!(near(
+            fading.finds(Duration::from_secs(3_600)),
+            0.5_f64.sqrt()
+        ));
+        assert!(near(fading.break_even(Ttl::OneHour), 0.7443));
+        assert!(near(fading.break_even(Ttl::FiveMinutes), 0.2238));
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn staircase(
     let step = |from: f64, candidate: &Candidate| {
         let (to, ttl) = (tokens(candidate.block), outlook.class_at(candidate.block));
         let write = rates.write(ttl);
-        let earned = (to - from.max(given)).max(0.0) * candidate.reuse * (write - rates.read);
+        let earned = (to - from.max(given)).max(0.0) * candidate.reuse * rates.spread(ttl);
         earned - (to - from) * (write - 1.0)
     };
     // Ways by the number of their steps, and by the last of them.

@@ -28,7 +28,7 @@ type Sender = Client<HttpConnector, RequestBody<Whole>>;
 pub(crate) struct Bench {
     pub(crate) sim: SimHandle,
     pub(crate) cache: Cachewright,
-    gateway: Gateway<Sender>,
+    pub(crate) gateway: Gateway<Sender>,
 }
 
 /// What came back.
@@ -90,13 +90,20 @@ impl Bench {
 
     /// The same, where the configuration may be none.
     pub(crate) async fn with(config: &str) -> Result<Self, cachewright::error::Error> {
+        Self::over(config, Cachewright::new()).await
+    }
+
+    /// The same, over this handle.
+    pub(crate) async fn over(
+        config: &str,
+        cache: Cachewright,
+    ) -> Result<Self, cachewright::error::Error> {
         let sim = simulator().await;
         let config = config
             .replace("{sim}", &sim.base_url())
             .replace("{closed}", &closed());
         let catalog = Arc::new(Catalog::builtin());
         let options = GatewayOptions::config(("test.toml", &config), &catalog, &|_| None)?;
-        let cache = Cachewright::new();
         let client = Client::builder(TokioExecutor::new()).build_http();
         let gateway = cache.gateway(client, options)?;
         Ok(Self {

@@ -24,6 +24,8 @@ pub(crate) struct Boarding {
     /// It was planned when another had just begun to write the same, and is sent like this: its
     /// markers find what that one writes.
     planned: Option<Box<Rewrite>>,
+    /// Rings when what was waited for can be read.
+    settling: Option<Bell>,
     /// Ends its patience, from the first wait on.
     bell: Option<Bell>,
     /// When it was first held, by the stopwatch.
@@ -37,6 +39,7 @@ impl Boarding {
         Self {
             body,
             landing: None,
+            settling: None,
             planned: None,
             bell: None,
             since: None,
@@ -61,16 +64,15 @@ impl Boarding {
         };
         self.is_over |= patience.is_zero();
         loop {
-            if let Some(landing) = &mut self.landing {
-                if Pin::new(landing).poll(cx).is_pending() {
-                    self.since.get_or_insert_with(|| cache.stopwatch());
-                    caller.attempted.iter().for_each(Attempted::hold);
-                    let bell = self.bell.get_or_insert_with(|| Bell::after(patience));
-                    ready!(Pin::new(bell).poll(cx));
-                    self.is_over = true;
-                }
-                self.landing = None;
+            if self.is_held(cx) {
+                self.since.get_or_insert_with(|| cache.stopwatch());
+                caller.attempted.iter().for_each(Attempted::hold);
+                let bell = self.bell.get_or_insert_with(|| Bell::after(patience));
+                ready!(Pin::new(bell).poll(cx));
+                self.is_over = true;
             }
+            self.landing = None;
+            self.settling = None;
             let planned = self.planned.take().map(|planned| *planned);
             let Some(rewrite) = planned.or_else(|| self.plan(cache, caller)) else {
                 continue;
@@ -79,6 +81,20 @@ impl Boarding {
                 return Poll::Ready(rewrite);
             }
         }
+    }
+
+    /// Whether it waits for another's answer, or for what that one wrote to become visible.
+    fn is_held(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(landing) = &mut self.landing {
+            if Pin::new(&mut *landing).poll(cx).is_pending() {
+                return true;
+            }
+            let settles = landing.settles;
+            self.settling = (!settles.is_zero()).then(|| Bell::after(settles));
+            self.landing = None;
+        }
+        let settling = self.settling.as_mut();
+        settling.is_some_and(|bell| Pin::new(bell).poll(cx).is_pending())
     }
 
     /// Plans it, unless there is somebody to wait for.
@@ -129,7 +145,10 @@ impl fmt::Debug for Boarding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Boarding")
             .field("bytes", &self.body.len())
-            .field("is_held", &self.landing.is_some())
+            .field(
+                "is_held",
+                &(self.landing.is_some() || self.settling.is_some()),
+            )
             .finish_non_exhaustive()
     }
 }

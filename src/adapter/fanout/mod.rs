@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 pub(crate) use self::boarding::Boarding;
 pub(crate) use self::prewarm::prewarm;
@@ -84,8 +85,8 @@ impl Flights {
         let leaders = aloft.by_root.entry(root).or_default();
         let others = leaders.iter();
         let found = nearest(others, |other| other.shared_with_flight(&flight));
-        if let Some(leader) = found {
-            return Err(self.to(root, (leader, number)));
+        if let Some(nearest) = found {
+            return Err(self.to(root, (nearest, number)));
         }
         leaders.push(Leader {
             number,
@@ -104,23 +105,30 @@ impl Flights {
         Some(self.to(root, (leader, number)))
     }
 
-    fn to(&self, root: Digest, (leader, number): (u64, u64)) -> Landing {
+    fn to(&self, root: Digest, ((leader, settles), number): (Nearest, u64)) -> Landing {
         Landing {
             sky: Arc::clone(&self.0),
             root,
             leader,
             number,
+            settles,
         }
     }
 }
+
+/// A leader's number, and how long after its answer has begun what it writes can be read.
+type Nearest = (u64, Duration);
 
 /// The leader with whom most is shared.
 fn nearest<'a>(
     leaders: impl Iterator<Item = &'a Leader>,
     shared: impl Fn(&Flight) -> Option<Shared>,
-) -> Option<u64> {
-    let shared = leaders.filter_map(|one| Some((shared(&one.flight)?.tokens, one.number)));
-    shared.max().map(|(_, number)| number)
+) -> Option<Nearest> {
+    let shared = leaders.filter_map(|one| {
+        let tokens = shared(&one.flight)?.tokens;
+        Some((tokens, one.number, one.flight.visible_after()))
+    });
+    shared.max().map(|(_, number, settles)| (number, settles))
 }
 
 impl Sky {
@@ -181,6 +189,8 @@ pub(super) struct Landing {
     root: Digest,
     leader: u64,
     number: u64,
+    /// How long it takes from then on until what was written can be read.
+    settles: Duration,
 }
 
 impl Future for Landing {

@@ -25,7 +25,7 @@ use super::head::{COUNTING, Purpose};
 use super::lost::{Cause, Lost, Said};
 use super::refuse;
 use super::site::Delivery;
-use super::trial::Trial;
+use super::trial::{Trial, fund};
 use crate::adapter::caller;
 use crate::adapter::handle::{Account, Attempted, Behind, Collect, Route, Tenant};
 use crate::adapter::tower::{PromptCache, ResponseBody};
@@ -264,6 +264,7 @@ impl Place<'_> {
         extensions.insert(Tenant(self.call.asked.tenant.clone()));
         extensions.insert(Collect);
         extensions.insert(Arc::clone(self.site));
+        extensions.insert(fund(&self.call.desk, &self.call.asked, &self.backend.name));
         extensions.insert(attempted);
     }
 

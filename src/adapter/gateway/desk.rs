@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderMap;
 
+use super::purse::Written;
 use super::trial::{Room, Shut, Trial};
 use super::{GatewayOptions, Purse, Site, Watch};
 use crate::adapter::handle::Cachewright;
@@ -132,6 +133,17 @@ impl Desk {
         who: &Who<'_>,
         worst: &Worst,
     ) -> Result<Room, Box<Full>> {
+        let (room, written) = self.take(who, worst)?;
+        written.done().await;
+        Ok(room)
+    }
+
+    /// The same, with what tells whether the caps' file covers it already.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        who: &Who<'_>,
+        worst: &Worst,
+    ) -> Result<(Room, Written), Box<Full>> {
         let reserved = self.purse.reserve(self.now(), who, worst);
         let (reservation, written) = reserved.map_err(Box::new)?;
         let crossed: Vec<Crossed> = reservation.crossed().into();
@@ -142,8 +154,7 @@ impl Desk {
                 shielded(|| watch.crossed(crossed));
             }
         }
-        written.done().await;
-        Ok(room)
+        Ok((room, written))
     }
 
     /// One attempt begins at a backend, unless that is left alone by now or has no room.

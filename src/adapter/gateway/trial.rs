@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::call::Asked;
 use super::desk::{Desk, Plan};
 use crate::adapter::handle::Attempted;
+use crate::adapter::keep::{Fund, Grant};
 use crate::adapter::running::shielded;
 use crate::ledger::{Record, may_be_billed};
 use crate::model::{Timestamp, Usage};
 use crate::route::{
-    self, Admission, Allowance, Failure, FailureKind, Health, Pass, Reservation, Spent, Worst,
+    self, Admission, Allowance, Failure, FailureKind, Health, Pass, Reservation, Spent, Who, Worst,
 };
 
 /// What an exchange of a route teaches, once it is booked.
@@ -93,6 +94,46 @@ impl Room {
         };
         self.desk.purse.settle(self.desk.now(), reservation, &spent);
     }
+}
+
+impl Room {
+    /// Settles what was reserved for a ping: what it cost, or all of it where that is not known and it
+    /// may have been billed.
+    fn settle_ping(mut self, record: &Record) {
+        let Some(reservation) = self.reservation.take() else {
+            return;
+        };
+        let (purse, now) = (&self.desk.purse, self.desk.now());
+        if record.usage.is_none() && !may_be_billed(record.status) {
+            return purse.release(now, reservation);
+        }
+        let spent = Spent {
+            usage: record.usage,
+            money: record.cost,
+            presumed: record.usage.is_none().then_some(self.worst),
+        };
+        purse.settle(now, reservation, &spent);
+    }
+}
+
+/// Takes room in the caps for each ping that will repeat an attempt of this call at this backend. Nothing
+/// is sent where there is none, or before the caps' file covers it: a ping waits for nobody.
+pub(super) fn fund(desk: &Arc<Desk>, asked: &Arc<Asked>, backend: &str) -> Fund {
+    let (desk, asked, backend) = (Arc::downgrade(desk), Arc::clone(asked), Box::from(backend));
+    Fund::new(move |vigil| {
+        let desk = desk.upgrade()?;
+        let who = Who {
+            route: &asked.route,
+            tenant: &asked.tenant,
+            backend: &backend,
+        };
+        let (room, written) = desk
+            .take(&who, &Worst::new(vigil.price, vigil.tokens))
+            .ok()?;
+        let covered = written.is_done();
+        let settle: Grant = Box::new(move |record| room.settle_ping(record));
+        covered.then_some(settle)
+    })
 }
 
 impl Drop for Room {
@@ -191,5 +232,103 @@ impl fmt::Debug for Trial {
         f.debug_struct("Trial")
             .field("backend", &self.backend)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::adapter::gateway::GatewayOptions;
+    use crate::adapter::gateway::head::Purpose;
+    use crate::adapter::handle::Cachewright;
+    use crate::model::{Digest, Money, Needs, Ttl, Vigil};
+    use crate::provider::Catalog;
+    use crate::route::Amount;
+
+    fn money(pico: i128) -> Money {
+        Money::from_pico(pico)
+    }
+
+    fn desk() -> Arc<Desk> {
+        let text = "[providers.inside]\nkind = \"anthropic\"\nkey = \"k\"\n[routes.app]\n\
+            model = \"claude-opus-4.5\"\norder = [\"inside\"]\n[caps]\n\
+            total = [\"0.0000000001 USD/day\"]\n";
+        let options = GatewayOptions::config(("a.toml", text), &Catalog::builtin(), &|_| None);
+        let cache = Cachewright::builder().build().expect("a handle");
+        Arc::new(Desk::new(cache, options.expect("options")).expect("a desk"))
+    }
+
+    /// A ping of sixty picodollars, where a day has a hundred.
+    fn vigil() -> Vigil {
+        Vigil {
+            conversation: Digest::default(),
+            prefix: Digest::default(),
+            ttl: Ttl::FiveMinutes,
+            due: Timestamp::default(),
+            expires: Timestamp::default().plus(Duration::from_secs(20)),
+            tokens: 9,
+            pings: 0,
+            price: Some(money(60)),
+            spent: Money::ZERO,
+            chance: 1.0,
+            threshold: 0.1,
+            planned: 1,
+            service: Digest::default(),
+            model: "m".into(),
+        }
+    }
+
+    fn asked() -> Arc<Asked> {
+        Arc::new(Asked {
+            route: "app".into(),
+            tenant: "".into(),
+            dialect: "messages",
+            needs: Needs::default(),
+            bytes: 9,
+            media: 0,
+            max_output: None,
+            conversation: None,
+            purpose: Purpose::Answer,
+        })
+    }
+
+    fn record(status: u16, cost: Option<Money>) -> Record {
+        Record {
+            status,
+            cost,
+            usage: cost.map(|_| Usage::reported(0, 9, 0, 0, 0)),
+            ..Record::default()
+        }
+    }
+
+    /// What is spent, and what is reserved.
+    fn level(desk: &Desk) -> [Amount; 2] {
+        let levels = desk.purse.caps().levels(desk.now());
+        let first = levels.first().expect("a cap");
+        [first.spent, first.reserved]
+    }
+
+    #[test]
+    fn a_ping_takes_room_or_is_not_sent_and_settles_what_it_cost() {
+        let desk = desk();
+        let fund = fund(&desk, &asked(), "inside");
+        let dollars = |spent, reserved| [money(spent), money(reserved)].map(Amount::Money);
+        let one = fund.take(&vigil()).expect("room for one");
+        assert_eq!(level(&desk), dollars(0, 60));
+        assert!(fund.take(&vigil()).is_none(), "and for no other");
+        one(&record(200, Some(money(11))));
+        assert_eq!(level(&desk), dollars(11, 0));
+        // One that is not sent, or that the provider refused, gives it back.
+        drop(fund.take(&vigil()));
+        fund.take(&vigil()).expect("room")(&record(429, None));
+        assert_eq!(level(&desk), dollars(11, 0));
+        // Of one that was not answered nobody knows.
+        fund.take(&vigil()).expect("room")(&record(0, None));
+        assert_eq!(level(&desk), dollars(71, 0));
+        assert!(fund.take(&vigil()).is_none());
+        drop(desk);
+        assert!(fund.take(&vigil()).is_none(), "it keeps nobody alive");
     }
 }

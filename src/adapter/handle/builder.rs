@@ -17,7 +17,7 @@ use crate::adapter::memory::{Bounds, InProcess};
 use crate::engine::{Engine, Overlay, Settings};
 use crate::error::Error;
 use crate::ledger::Record;
-use crate::model::{CountTokens, KeepAlive, Keyring, Markers, Mode, Ttl};
+use crate::model::{CountTokens, KeepAlive, Keyring, Markers, Mode, Money, Ttl};
 use crate::provider::Catalog;
 
 /// A handle under construction. What is not set keeps its default.
@@ -182,6 +182,15 @@ impl Builder {
         self
     }
 
+    /// Lets the engine ask providers again for what they did not grant, while little is known of it, for
+    /// so much in a UTC day at most: one hour after a refusal, where it would be written if it were
+    /// granted. Nothing is spent on that by default.
+    #[must_use]
+    pub const fn explore_per_day(mut self, most: Money) -> Self {
+        self.settings.explore_per_day = Some(most);
+        self
+    }
+
     /// How much is held in memory to send pings, and who sends them.
     #[must_use]
     pub const fn retention(mut self, retention: Retention) -> Self {
@@ -250,7 +259,8 @@ impl Builder {
     /// `clock_step`, `nonces`, `max_body`, `stream_usage`, `day_retention`, `explicit_caches`,
     /// `fan_out` (`"off"` or `"wait"`), `fan_out_wait`, `holdout` (such as `"5%"`),
     /// `keep_alive` (`true`, or a table with `per_ping`, `per_session`, `per_day`, `deadline`,
-    /// `max_megabytes`, `max_sessions` and `send`), `provider_diagnostics`, `excerpts`, `tenant`, `route`, `assume`; a table `[journal]` with
+    /// `max_megabytes`, `max_sessions` and `send`), `explore_per_day` (such as `"0.50 USD"`),
+    /// `provider_diagnostics`, `excerpts`, `tenant`, `route`, `assume`; a table `[journal]` with
     /// `path`, `max_megabytes` and `files`; and tables `[routes.NAME]`
     /// with what may differ per route: those up to `nonces`, and from `stream_usage` to `excerpts`.
     /// `file` is the name that errors carry.

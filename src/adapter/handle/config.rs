@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 
-use super::keeping::{Budgets, Keeping, Said};
+use super::keeping::{Amount, Budgets, Keeping, Said};
 use super::spelled::{FanOutName, Percent, Wait};
 use crate::adapter::journal::JournalOptions;
 use crate::adapter::mistake;
@@ -36,6 +36,7 @@ pub(super) struct Config {
     fan_out_wait: Option<Wait>,
     holdout: Option<Percent>,
     pub(super) keep_alive: Option<Said<Keeping>>,
+    explore_per_day: Option<Amount>,
     #[serde(default)]
     routes: BTreeMap<Box<str>, Entry>,
     provider_diagnostics: Option<bool>,
@@ -182,6 +183,8 @@ impl Config {
         };
         Overlay::from(general).apply(settings);
         settings.max_body = self.max_body.unwrap_or(settings.max_body);
+        let explores = self.explore_per_day.map(|said| said.0);
+        settings.explore_per_day = explores.or(settings.explore_per_day);
         if let Some(said) = self.keep_alive {
             let known = settings.keep_alive.unwrap_or_default();
             settings.keep_alive = Some(said.over(known, Keeping::over));

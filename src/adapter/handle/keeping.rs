@@ -123,7 +123,7 @@ impl Keeping {
 
 /// An amount such as `0.50 USD`.
 #[derive(Clone, Copy)]
-struct Amount(Money);
+pub(super) struct Amount(pub(super) Money);
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -207,8 +207,22 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_spent_on_exploring_until_somebody_says_how_much() {
+        let (settings, _) = read("").unwrap();
+        assert_eq!(settings.explore_per_day, None);
+        let (settings, _) = read("explore_per_day = \"2 USD\"").unwrap();
+        assert_eq!(settings.explore_per_day, Some(dollars(2)));
+    }
+
+    #[test]
     fn mistakes_name_the_line_and_the_fix() {
         for (text, line, fix) in [
+            ("\n\nexplore_per_day = \"much\"", 3, "\"$0.50\""),
+            (
+                "explore_per_dya = \"1 USD\"",
+                1,
+                "did you mean `explore_per_day`",
+            ),
             ("\nkeep_alive = 3", 2, "true, false, or a table"),
             ("[keep_alive]\nper_ping = \"5\"", 2, "\"$0.50\""),
             ("[keep_alive]\n\ndeadline = \"x\"", 3, "\"8h\""),

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::day::{Day, Reserved};
+use super::fund::Grant;
 use super::letter::Letter;
 use super::ticker;
 use super::{Pinger, Retained, Retention};
@@ -83,6 +84,8 @@ pub(crate) struct Flight {
     number: u64,
     pub(super) idle: Idle,
     pub(super) at: Timestamp,
+    /// Room for it in what others count.
+    pub(super) grant: Option<Grant>,
 }
 
 /// What comes of a ping.
@@ -174,6 +177,7 @@ impl Keep {
             number,
             idle,
             at: now,
+            grant: None,
         })
     }
 

@@ -5,9 +5,11 @@ use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Extensions, Method, Request, Uri, Version};
 
+use super::fund::{Fund, Grant};
 use super::secret::Secret;
 use crate::adapter::caller::Caller;
 use crate::adapter::handle::Attempted;
+use crate::model::Vigil;
 use crate::wire;
 
 /// Headers that say something of one request, of its body or of its answer, and nothing of the next:
@@ -79,6 +81,14 @@ impl Letter {
         Some(request)
     }
 
+    /// Takes room for the ping of this vigil wherever its cost is counted.
+    pub(super) fn fund(&self, vigil: &Vigil) -> Result<Option<Grant>, Refused> {
+        match self.extensions.get::<Fund>() {
+            Some(fund) => fund.take(vigil).map(Some).ok_or(Refused),
+            None => Ok(None),
+        }
+    }
+
     /// What is held, in bytes.
     pub(super) fn len(&self) -> usize {
         let headers = self.headers.iter();
@@ -86,6 +96,9 @@ impl Letter {
         headers.sum::<usize>() + self.uri.len() + self.body.len()
     }
 }
+
+/// There is no room for a ping.
+pub(super) struct Refused;
 
 /// An address in a buffer that did not grow: it may hold a key.
 fn address(uri: &Uri) -> Vec<u8> {

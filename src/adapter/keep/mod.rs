@@ -19,10 +19,14 @@
 //! * [`Cachewright::stop_pings`](super::handle::Cachewright::stop_pings) drops all of it at once, and
 //!   nothing is held until [`resume_pings`](super::handle::Cachewright::resume_pings).
 //!
+//! Where a route over backends sent the request, its pings take room in the caps that count it, as calls
+//! do, and are not sent where there is none.
+//!
 //! Every ping that was sent is one row of the ledger, an errand of the kind `ping`. One that fails is
 //! nobody's failure, and no call waits for one.
 
 mod day;
+mod fund;
 mod held;
 mod letter;
 mod original;
@@ -31,6 +35,8 @@ mod settle;
 mod ticker;
 mod told;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::fund::{Fund, Grant};
 pub(crate) use self::held::{Flight, Keep};
 pub(crate) use self::original::Original;
 pub use self::told::Ping;

@@ -74,13 +74,19 @@ impl Cachewright {
 
     /// The request of a ping that is due, where it still pays and the budgets allow it; otherwise it is
     /// let go.
-    pub(crate) fn sent(&self, flight: Flight) -> Option<(Flight, Request<Bytes>)> {
+    pub(crate) fn sent(&self, mut flight: Flight) -> Option<(Flight, Request<Bytes>)> {
         let meta = flight.idle.letter.caller.meta();
         let vigil = &flight.idle.vigil;
         let pays = shielded(|| self.engine().still_pays(flight.at, &meta, vigil));
-        let request = (pays == Some(true) && self.keep().afford(&flight))
-            .then(|| flight.idle.letter.request())
-            .flatten();
+        let affords = pays == Some(true) && self.keep().afford(&flight);
+        let room = affords.then(|| shielded(|| flight.idle.letter.fund(vigil)));
+        let request = match room.flatten() {
+            Some(Ok(grant)) => {
+                flight.grant = grant;
+                flight.idle.letter.request()
+            }
+            Some(Err(_)) | None => None,
+        };
         match request {
             Some(request) => Some((flight, request)),
             None => {
@@ -91,7 +97,7 @@ impl Cachewright {
     }
 
     /// Takes in what came of a ping and books it.
-    pub(crate) fn pinged(&self, flight: Flight, answer: Option<&Answer>) {
+    pub(crate) fn pinged(&self, mut flight: Flight, answer: Option<&Answer>) {
         let status = answer.map_or(0, |answer| answer.status);
         let usage = answer.and_then(|answer| self.read(&flight, answer));
         let pinged = Pinged::new(flight.at, status, usage);
@@ -99,7 +105,11 @@ impl Cachewright {
             let (engine, now) = (self.engine(), self.now());
             let meta = flight.idle.letter.caller.meta();
             let (record, next) = engine.pinged(now, &meta, &flight.idle.vigil, &pinged);
-            (self.book(record).cost, next)
+            let record = self.book(record);
+            if let Some(grant) = flight.grant.take() {
+                grant(&record);
+            }
+            (record.cost, next)
         });
         let (cost, next) = told.unwrap_or_default();
         let fate = match (status, next) {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ledger::history::{Calibration, Entry, Learned, Node, Parts, Spot, Trial, Trials};
+use crate::ledger::history::{
+    Calibration, Entry, Learned, Node, Partings, Parts, Spot, Trial, Trials,
+};
 use crate::model::{Digest, Timestamp, Ttl};
 
 /// A digest as 32 hexadecimal digits.
@@ -188,6 +190,18 @@ pub(super) struct KnownScope {
     /// Prefix, block index, microseconds.
     branches: Vec<(Hex, u32, i64)>,
     calibration: KnownCalibration,
+    /// Since version 3.
+    #[serde(default)]
+    partings: BTreeMap<KnownSpot, KnownPartings>,
+}
+
+/// How far before their ends requests were left.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KnownPartings {
+    /// Distance and weight, the shortest first.
+    kinds: Vec<(usize, Exact)>,
+    total: Exact,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -213,6 +227,7 @@ impl From<&Learned> for KnownScope {
         let parts = learned.parts();
         let trials = parts.trials.iter();
         let branches = parts.branches.into_iter();
+        let partings = parts.partings.iter();
         let Calibration {
             factors,
             error,
@@ -231,6 +246,9 @@ impl From<&Learned> for KnownScope {
                 error: Exact(error),
                 samples,
             },
+            partings: partings
+                .map(|(spot, partings)| ((*spot).into(), partings.into()))
+                .collect(),
         }
     }
 }
@@ -239,6 +257,7 @@ impl From<KnownScope> for Learned {
     fn from(known: KnownScope) -> Self {
         let trials = known.trials.into_iter();
         let branches = known.branches.into_iter();
+        let partings = known.partings.into_iter();
         let KnownCalibration {
             factors,
             error: Exact(error),
@@ -256,7 +275,32 @@ impl From<KnownScope> for Learned {
                 error,
                 samples,
             },
+            partings: partings
+                .map(|(spot, partings)| (spot.into(), partings.into()))
+                .collect(),
         })
+    }
+}
+
+impl From<&Partings> for KnownPartings {
+    fn from(partings: &Partings) -> Self {
+        let (kinds, total) = partings.parts();
+        let kinds = kinds.iter().map(|(at, weight)| (*at, Exact(*weight)));
+        Self {
+            kinds: kinds.collect(),
+            total: Exact(total),
+        }
+    }
+}
+
+impl From<KnownPartings> for Partings {
+    fn from(known: KnownPartings) -> Self {
+        let kinds = known.kinds.into_iter();
+        let Exact(total) = known.total;
+        Self::from_parts(
+            kinds.map(|(at, Exact(weight))| (at, weight)).collect(),
+            total,
+        )
     }
 }
 

@@ -14,6 +14,7 @@ use tempfile::NamedTempFile;
 
 use self::form::{Hex, KnownNode, KnownScope};
 use self::learned::Economy;
+use self::prints::KnownPrints;
 use super::memory::{History, InProcess};
 use crate::economy::Returns;
 use crate::economy::leader::Leader;
@@ -24,10 +25,12 @@ use crate::model::Digest;
 
 mod form;
 mod learned;
+mod prints;
 
 /// The form of the file. It changes whenever a reader of the old form would be wrong.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The oldest form that is still read: it has nothing of what was learned of providers and variants.
+/// Neither it nor the second has the prefixes that were only sent, or where requests part.
 const OLDEST: u32 = 1;
 
 /// A memory with the file that it came from and goes back to.
@@ -46,6 +49,8 @@ struct Content {
     scopes: BTreeMap<Hex, KnownScope>,
     #[serde(default)]
     economy: Economy,
+    #[serde(default)]
+    sent: KnownPrints,
 }
 
 /// The version alone, to tell another version from a damaged file.
@@ -112,6 +117,7 @@ impl Snapshot {
 fn content(memory: &InProcess) -> Content {
     let History {
         nodes,
+        prints,
         learned,
         behaviours,
         leaders,
@@ -136,6 +142,7 @@ fn content(memory: &InProcess) -> Content {
             streams: spelled(&streams),
             returns: spelled(&returns),
         },
+        sent: (&prints).into(),
     }
 }
 
@@ -193,6 +200,7 @@ fn parse(bytes: &[u8]) -> Result<InProcess, Fault> {
     for (Hex(prefix), node) in content.prefixes {
         memory.put_node(prefix, node.into());
     }
+    memory.put_prints(|most| content.sent.into_prints(most));
     for (Hex(key), scope) in content.scopes {
         let stored = scope.into();
         memory.learn(key, &mut |learned| learned.clone_from(&stored));

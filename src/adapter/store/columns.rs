@@ -53,7 +53,7 @@ const fn optional(name: &'static str, kind: Kind) -> Column {
 }
 
 /// Every column of the table of exchanges, in the order of [`Row::cells`](super::Row::cells).
-pub const COLUMNS: [Column; 67] = [
+pub const COLUMNS: [Column; 68] = [
     needed("run", Kind::Count),
     needed("number", Kind::Count),
     needed("at", Kind::Time),
@@ -120,6 +120,7 @@ pub const COLUMNS: [Column; 67] = [
     needed("held_micros", Kind::Count),
     optional("errand_kind", Kind::Text),
     optional("arm", Kind::Text),
+    optional("kept_saved_pico", Kind::Pico),
     optional("wasted_pico", Kind::Pico),
 ];
 

@@ -38,6 +38,7 @@ impl Row {
         record.attempt = read_attempt(&mut cells).map(Box::new);
         record.presumed = cells.money();
         read_purpose(&mut record, &mut cells);
+        record.kept_saved = cells.money();
         Self {
             record,
             wasted: cells.money(),
@@ -56,6 +57,7 @@ pub(super) fn cells(record: &Record) -> Vec<Cell> {
     attempt(record.attempt.as_deref(), &mut cells);
     cells.push(Cell::money(record.presumed));
     purpose(record, &mut cells);
+    cells.push(Cell::money(record.kept_saved));
     cells
 }
 

@@ -45,6 +45,11 @@ pub(super) static HOURS: Table = Table {
         ("presumed", Sum::Add),
         ("presumed_cost_micro", Sum::Add),
         ("presumed_cost_rest", Sum::Add),
+        ("pings", Sum::Add),
+        ("pings_cost_micro", Sum::Add),
+        ("pings_cost_rest", Sum::Add),
+        ("pings_saved_micro", Sum::Add),
+        ("pings_saved_rest", Sum::Add),
     ],
 };
 
@@ -82,6 +87,9 @@ pub(super) fn counted_cells(counted: &Counted) -> Vec<Cell> {
     cells.extend(split(totals.hops_cost));
     cells.push(Cell::count(totals.presumed));
     cells.extend(split(totals.presumed_cost));
+    cells.push(Cell::count(totals.pings));
+    cells.extend(split(totals.pings_cost));
+    cells.extend(split(totals.pings_saved));
     cells
 }
 
@@ -121,6 +129,9 @@ pub(super) fn read_counted(cells: &mut Cells<'_>) -> Counted {
     totals.hops_cost = cells.split();
     totals.presumed = cells.count();
     totals.presumed_cost = cells.split();
+    totals.pings = cells.count();
+    totals.pings_cost = cells.split();
+    totals.pings_saved = cells.split();
     Counted { totals, never_read }
 }
 

@@ -162,7 +162,7 @@ const PRAGMAS: [&str; 5] = [
     "PRAGMA busy_timeout = 5000",
 ];
 
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (
         1,
         "exchanges",
@@ -171,10 +171,11 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
     (2, "gaps", include_str!("migrations/0002_gaps.sql")),
     (3, "attempts", include_str!("migrations/0003_attempts.sql")),
     (4, "arms", include_str!("migrations/0004_arms.sql")),
+    (5, "pings", include_str!("migrations/0005_pings.sql")),
 ];
 
 /// The last of them.
-const LATEST: i64 = 4;
+const LATEST: i64 = 5;
 
 /// One schema, but for two words.
 fn migrations(target: &Target) -> Vec<Migration> {

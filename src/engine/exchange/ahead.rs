@@ -43,7 +43,16 @@ impl Exchange {
             reach,
             min_tokens: limits.min_tokens,
             per_token,
+            visible_after: self.visible_after(),
         })
+    }
+
+    fn visible_after(&self) -> Duration {
+        let mut after = Duration::ZERO;
+        self.memory.behaviour(&self.behaviour, &mut |known| {
+            after = known.visible_after(self.record.at);
+        });
+        after
     }
 
     /// The class in which it keeps what it reads and writes; `None` where it is too short for that.

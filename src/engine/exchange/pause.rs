@@ -3,7 +3,7 @@
 use super::Exchange;
 use crate::economy::{Stake, Stream};
 use crate::engine::expected::to_f64;
-use crate::engine::keep::{Idle, ends, held};
+use crate::engine::keep::{Idle, effective, ends, held};
 use crate::engine::pauses::STEP;
 use crate::model::{Digest, Rates, Stop, Timestamp, Tokens};
 
@@ -19,6 +19,8 @@ impl Exchange {
         let prices = self.prices();
         let tier = prices.as_ref().map(|prices| prices.tier(tokens));
         let rates = tier.map_or(Rates::USUAL, Rates::of);
+        let seen = (&rates, stream.last(), tokens);
+        let rates = effective(&*self.memory, &self.behaviour, seen);
         let odds = expected.pauses.odds(&*self.memory, stream, stream.last());
         let watch = Stake::whole(rates, tokens, STEP).watch(&odds);
         // Most pauses end before the first of them.
@@ -61,6 +63,7 @@ impl Exchange {
         }
         let idle = Idle {
             memory: &*self.memory,
+            behaviour: self.behaviour,
             budget,
             tier,
             limits: model.limits,

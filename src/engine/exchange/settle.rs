@@ -10,7 +10,7 @@ use crate::engine::miss::Inquest;
 use crate::engine::trail::Turn;
 use crate::ledger::Verdict;
 use crate::ledger::history::{Entry, Node, Spot};
-use crate::model::{Keyring, Limits, Prices, Section, Timestamp, Ttl, Usage};
+use crate::model::{Keyring, Limits, Money, PriceTier, Prices, Section, Timestamp, Ttl, Usage};
 use crate::wire::Seen;
 
 impl Exchange {
@@ -261,6 +261,15 @@ impl Exchange {
         })
     }
 
+    /// What reading saved that pings had kept, against writing it again; `None` where they had kept
+    /// nothing, or nothing was reported.
+    fn kept_saved(&self, tier: &PriceTier, usage: &Usage) -> Option<Money> {
+        let kept = self.expected.as_ref()?.kept?;
+        let anyway = self.scale().apply(kept.anyway);
+        let tokens = usage.read?.saturating_sub(anyway);
+        Some((tier.write(kept.ttl) - tier.read).times(tokens))
+    }
+
     /// Books what it cost, and what it missed; `reported` is the provider's own reason for that.
     pub(super) fn price(&mut self, reported: Option<&str>) {
         let Some(usage) = self.usage else { return };
@@ -274,6 +283,7 @@ impl Exchange {
             self.record.cost = usage.cost.or_else(|| Some(tier.cost(&usage)));
             self.record.cost_without_caching = Some(tier.cost_without_caching(&usage));
             self.record.premium = tier.write_premium(&usage);
+            self.record.kept_saved = self.kept_saved(tier, &usage);
         }
         let (Some(expected), Some(dialect)) = (&self.expected, self.dialect) else {
             return;

@@ -26,6 +26,9 @@ impl Exchange {
         }
         let now = self.record.at;
         let granted = self.granted(usage, expected);
+        if granted == Some(true) {
+            expected.pauses.granted(&*self.memory, now);
+        }
         let seen = expected.lineage.predicted;
         let seen = seen.and_then(|held| Some((held, self.came(usage, held)?)));
         if granted.is_none() && seen.is_none() {

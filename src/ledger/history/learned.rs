@@ -29,6 +29,8 @@ pub struct Parts {
     pub branches: Vec<(Digest, u32, Timestamp)>,
     /// Corrections of the token estimate.
     pub calibration: Calibration,
+    /// Where the next request leaves the one before it, by the kind of that one's end.
+    pub partings: BTreeMap<Spot, Partings>,
 }
 
 /// What was learned about one scope.
@@ -151,12 +153,13 @@ impl Learned {
             trials,
             mut branches,
             calibration,
+            partings,
         } = parts;
         branches.truncate(BRANCHES);
         Self {
             trials,
             lengths: BTreeMap::new(),
-            partings: BTreeMap::new(),
+            partings,
             branches,
             claims: Vec::new(),
             calibration,
@@ -178,6 +181,7 @@ impl Learned {
             trials: self.trials.clone(),
             branches: self.branches.clone(),
             calibration: self.calibration,
+            partings: self.partings.clone(),
         }
     }
 

@@ -15,7 +15,7 @@ pub use hazards::Hazards;
 pub use learned::{Calibration, Held, Learned, Pace, Parts, RENT_SECS, Share};
 pub use node::{Entry, Kind, Node, Spot};
 pub use partings::Partings;
-pub use prints::{Maker, Passed, Prints, name_of};
+pub use prints::{Maker, Passed, Prints, Stored, name_of};
 pub use trials::{Trial, Trials};
 
 use std::time::Duration;

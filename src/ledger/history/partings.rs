@@ -26,6 +26,21 @@ pub struct Partings {
 
 #[expect(clippy::float_arithmetic, reason = "probabilities")]
 impl Partings {
+    /// What was stored earlier: distances with their weights, and the weight of all partings. More
+    /// distances than are told apart are left out.
+    #[must_use]
+    pub fn from_parts(mut kinds: Vec<(usize, f64)>, total: f64) -> Self {
+        kinds.truncate(KINDS);
+        kinds.sort_by_key(|(at, _)| *at);
+        Self { kinds, total }
+    }
+
+    /// The parts that [`Partings::from_parts`] takes.
+    #[must_use]
+    pub fn parts(&self) -> (&[(usize, f64)], f64) {
+        (&self.kinds, self.total)
+    }
+
     /// One was left so long before its end.
     pub fn observe(&mut self, before_end: usize) {
         for (_, weight) in &mut self.kinds {

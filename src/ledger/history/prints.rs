@@ -37,6 +37,28 @@ struct Print {
     kept: bool,
 }
 
+/// One prefix as plain numbers, for stores outside the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stored {
+    /// Its place in the table.
+    pub place: usize,
+    /// Names it.
+    pub tag: u64,
+    /// The request that sent it first, by [`name_of`] of its tail.
+    pub maker: u32,
+    /// Blocks of that request.
+    pub end: u16,
+    /// Those of them that had been sent before.
+    pub start: u16,
+    /// Turns of that request.
+    pub turns: u16,
+    /// When it was seen last, by a clock that wraps.
+    pub seen: u16,
+    /// Whether it came back.
+    pub kept: bool,
+}
+
 /// A request as its prints tell of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -75,6 +97,20 @@ pub struct Passed {
     pub forks: Vec<usize>,
 }
 
+impl From<&Stored> for Print {
+    fn from(stored: &Stored) -> Self {
+        Self {
+            tag: halves(stored.tag),
+            maker: stored.maker,
+            end: stored.end,
+            start: stored.start,
+            turns: stored.turns,
+            seen: stored.seen,
+            kept: stored.kept,
+        }
+    }
+}
+
 /// A bounded table of prefixes.
 #[derive(Clone, Debug)]
 pub struct Prints {
@@ -95,10 +131,60 @@ impl Prints {
         }
     }
 
+    /// How many prefixes there is room for.
+    #[must_use]
+    pub const fn most(&self) -> usize {
+        self.most * WAYS
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.table.capacity() * size_of::<[Print; WAYS]>()
+    }
+
+    /// What was stored of a table of so many places, in a table that is bounded as [`Prints::new`]
+    /// says. Where it is smaller, or what was stored does not lie where it belongs, the rest finds
+    /// room as if it came now.
+    #[must_use]
+    pub fn from_parts(most: usize, places: usize, stored: &[Stored]) -> Self {
+        let mut prints = Self::new(most);
+        if !places.is_power_of_two() || !(FEWEST..=prints.most).contains(&places) {
+            stored.iter().for_each(|one| prints.put(one.into()));
+            return prints;
+        }
+        prints.table = vec![[Print::default(); WAYS]; places];
+        for one in stored {
+            let belongs = prints.ways(one.tag) == one.place / WAYS;
+            let ways = prints.table.get_mut(one.place / WAYS);
+            let way = ways.and_then(|ways| ways.get_mut(one.place % WAYS));
+            match way.filter(|way| belongs && way.tag == [0, 0]) {
+                Some(way) => {
+                    *way = one.into();
+                    prints.used += 1;
+                }
+                None => prints.put(one.into()),
+            }
+        }
+        prints
+    }
+
+    /// The places of the table and what lies there, in their order: what [`Prints::from_parts`] takes.
+    #[must_use]
+    pub fn parts(&self) -> (usize, Vec<Stored>) {
+        let all = self.table.iter().flatten().enumerate();
+        let all = all.filter(|(_, one)| one.tag != [0, 0]);
+        let stored = all.map(|(place, one)| Stored {
+            place,
+            tag: whole(one.tag),
+            maker: one.maker,
+            end: one.end,
+            start: one.start,
+            turns: one.turns,
+            seen: one.seen,
+            kept: one.kept,
+        });
+        (self.table.len(), stored.collect())
     }
 
     /// Follows a request, given as a tag for each of its prefixes from the shortest on, and keeps
@@ -303,6 +389,31 @@ mod tests {
         let fourth = prints.pass(&longer, Maker::new(5, 1), at(500.0));
         assert_eq!((fourth.known, fourth.end, fourth.maker), (60, 60, 4));
         assert_eq!(fourth.forks, [57]);
+    }
+
+    #[test]
+    fn what_was_stored_is_what_is_found_and_keeps_its_bounds() {
+        let mut prints = Prints::new(1 << 12);
+        for own in 0..400 {
+            let now = at(f64::from(u32::try_from(own).unwrap()));
+            prints.pass(&path(own % 7, 9, own, 12), Maker::new(1, 2), now);
+        }
+        let (places, stored) = prints.parts();
+        let mut same = Prints::from_parts(1 << 12, places, &stored);
+        assert_eq!(same.parts(), (places, stored.clone()));
+        for own in 400..800 {
+            let one = path(own % 9, 9, own, 12);
+            let now = at(500.0 + f64::from(u32::try_from(own).unwrap()));
+            let went_on = prints.pass(&one, Maker::new(3, 1), now);
+            assert_eq!(same.pass(&one, Maker::new(3, 1), now), went_on);
+        }
+        assert_eq!(same.parts(), prints.parts());
+        // In a smaller table, and where the places are wrong, no more is kept than there is room for.
+        let small = Prints::from_parts(1 << 10, 1 << 30, &stored);
+        assert!(small.bytes() <= (1 << 10) * 24 && small.used > 500);
+        let mut moved = stored;
+        moved.iter_mut().for_each(|one| one.place = usize::MAX);
+        assert!(Prints::from_parts(1 << 12, places, &moved).used > 1_000);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The story in sentences.
 
 use cachewright::ledger::{ArmSum, Group, Holdout, Story, Worst};
+use cachewright::model::Money;
 
 use super::Subject;
 use crate::render::percent;
@@ -40,6 +41,14 @@ pub(super) fn opening(subject: &Subject<'_>) -> Vec<String> {
             "Hops: {} for {} that left a warm prefix behind, as reckoned when the route decided.",
             total.hops_cost,
             counted(total.hops, "attempt")
+        ));
+    }
+    if total.pings > 0 || total.pings_saved != Money::ZERO {
+        said.push(format!(
+            "Pings: {} cost {}, and reading what they had kept saved {} at most.",
+            counted(total.pings, "ping"),
+            total.pings_cost,
+            total.pings_saved
         ));
     }
     if let Some(rate) = rate {

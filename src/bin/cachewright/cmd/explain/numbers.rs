@@ -106,6 +106,9 @@ fn class(choice: &Choice) -> String {
     if choice.hour > 0 {
         let _ = write!(what, ", 1h for the first {} tokens", grouped(choice.hour));
     }
+    if choice.explores {
+        what.push_str(", to learn whether it is granted");
+    }
     if choice.latched {
         what.push_str(", as the conversation began");
     }
@@ -234,6 +237,7 @@ fn choice(choice: &Choice) -> Value {
         "ahead_1h": choice.ahead,
         "needed_1h": choice.needed,
         "held_back": choice.held_back,
+        "explores": choice.explores,
     })
 }
 
