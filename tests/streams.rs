@@ -116,7 +116,10 @@ fn a_conversation_whose_session_has_gone_on_elsewhere_is_let_go() {
     named.session = "s1";
     let mut another = META;
     another.session = "s2";
-    let user = [r#"{"user_id":"u_session_1"}"#, r#"{"user_id":"u_session_2"}"#];
+    let user = [
+        r#"{"user_id":"u_session_1"}"#,
+        r#"{"user_id":"u_session_2"}"#,
+    ];
     let [one, two] = user;
     let nobody = "{}";
     for (first, second, metadata, pays) in [
@@ -131,7 +134,11 @@ fn a_conversation_whose_session_has_gone_on_elsewhere_is_let_go() {
         let [mine, theirs] = metadata;
         let vigil = opened(&engine, &first, 0.0, ["go on", mine]).vigil.unwrap();
         opened(&engine, &second, 100.0, ["a summary of it", theirs]);
-        assert_eq!(engine.still_pays(vigil.due, &first, &vigil), pays, "{metadata:?}");
+        assert_eq!(
+            engine.still_pays(vigil.due, &first, &vigil),
+            pays,
+            "{metadata:?}"
+        );
         // The one that has taken its place is kept.
         let later = opened(&engine, &second, 200.0, ["a summary of it", theirs]);
         let later = later.vigil.unwrap();

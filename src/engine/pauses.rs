@@ -107,7 +107,10 @@ impl Pauses {
     fn overtake(&self, memory: &dyn Memory, other: &Stream, stream: &Stream) {
         let now = stream.last();
         let mut signs = other.signs();
-        let Some(overtaken) = other.overtaken(stream).filter(|_| other.answered().is_some()) else {
+        let Some(overtaken) = other
+            .overtaken(stream)
+            .filter(|_| other.answered().is_some())
+        else {
             return;
         };
         for key in self.keys {
