@@ -18,6 +18,9 @@ const MOST_BEHIND: f64 = 0.006;
 /// minutes would have cost so far.
 const EAGER: f64 = 0.5;
 
+/// The share of the premiums not yet due that an hour must be ahead by where no trust is given.
+const OWED: f64 = 0.25;
+
 /// The share of what premiums have brought back that is counted on where no trust is given.
 const CONFIDENCE: f64 = 0.7;
 
@@ -175,7 +178,11 @@ impl Duel {
             ahead: aged.saved - aged.held + trust,
             // What it saves shows at once and what it costs by and by. Without trust that would be
             // a lead for as long as the stream is young.
-            needed: if trust > 0.0 { 0.0 } else { aged.pending },
+            needed: if trust > 0.0 {
+                0.0
+            } else {
+                OWED * aged.pending
+            },
             held_back: too_dear,
         }
     }

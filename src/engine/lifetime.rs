@@ -93,7 +93,7 @@ impl Ground<'_> {
         let extra = self.rates.write_1h - self.rates.write_5m;
         let mut hour = duel.hour(self.now, extra * fresh, trust);
         if self.pings {
-            hour.needed = duel.planned().max(0.0);
+            hour.needed += duel.planned().max(0.0);
             hour.held_back |= extra > PINGS * self.rates.read;
         }
         // Where it is not granted, five minutes are what it comes to.

@@ -18,7 +18,7 @@ use super::survey::{Seen, claim};
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Arm, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Skip, Timestamp, Ttl,
+    Arm, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Section, Skip, Timestamp, Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
@@ -140,7 +140,13 @@ impl<'a> Draft<'a> {
             Some(self.splice(&mut edits))
         };
         let marks = self.marks(&plan, &outlook);
-        claim(&*self.engine.memory, keys, (&marks, &outlook), self.now);
+        let opening = self.prompt().end_of(Section::System);
+        claim(
+            &*self.engine.memory,
+            keys,
+            (&marks, &outlook, opening),
+            self.now,
+        );
         let numbers = Numbers::of(&rates, &outlook, &plan, (choice, led));
         let expected = Expected {
             keys,

@@ -12,7 +12,7 @@ use super::pauses::Pauses;
 use super::{Conversation, Memory};
 use crate::economy::Stream;
 use crate::economy::leader::{Allowed, Led};
-use crate::ledger::history::{Kind, Learned, Node, Reuse, Spot, kind_reuse, reuse, visit};
+use crate::ledger::history::{Learned, Node, Reuse, Spot, kind_reuse, reuse, visit};
 use crate::model::{
     Candidate, Choice, Digest, Keyring, Lives, Outlook, Prompt, Role, Section, Timestamp, Ttl, Why,
 };
@@ -75,7 +75,7 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Surveyed {
         claimed: ground.claimed(&found, warm),
         ..Outlook::default()
     };
-    let chances = ground.chances((&found, &known), &path, &outlook);
+    let chances = ground.chances((&found, &known), &path);
     let mut choice = if let Some(ttl) = ground.ttl {
         outlook.ttl = ttl;
         None
@@ -121,14 +121,16 @@ fn expect(outlook: &mut Outlook, chances: &[Reuse]) {
     outlook.candidates = found;
 }
 
-/// Leaves word that a request under way is to write these prefixes, as far as they are not warm.
+/// Leaves word that a request under way is to write these of its first `opening` blocks, as far as
+/// they are not warm.
 pub(super) fn claim(
     nodes: &dyn Memory,
     [scope, _]: [Digest; 2],
-    (marks, outlook): (&[Mark], &Outlook),
+    (marks, outlook, opening): (&[Mark], &Outlook, usize),
     now: Timestamp,
 ) {
-    let cold = |mark: &&Mark| outlook.warm.is_none_or(|(at, _)| mark.block > at);
+    let cold =
+        |mark: &&Mark| mark.block < opening && outlook.warm.is_none_or(|(at, _)| mark.block > at);
     let mut cold = marks.iter().filter(cold).map(|mark| mark.prefix).peekable();
     if cold.peek().is_some() {
         nodes.learn(scope, &mut |learned| learned.claim(cold.by_ref(), now));
@@ -242,13 +244,19 @@ impl Ground<'_> {
             .filter(move |at| *at >= start)
     }
 
-    /// The deepest prefix beyond the warm one that a request under way is writing.
+    /// The deepest prefix beyond the warm one that a request under way is writing: of what
+    /// conversations share before their first message, so that a retry writes what is its own.
     fn claimed(&self, found: &[Candidate], warm: Option<(usize, Ttl)>) -> Option<usize> {
         let [scope, _] = self.keys;
+        let opening = self.prompt.end_of(Section::System);
         let mut claimed = None;
+        if self.before.is_some() {
+            return None;
+        }
         self.nodes.learned(&scope, &mut |learned| {
             let beyond = found.iter().rev().map(|one| one.block);
             claimed = beyond
+                .filter(|block| *block < opening)
                 .take_while(|block| warm.is_none_or(|(at, _)| *block > at))
                 .find(|block| {
                     let prefix = self.digest(*block);
@@ -259,31 +267,24 @@ impl Ground<'_> {
     }
 
     /// Books visits and asks the history for the chance of each candidate.
-    fn chances(
-        &self,
-        (found, known): (&[Candidate], &[Option<Node>]),
-        path: &Path,
-        outlook: &Outlook,
-    ) -> Vec<Reuse> {
-        let tokens = |candidate: &Candidate| outlook.tokens_to(candidate.block);
+    fn chances(&self, (found, known): (&[Candidate], &[Option<Node>]), path: &Path) -> Vec<Reuse> {
         let visited = found.iter().zip(known);
         let nodes: Vec<Node> = visited
             .map(|(candidate, known)| {
-                let kind = Kind::of(spot(candidate.why, path.tail_spot), tokens(candidate));
-                self.visited(candidate, *known, path, kind)
+                let spot = spot(candidate.why, path.tail_spot);
+                self.visited(candidate, *known, path, spot)
             })
             .collect();
-        let all = outlook.prefix_tokens.last().copied().unwrap_or(0);
         let [scope, service] = self.keys;
         let mut chances = Vec::with_capacity(found.len());
         self.nodes.learned(&scope, &mut |wide| {
             self.nodes.learned(&service, &mut |narrow| {
                 let learned = [wide, narrow];
                 let mut kinds = Kinds::new(&learned, self.now);
-                let gone_on = kinds.of(Kind::of(path.tail_spot, all));
+                let gone_on = kinds.of(path.tail_spot);
                 let visited = found.iter().zip(known).zip(&nodes);
                 let chance = |((candidate, known), node): ((&Candidate, &Option<Node>), &Node)| {
-                    let mut own = || reuse(node, kinds.of(Kind::of(node.spot, tokens(candidate))));
+                    let mut own = || reuse(node, kinds.of(node.spot));
                     if known.is_some() || candidate.block < path.passed.known {
                         return own();
                     }
@@ -300,9 +301,9 @@ impl Ground<'_> {
         chances
     }
 
-    fn visited(&self, candidate: &Candidate, known: Option<Node>, path: &Path, kind: Kind) -> Node {
+    fn visited(&self, candidate: &Candidate, known: Option<Node>, path: &Path, spot: Spot) -> Node {
         let Some(prefix) = self.digest(candidate.block) else {
-            return Node::first_seen(kind.spot, self.now);
+            return Node::first_seen(spot, self.now);
         };
         let passed = &path.passed;
         if known.is_none() && candidate.why == Why::Branch && candidate.block < passed.known {
@@ -313,17 +314,17 @@ impl Ground<'_> {
         }
         // A place that only this request's shape suggests is no trial of its own.
         if is_passing(candidate, path.tail_spot) && known.is_none() {
-            return Node::first_seen(kind.spot, self.now);
+            return Node::first_seen(spot, self.now);
         }
-        visit(self.nodes, &self.keys, (prefix, known), kind, self.now)
+        visit(self.nodes, &self.keys, (prefix, known), spot, self.now)
     }
 }
 
-/// What is known of kinds of prefixes, each asked for once.
+/// What is known of kinds of spots, each asked for once.
 struct Kinds<'a> {
     learned: &'a [&'a Learned],
     now: Timestamp,
-    asked: Vec<(Kind, Reuse)>,
+    asked: Vec<(Spot, Reuse)>,
 }
 
 impl<'a> Kinds<'a> {
@@ -335,12 +336,12 @@ impl<'a> Kinds<'a> {
         }
     }
 
-    fn of(&mut self, kind: Kind) -> Reuse {
-        if let Some((_, reuse)) = self.asked.iter().find(|(known, _)| *known == kind) {
+    fn of(&mut self, spot: Spot) -> Reuse {
+        if let Some((_, reuse)) = self.asked.iter().find(|(known, _)| *known == spot) {
             return *reuse;
         }
-        let reuse = kind_reuse(self.learned, kind, self.now);
-        self.asked.push((kind, reuse));
+        let reuse = kind_reuse(self.learned, spot, self.now);
+        self.asked.push((spot, reuse));
         reuse
     }
 }

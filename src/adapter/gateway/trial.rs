@@ -276,6 +276,7 @@ mod tests {
             threshold: 0.1,
             planned: 1,
             service: Digest::default(),
+            session: None,
             model: "m".into(),
         }
     }

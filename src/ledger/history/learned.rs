@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Hazards, Kind, Partings, Passed, Spot, Trials};
+use super::{Hazards, Partings, Passed, Spot, Trials};
 use crate::model::{Digest, Section, Timestamp};
 
 /// Branch points kept per scope; the least recently used one goes.
@@ -38,7 +38,6 @@ pub struct Parts {
 #[non_exhaustive]
 pub struct Learned {
     trials: BTreeMap<Spot, Trials>,
-    lengths: BTreeMap<Kind, Trials>,
     partings: BTreeMap<Spot, Partings>,
     branches: Vec<(Digest, u32, Timestamp)>,
     claims: Vec<(Digest, Timestamp)>,
@@ -158,7 +157,6 @@ impl Learned {
         branches.truncate(BRANCHES);
         Self {
             trials,
-            lengths: BTreeMap::new(),
             partings,
             branches,
             claims: Vec::new(),
@@ -187,45 +185,36 @@ impl Learned {
 
     /// How returns to prefixes of this kind come due, where `prior` is what is known more widely.
     #[must_use]
-    pub fn hazards(&self, prior: &Hazards, kind: Kind, now: Timestamp) -> Hazards {
-        let narrower = [self.trials.get(&kind.spot), self.lengths.get(&kind)];
-        let narrower = narrower.into_iter().flatten();
-        narrower.fold(*prior, |wider, trials| {
-            trials.estimate(&wider, kind.spot, now)
-        })
+    pub fn hazards(&self, prior: &Hazards, spot: Spot, now: Timestamp) -> Hazards {
+        let trials = self.trials.get(&spot);
+        trials.map_or(*prior, |trials| trials.estimate(prior, spot, now))
     }
 
     /// A prefix of this kind was seen for the first time.
-    pub fn open(&mut self, prefix: Digest, kind: Kind, now: Timestamp) {
-        let spot = kind.spot;
-        let all = self.trials.entry(spot).or_default();
-        all.open(prefix, spot, now);
-        let length = self.lengths.entry(kind).or_default();
-        length.open(prefix, spot, now);
+    pub fn open(&mut self, prefix: Digest, spot: Spot, now: Timestamp) {
+        let trials = self.trials.entry(spot).or_default();
+        trials.open(prefix, spot, now);
     }
 
     /// A prefix that was first seen as `spot` was seen again after `gap`.
     pub fn settle(&mut self, prefix: &Digest, spot: Spot, gap: Duration) {
-        self.of_spot(spot)
-            .for_each(|trials| trials.settle(prefix, gap));
+        if let Some(trials) = self.trials.get_mut(&spot) {
+            trials.settle(prefix, gap);
+        }
     }
 
     /// The answer to the request that ended here is complete.
     pub fn answered(&mut self, prefix: &Digest, spot: Spot, now: Timestamp) {
-        self.of_spot(spot)
-            .for_each(|trials| trials.answered(prefix, now));
+        if let Some(trials) = self.trials.get_mut(&spot) {
+            trials.answered(prefix, now);
+        }
     }
 
     /// The conversation went on without this prefix.
     pub fn abandon(&mut self, prefix: &Digest, spot: Spot) {
-        self.of_spot(spot).for_each(|trials| trials.abandon(prefix));
-    }
-
-    fn of_spot(&mut self, spot: Spot) -> impl Iterator<Item = &mut Trials> {
-        let lengths = self.lengths.iter_mut();
-        let lengths = lengths.filter(move |(kind, _)| kind.spot == spot);
-        let lengths = lengths.map(|(_, trials)| trials);
-        self.trials.get_mut(&spot).into_iter().chain(lengths)
+        if let Some(trials) = self.trials.get_mut(&spot) {
+            trials.abandon(prefix);
+        }
     }
 
     /// Where requests that end on this kind of spot are left.
@@ -239,11 +228,7 @@ impl Learned {
     pub fn went_on(&mut self, passed: &Passed, spot: Spot, before_end: usize) {
         self.partings.entry(spot).or_default().observe(before_end);
         if before_end > 0 {
-            let all = self.trials.iter_mut();
-            let all = all.map(|(spot, trials)| (*spot, trials));
-            let lengths = self.lengths.iter_mut();
-            let lengths = lengths.map(|(kind, trials)| (kind.spot, trials));
-            let tails = all.chain(lengths);
+            let tails = self.trials.iter_mut();
             let tails = tails.filter(|(spot, _)| spot.waits_for_an_answer());
             for (_, trials) in tails {
                 trials.settle_named(passed.maker, passed.gap);

@@ -13,7 +13,7 @@ mod trials;
 
 pub use hazards::Hazards;
 pub use learned::{Calibration, Held, Learned, Pace, Parts, RENT_SECS, Share};
-pub use node::{Entry, Kind, Node, Spot};
+pub use node::{Entry, Node, Spot};
 pub use partings::Partings;
 pub use prints::{Maker, Passed, Prints, Stored, name_of};
 pub use trials::{Trial, Trials};
@@ -109,14 +109,14 @@ pub fn visit(
     nodes: &dyn Nodes,
     keys: &[Digest],
     (prefix, known): (Digest, Option<Node>),
-    kind: Kind,
+    spot: Spot,
     now: Timestamp,
 ) -> Node {
     let Some(mut node) = known else {
-        let node = Node::first_seen(kind.spot, now);
+        let node = Node::first_seen(spot, now);
         nodes.put_node(prefix, node);
         for key in keys {
-            nodes.learn(*key, &mut |learned| learned.open(prefix, kind, now));
+            nodes.learn(*key, &mut |learned| learned.open(prefix, spot, now));
         }
         return node;
     };
@@ -149,13 +149,13 @@ pub fn reuse(node: &Node, back_off: Reuse) -> Reuse {
 }
 
 /// The probability that a prefix of this kind is reused, backed off under each key in turn (the
-/// widest first), there from its length to its spot, to the prior of that spot.
+/// widest first), to the prior of its spot.
 #[must_use]
-pub fn kind_reuse(kinds: &[&Learned], kind: Kind, now: Timestamp) -> Reuse {
-    let prior = Hazards::flat(kind.spot.prior());
+pub fn kind_reuse(kinds: &[&Learned], spot: Spot, now: Timestamp) -> Reuse {
+    let prior = Hazards::flat(spot.prior());
     let hazards = kinds
         .iter()
-        .fold(prior, |wider, learned| learned.hazards(&wider, kind, now));
+        .fold(prior, |wider, learned| learned.hazards(&wider, spot, now));
     hazards.reuse()
 }
 

@@ -1,7 +1,7 @@
 //! One prefix that was seen: how often, when, and whether the provider should still hold it.
 
 use super::{FIVE_MINUTES, HALF_HOUR, ONE_HOUR};
-use crate::model::{Lives, Timestamp, Tokens, Ttl};
+use crate::model::{Lives, Timestamp, Ttl};
 use std::time::Duration;
 
 /// Kinds of places whose chances of reuse are learned together.
@@ -56,25 +56,6 @@ impl Spot {
             Self::ToolsEnd | Self::SystemEnd | Self::Branch | Self::AgentStart => 1.5,
             Self::Later => 2.5,
         }
-    }
-}
-
-/// A spot in prompts that are about as long: whether a prefix is returned to often shows in its length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub struct Kind {
-    /// What kind of place it is.
-    pub spot: Spot,
-    /// The order of magnitude of its tokens, in powers of four.
-    pub length: u32,
-}
-
-impl Kind {
-    /// A prefix of so many tokens that ends on `spot`.
-    #[must_use]
-    pub const fn of(spot: Spot, tokens: Tokens) -> Self {
-        let length = tokens.saturating_add(1).ilog2() / 2;
-        Self { spot, length }
     }
 }
 
