@@ -19,7 +19,7 @@ const MOST_BEHIND: f64 = 0.006;
 const EAGER: f64 = 0.5;
 
 /// The share of the premiums not yet due that an hour must be ahead by where no trust is given.
-const OWED: f64 = 0.25;
+const OWED: f64 = 0.5;
 
 /// The share of what premiums have brought back that is counted on where no trust is given.
 const CONFIDENCE: f64 = 0.7;

@@ -12,13 +12,15 @@ pub mod provider;
 mod returns;
 mod signs;
 mod stream;
+mod tally;
 mod watch;
 
 pub use duel::{Bout, Duel, Score, Standing};
 pub use flat::{Flat, Flatten, Tape};
 pub use odds::{EDGES, Odds};
-pub use provider::{Behaviour, Foreseen, Outcome};
+pub use provider::{Behaviour, Foreseen};
 pub use returns::Returns;
 pub use signs::{Input, Overtaken, Signs};
 pub use stream::{Asked, Kind, Stream};
+pub use tally::{Outcome, Tally};
 pub use watch::{GOES_ON, Stake, Watch};

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use super::tally::{Outcome, Tally};
 use crate::model::{Rates, Timestamp, Tokens, to_f64};
 
 /// Upper ends of the buckets of prefix sizes, in tokens; the last one is open.
@@ -26,8 +27,6 @@ const DELAYS: [u64; 6] = [500, 1_000, 2_000, 4_000, 8_000, 16_000];
 const PRIOR: f64 = 24.0;
 /// How much a wider bucket weighs in a narrower one.
 const BACK_OFF: f64 = 12.0;
-/// Outcomes that a bucket remembers: older ones fade as new ones come.
-const MEMORY: f32 = 256.0;
 /// In how many seconds evidence fades by half, so that an incident is forgotten although nothing was
 /// written since: one day.
 const HALF_LIFE: f64 = 86_400.0;
@@ -41,73 +40,6 @@ const LATE: f64 = 2.5;
 const VISIBLE: f64 = 0.9;
 
 const CELLS: usize = (SIZES.len() + 1) * (GAPS.len() + 1) * (READS.len() + 1);
-
-/// What came of something that was foreseen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
-pub enum Outcome {
-    /// It came about.
-    Came,
-    /// It did not.
-    Failed,
-}
-
-impl From<bool> for Outcome {
-    fn from(came: bool) -> Self {
-        if came { Self::Came } else { Self::Failed }
-    }
-}
-
-/// Outcomes: how often what was asked came about, and how often not. Counts fade, so they are no
-/// whole numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Tally {
-    /// Times it came about.
-    pub yes: f32,
-    /// Times it did not.
-    pub no: f32,
-}
-
-#[expect(clippy::float_arithmetic, reason = "chances, never money")]
-impl Tally {
-    /// So many times it did, and so many times it did not.
-    #[must_use]
-    pub const fn new(yes: f32, no: f32) -> Self {
-        Self { yes, no }
-    }
-
-    fn observe(&mut self, outcome: Outcome) {
-        if self.total() >= MEMORY {
-            self.fade(1.0 - 1.0 / MEMORY);
-        }
-        match outcome {
-            Outcome::Came => self.yes += 1.0,
-            Outcome::Failed => self.no += 1.0,
-        }
-    }
-
-    fn fade(&mut self, factor: f32) {
-        self.yes *= factor;
-        self.no *= factor;
-    }
-
-    /// Outcomes seen, faded.
-    #[must_use]
-    pub fn total(&self) -> f32 {
-        self.yes + self.no
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self::new(self.yes + other.yes, self.no + other.no)
-    }
-
-    /// The chance, where outcomes count by `weight` and `prior` counts as much as `strength` of them.
-    fn chance(self, weight: f64, (prior, strength): (f64, f64)) -> f64 {
-        let total = f64::from(self.total()) * weight;
-        (f64::from(self.yes) * weight + prior * strength) / (total + strength)
-    }
-}
 
 /// A read that was foreseen: an entry that should have been there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

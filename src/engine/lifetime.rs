@@ -110,7 +110,7 @@ impl Ground<'_> {
     ) -> bool {
         let value = |ttl: Ttl| {
             let write = self.rates.write(ttl);
-            let read = (self.rates.write_5m - self.rates.read) * self.rates.finds(ttl.duration());
+            let read = (self.rates.write_5m - self.rates.read) * self.rates.hit;
             let mut below = 0.0;
             let mut sum = 0.0;
             let mut best = 0.0_f64;

@@ -14,11 +14,11 @@ use super::numbers::Numbers;
 use super::reading::{Known, recall_and_read};
 use super::reshape::{Spelled, reshape};
 use super::steer::{self, Steering, model_id};
-use super::survey::{Seen, claim};
+use super::survey::Seen;
 use super::{Conversation, Engine, Exchange, Meta, Placed, Prepared, Wishes};
 use crate::ledger::history::Calibration;
 use crate::model::{
-    Arm, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Section, Skip, Timestamp, Ttl,
+    Arm, Digest, Markers, Member, Mode, Outlook, Plan, Prompt, Skip, Timestamp, Ttl,
 };
 use crate::plan::{Rates, plan};
 use crate::provider::{Endpoint, Model, Provider};
@@ -140,13 +140,6 @@ impl<'a> Draft<'a> {
             Some(self.splice(&mut edits))
         };
         let marks = self.marks(&plan, &outlook);
-        let opening = self.prompt().end_of(Section::System);
-        claim(
-            &*self.engine.memory,
-            keys,
-            (&marks, &outlook, opening),
-            self.now,
-        );
         let numbers = Numbers::of(&rates, &outlook, &plan, (choice, led));
         let expected = Expected {
             keys,

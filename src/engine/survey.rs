@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 
 use super::chain::Before;
-use super::expected::Mark;
 use super::explore::Exploration;
 use super::lead::lead;
 use super::lifetime::lifetime;
@@ -72,7 +71,6 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Surveyed {
     let mut outlook = Outlook {
         prefix_tokens,
         warm,
-        claimed: ground.claimed(&found, warm),
         ..Outlook::default()
     };
     let chances = ground.chances((&found, &known), &path);
@@ -119,22 +117,6 @@ fn expect(outlook: &mut Outlook, chances: &[Reuse]) {
         candidate.reuse = deeper;
     }
     outlook.candidates = found;
-}
-
-/// Leaves word that a request under way is to write these of its first `opening` blocks, as far as
-/// they are not warm.
-pub(super) fn claim(
-    nodes: &dyn Memory,
-    [scope, _]: [Digest; 2],
-    (marks, outlook, opening): (&[Mark], &Outlook, usize),
-    now: Timestamp,
-) {
-    let cold =
-        |mark: &&Mark| mark.block < opening && outlook.warm.is_none_or(|(at, _)| mark.block > at);
-    let mut cold = marks.iter().filter(cold).map(|mark| mark.prefix).peekable();
-    if cold.peek().is_some() {
-        nodes.learn(scope, &mut |learned| learned.claim(cold.by_ref(), now));
-    }
 }
 
 impl Ground<'_> {
@@ -242,28 +224,6 @@ impl Ground<'_> {
         });
         ends.filter_map(move |end| self.prompt.markable_before(end + 1))
             .filter(move |at| *at >= start)
-    }
-
-    /// The deepest prefix beyond the warm one that a request under way is writing: of what
-    /// conversations share before their first message, so that a retry writes what is its own.
-    fn claimed(&self, found: &[Candidate], warm: Option<(usize, Ttl)>) -> Option<usize> {
-        let [scope, _] = self.keys;
-        let opening = self.prompt.end_of(Section::System);
-        let mut claimed = None;
-        if self.before.is_some() {
-            return None;
-        }
-        self.nodes.learned(&scope, &mut |learned| {
-            let beyond = found.iter().rev().map(|one| one.block);
-            claimed = beyond
-                .filter(|block| *block < opening)
-                .take_while(|block| warm.is_none_or(|(at, _)| *block > at))
-                .find(|block| {
-                    let prefix = self.digest(*block);
-                    prefix.is_some_and(|prefix| learned.is_claimed(&prefix, self.now))
-                });
-        });
-        claimed
     }
 
     /// Books visits and asks the history for the chance of each candidate.

@@ -40,11 +40,10 @@ pub(super) fn staircase(
         .get(steps.len().saturating_sub(WEIGHED)..)
         .unwrap_or_default();
     let start = warm.map_or(0.0, tokens);
-    let given = outlook.claimed.map_or(start, tokens).max(start);
     let step = |from: f64, candidate: &Candidate| {
         let (to, ttl) = (tokens(candidate.block), outlook.class_at(candidate.block));
         let write = rates.write(ttl);
-        let earned = (to - from.max(given)).max(0.0) * candidate.reuse * rates.spread(ttl);
+        let earned = (to - from) * candidate.reuse * rates.spread(ttl);
         earned - (to - from) * (write - 1.0)
     };
     // Ways by the number of their steps, and by the last of them.
@@ -121,18 +120,6 @@ mod tests {
         // With fewer slots the step goes that saves least.
         assert_eq!(chosen(&steps, 2, &outlook()), [6, 3]);
         assert_eq!(chosen(&[step(9, 0.2)], 4, &outlook()), [0_usize; 0]);
-    }
-
-    #[test]
-    fn what_a_request_under_way_writes_is_not_written_twice() {
-        let steps = [step(7, 0.9), step(9, 0.9)];
-        let mut outlook = outlook();
-        assert_eq!(chosen(&steps, 4, &outlook), [9]);
-        outlook.claimed = Some(7);
-        assert_eq!(chosen(&steps, 4, &outlook), [0_usize; 0]);
-        // Most of it is its own: then it pays for the rest as well.
-        outlook.claimed = Some(1);
-        assert_eq!(chosen(&steps, 4, &outlook), [9]);
     }
 
     #[test]

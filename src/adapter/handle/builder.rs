@@ -17,7 +17,7 @@ use crate::adapter::memory::{Bounds, InProcess};
 use crate::engine::{Engine, Overlay, Settings};
 use crate::error::Error;
 use crate::ledger::Record;
-use crate::model::{CountTokens, KeepAlive, Keyring, Markers, Mode, Money, Ttl};
+use crate::model::{CountTokens, Keyring, Markers, Mode, Ttl};
 use crate::provider::Catalog;
 
 /// A handle under construction. What is not set keeps its default.
@@ -32,7 +32,7 @@ pub struct Builder {
     assume: Option<Box<str>>,
     observers: Vec<Arc<dyn Observer>>,
     journal: Option<JournalOptions>,
-    retention: Retention,
+    pub(super) retention: Retention,
 }
 
 impl Builder {
@@ -170,38 +170,6 @@ impl Builder {
     pub const fn with_explicit_caches(mut self) -> Self {
         self.settings.explicit_caches = true;
         self
-    }
-
-    /// Has idle prefixes kept warm by pings, within these budgets, where it pays; somebody must run the
-    /// errands, as in [`PromptCache::http_errands`](crate::adapter::tower::PromptCache::http_errands);
-    /// the proxy does so by itself. Off by default: pings are requests that no call asked for, and
-    /// what it takes to send one stays in memory meanwhile; see [`keep`](crate::adapter::keep).
-    #[must_use]
-    pub const fn with_keep_alive(mut self, budgets: KeepAlive) -> Self {
-        self.settings.keep_alive = Some(budgets);
-        self
-    }
-
-    /// Lets the engine ask providers again for what they did not grant, while little is known of it, for
-    /// so much in a UTC day at most: one hour after a refusal, where it would be written if it were
-    /// granted. Nothing is spent on that by default.
-    #[must_use]
-    pub const fn explore_per_day(mut self, most: Money) -> Self {
-        self.settings.explore_per_day = Some(most);
-        self
-    }
-
-    /// How much is held in memory to send pings, and who sends them.
-    #[must_use]
-    pub const fn retention(mut self, retention: Retention) -> Self {
-        self.retention = retention;
-        self
-    }
-
-    /// How much is held in memory to send pings, as far as it is set by now.
-    #[must_use]
-    pub const fn retains(&self) -> Retention {
-        self.retention
     }
 
     /// Asks providers that answer it why a prefix was not read, by a member of the request that the

@@ -1,4 +1,4 @@
-//! What a configuration file says of keeping idle prefixes warm.
+//! What is asked for of keeping idle prefixes warm, in code and in a configuration file.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
+use super::Builder;
 use crate::adapter::keep::{Pinger, Retention};
 use crate::adapter::units;
 use crate::model::{KeepAlive, Money};
@@ -147,6 +148,40 @@ impl<'de> Deserialize<'de> for Stretch {
             let fix = "write one such as \"90m\", \"8h\" or \"1d\"";
             D::Error::custom(format!("`{text}` is no deadline: {fix}"))
         })
+    }
+}
+
+impl Builder {
+    /// Has idle prefixes kept warm by pings, within these budgets, where it pays; somebody must run the
+    /// errands, as in [`PromptCache::http_errands`](crate::adapter::tower::PromptCache::http_errands);
+    /// the proxy does so by itself. Off by default: pings are requests that no call asked for, and
+    /// what it takes to send one stays in memory meanwhile; see [`keep`](crate::adapter::keep).
+    #[must_use]
+    pub const fn with_keep_alive(mut self, budgets: KeepAlive) -> Self {
+        self.settings.keep_alive = Some(budgets);
+        self
+    }
+
+    /// Lets the engine ask providers again for what they did not grant, while little is known of it, for
+    /// so much in a UTC day at most: one hour after a refusal, where it would be written if it were
+    /// granted. Nothing is spent on that by default.
+    #[must_use]
+    pub const fn explore_per_day(mut self, most: Money) -> Self {
+        self.settings.explore_per_day = Some(most);
+        self
+    }
+
+    /// How much is held in memory to send pings, and who sends them.
+    #[must_use]
+    pub const fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// How much is held in memory to send pings, as far as it is set by now.
+    #[must_use]
+    pub const fn retains(&self) -> Retention {
+        self.retention
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::form::{Exact, Hex};
 use crate::economy::leader::{Leader, Parts as LeaderParts, Shadow, ShadowParts, VARIANTS};
-use crate::economy::provider::{Behaviour, Tally};
+use crate::economy::{Behaviour, Tally};
 use crate::economy::{Flat, Flatten};
 use crate::model::Timestamp;
 

@@ -9,11 +9,6 @@ use crate::model::{Digest, Section, Timestamp};
 /// Branch points kept per scope; the least recently used one goes.
 const BRANCHES: usize = 32;
 
-/// Prefixes that requests under way are writing, kept per scope; the oldest one goes.
-const CLAIMS: usize = 32;
-/// How long a request may take until its answer begins.
-const UNDER_WAY: Duration = Duration::from_secs(20);
-
 /// For how long a prefix is rented at a time, in seconds.
 pub const RENT_SECS: u32 = 600;
 
@@ -40,7 +35,6 @@ pub struct Learned {
     trials: BTreeMap<Spot, Trials>,
     partings: BTreeMap<Spot, Partings>,
     branches: Vec<(Digest, u32, Timestamp)>,
-    claims: Vec<(Digest, Timestamp)>,
     /// Corrections of the token estimate.
     pub calibration: Calibration,
     /// How often requests come.
@@ -159,7 +153,6 @@ impl Learned {
             trials,
             partings,
             branches,
-            claims: Vec::new(),
             calibration,
             pace: Pace::default(),
             visits: Pace::default(),
@@ -241,25 +234,6 @@ impl Learned {
         self.branches.retain(|(known, ..)| *known != prefix);
         self.branches.insert(0, (prefix, depth, now));
         self.branches.truncate(BRANCHES);
-    }
-
-    /// A request that is sent now is to write these prefixes.
-    pub fn claim(&mut self, prefixes: impl IntoIterator<Item = Digest>, now: Timestamp) {
-        for prefix in prefixes {
-            if !self.is_claimed(&prefix, now) {
-                self.claims.insert(0, (prefix, now));
-            }
-        }
-        self.claims.truncate(CLAIMS);
-    }
-
-    /// Whether a request that should still be under way is writing this prefix: a second writer would
-    /// pay once more for what is there in a moment anyway.
-    #[must_use]
-    pub fn is_claimed(&self, prefix: &Digest, now: Timestamp) -> bool {
-        let under_way = |at: Timestamp| at <= now && now.since(at) < UNDER_WAY;
-        let mut claims = self.claims.iter();
-        claims.any(|(claimed, at)| claimed == prefix && under_way(*at))
     }
 
     /// Known branch points, most recently seen first: prefix and block index.
