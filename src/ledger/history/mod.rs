@@ -138,13 +138,15 @@ pub fn visit(
 #[expect(clippy::float_arithmetic, reason = "probabilities")]
 pub fn reuse(node: &Node, back_off: Reuse) -> Reuse {
     let windows = f64::from(node.visits.saturating_sub(1));
+    // A prefix that was seen once has not been waited for yet.
+    let last = if node.visits > 1 { LAST } else { 0.0 };
     let blend = |returns: u32, prior: f64, windows: f64| {
         (f64::from(returns) + NODE_PRIOR * prior) / (windows + NODE_PRIOR)
     };
     Reuse {
         five_minutes: blend(node.returns_5m, back_off.five_minutes, windows),
         half_hour: blend(node.returns_30m, back_off.half_hour, windows),
-        one_hour: blend(node.returns_1h, back_off.one_hour, windows + LAST),
+        one_hour: blend(node.returns_1h, back_off.one_hour, windows + last),
     }
 }
 
