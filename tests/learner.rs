@@ -191,10 +191,13 @@ fn an_hour_that_is_not_granted_is_noticed() {
     assert!(granted < 0.5, "{granted}");
 }
 
+/// No session.
+const NEVER: u32 = u32::MAX;
+
 /// How often one hour is asked for of a provider that gives five minutes, in eight long sessions that
-/// begin within the hour, with what was set aside for that; from the third one on it gives what it is
-/// asked for where it `relents`.
-fn asked_again(per_day: Option<Money>, relents: bool) -> (Vec<bool>, Money) {
+/// begin within the hour, with what was set aside for that; from this one on it gives what it is asked
+/// for.
+fn asked_again(per_day: Option<Money>, relents: u32) -> (Vec<bool>, Money) {
     let mut settings = Settings::default();
     settings.explore_per_day = per_day;
     let engine = Engine::new(Arc::new(Catalog::builtin()), settings)
@@ -218,7 +221,7 @@ fn asked_again(per_day: Option<Money>, relents: bool) -> (Vec<bool>, Money) {
                 .iter()
                 .any(|one| one.ttl == Ttl::OneHour);
             let usage = match turn {
-                0 if hour && relents && n >= 2 => Usage::reported(10, 0, 0, 36_000, 9),
+                0 if hour && n >= relents => Usage::reported(10, 0, 0, 36_000, 9),
                 0 => Usage::reported(10, 0, 36_000, 0, 9),
                 _ => Usage::reported(10, 36_000, 0, 0, 9),
             };
@@ -237,14 +240,14 @@ fn asked_again(per_day: Option<Money>, relents: bool) -> (Vec<bool>, Money) {
 fn what_was_not_granted_is_asked_for_again_within_a_stated_budget_only() {
     let dollars = |dollars: i128| Some(Money::from_pico(dollars * 1_000_000_000_000));
     let times = |(asked, _): &(Vec<bool>, Money)| asked.iter().filter(|hour| **hour).count();
-    let none = asked_again(None, false);
+    let none = asked_again(None, NEVER);
     assert_eq!((times(&none), none.1), (1, Money::ZERO), "{none:?}");
     // Four refusals are enough to know, whatever is left of the budget.
-    let wide = asked_again(dollars(100), false);
+    let wide = asked_again(dollars(100), NEVER);
     assert_eq!(times(&wide), 4, "{wide:?}");
     assert!(wide.1 > Money::ZERO && wide.1 < Money::from_pico(1_000_000_000_000));
     // A premium is some eight cents: there is room for one.
-    let narrow = asked_again(Some(Money::from_pico(120_000_000_000)), false);
+    let narrow = asked_again(Some(Money::from_pico(120_000_000_000)), NEVER);
     assert_eq!(times(&narrow), 2, "{narrow:?}");
     assert!(narrow.1 <= Money::from_pico(120_000_000_000));
 }
@@ -252,7 +255,7 @@ fn what_was_not_granted_is_asked_for_again_within_a_stated_budget_only() {
 #[test]
 fn what_is_granted_again_is_asked_for_from_then_on() {
     let wide = Some(Money::from_pico(100_000_000_000_000));
-    let (asked, _) = asked_again(wide, true);
+    let (asked, _) = asked_again(wide, 2);
     assert!(asked.iter().all(|hour| *hour), "{asked:?}");
 }
 
