@@ -41,7 +41,8 @@ impl Remembered {
     }
 
     /// What names the caller's session, if anything does: the member `metadata` with its `user_id`,
-    /// in which Claude Code puts the session (recorded bodies, 2026-08). Not to be kept in clear.
+    /// in which Claude Code puts the session (github.com/coder/aibridge #241, 2026-03-31); what others
+    /// put there may be no more than their user. Not to be kept in clear.
     #[must_use]
     pub fn session(&self) -> Option<&[u8]> {
         let mut members = self.index.members.iter();
