@@ -19,11 +19,9 @@ const TICK_SECS: u16 = 2;
 /// Places where requests parted that are looked up on the way down, the deepest ones.
 const FORKS: usize = 6;
 
-/// One prefix.
+/// One prefix, beside the tag that names it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Print {
-    /// Names it; nothing is here where it is zero.
-    tag: [u32; 2],
     /// The request that sent it first.
     maker: u32,
     /// Blocks of that request, and how many of them had been sent before.
@@ -35,6 +33,34 @@ struct Print {
     seen: u16,
     /// Whether it came back.
     kept: bool,
+}
+
+/// Prints that share a place: their tags fill one cache line, so that most searches touch no more than
+/// that one and the line of what was found.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Place {
+    /// Zero where nothing is.
+    tags: [u64; WAYS],
+    prints: [Print; WAYS],
+}
+
+impl Place {
+    fn way(&self, tag: u64) -> Option<usize> {
+        self.tags.iter().position(|one| *one == tag)
+    }
+
+    /// The one that gives way to another of this tag that comes `now`.
+    fn gives_way(&mut self, tag: u64, now: u16) -> Option<(&mut u64, &mut Print)> {
+        let kept = self.prints.iter().filter(|one| one.kept).count();
+        let ways = self.tags.iter_mut().zip(&mut self.prints);
+        // Of what came back the oldest may go only where there is hardly room for anything else.
+        ways.max_by_key(|(here, one)| {
+            let empty = **here == 0 || **here == tag;
+            let spared = one.kept && kept <= KEPT;
+            (empty, !spared, now.wrapping_sub(one.seen))
+        })
+    }
 }
 
 /// One prefix as plain numbers, for stores outside the process.
@@ -100,7 +126,6 @@ pub struct Passed {
 impl From<&Stored> for Print {
     fn from(stored: &Stored) -> Self {
         Self {
-            tag: halves(stored.tag),
             maker: stored.maker,
             end: stored.end,
             start: stored.start,
@@ -114,7 +139,7 @@ impl From<&Stored> for Print {
 /// A bounded table of prefixes.
 #[derive(Clone, Debug)]
 pub struct Prints {
-    table: Vec<[Print; WAYS]>,
+    table: Vec<Place>,
     used: usize,
     most: usize,
 }
@@ -140,7 +165,7 @@ impl Prints {
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.table.capacity() * size_of::<[Print; WAYS]>()
+        self.table.capacity() * size_of::<Place>()
     }
 
     /// What was stored of a table of so many places, in a table that is bounded as [`Prints::new`]
@@ -150,33 +175,48 @@ impl Prints {
     pub fn from_parts(most: usize, places: usize, stored: &[Stored]) -> Self {
         let mut prints = Self::new(most);
         if !places.is_power_of_two() || !(FEWEST..=prints.most).contains(&places) {
-            stored.iter().for_each(|one| prints.put(one.into()));
+            stored
+                .iter()
+                .for_each(|one| prints.put(one.tag, one.into()));
             return prints;
         }
-        prints.table = vec![[Print::default(); WAYS]; places];
+        prints.table = vec![Place::default(); places];
         for one in stored {
-            let belongs = prints.ways(one.tag) == one.place / WAYS;
-            let ways = prints.table.get_mut(one.place / WAYS);
-            let way = ways.and_then(|ways| ways.get_mut(one.place % WAYS));
-            match way.filter(|way| belongs && way.tag == [0, 0]) {
-                Some(way) => {
-                    *way = one.into();
-                    prints.used += 1;
-                }
-                None => prints.put(one.into()),
+            if !prints.put_back(one) {
+                prints.put(one.tag, one.into());
             }
         }
         prints
     }
 
+    /// Puts it where it lay; whether it belongs there and there is room.
+    fn put_back(&mut self, stored: &Stored) -> bool {
+        let tag = named(stored.tag);
+        let belongs = self.place(tag) == stored.place / WAYS;
+        let place = self.table.get_mut(stored.place / WAYS);
+        let Some(place) = place.filter(|_| belongs) else {
+            return false;
+        };
+        let way = stored.place % WAYS;
+        match (place.tags.get_mut(way), place.prints.get_mut(way)) {
+            (Some(here), Some(print)) if *here == 0 => {
+                (*here, *print) = (tag, stored.into());
+                self.used += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The places of the table and what lies there, in their order: what [`Prints::from_parts`] takes.
     #[must_use]
     pub fn parts(&self) -> (usize, Vec<Stored>) {
-        let all = self.table.iter().flatten().enumerate();
-        let all = all.filter(|(_, one)| one.tag != [0, 0]);
-        let stored = all.map(|(place, one)| Stored {
+        let ways = |place: &'_ Place| place.tags.into_iter().zip(place.prints);
+        let all = self.table.iter().flat_map(ways).enumerate();
+        let all = all.filter(|(_, (tag, _))| *tag != 0);
+        let stored = all.map(|(place, (tag, one))| Stored {
             place,
-            tag: whole(one.tag),
+            tag,
             maker: one.maker,
             end: one.end,
             start: one.start,
@@ -216,10 +256,7 @@ impl Prints {
             ..Print::default()
         };
         for tag in path.iter().skip(known) {
-            self.put(Print {
-                tag: halves(*tag),
-                ..fresh
-            });
+            self.put(*tag, fresh);
         }
         passed
     }
@@ -265,51 +302,48 @@ impl Prints {
         forks
     }
 
-    fn ways(&self, tag: u64) -> usize {
+    fn place(&self, tag: u64) -> usize {
         let mixed = tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
         usize::try_from(mixed).unwrap_or(0) & self.table.len().saturating_sub(1)
     }
 
     fn find(&self, tag: u64) -> Option<&Print> {
-        let tag = (self.ways(tag), halves(tag));
-        let (at, tag) = tag;
-        self.table.get(at)?.iter().find(|seal| seal.tag == tag)
+        let tag = named(tag);
+        let place = self.table.get(self.place(tag))?;
+        place.prints.get(place.way(tag)?)
     }
 
     fn find_mut(&mut self, tag: u64) -> Option<&mut Print> {
-        let (at, tag) = (self.ways(tag), halves(tag));
-        let ways = self.table.get_mut(at)?;
-        ways.iter_mut().find(|seal| seal.tag == tag)
+        let tag = named(tag);
+        let at = self.place(tag);
+        let place = self.table.get_mut(at)?;
+        let way = place.way(tag)?;
+        place.prints.get_mut(way)
     }
 
-    fn put(&mut self, seal: Print) {
+    fn put(&mut self, tag: u64, print: Print) {
         if self.used >= self.table.len() * WAYS * 3 / 8 && self.table.len() < self.most {
             self.grow();
         }
-        let at = self.ways(whole(seal.tag));
-        let Some(ways) = self.table.get_mut(at) else {
+        let tag = named(tag);
+        let at = self.place(tag);
+        let Some(place) = self.table.get_mut(at) else {
             return;
         };
-        let now = seal.seen;
-        let kept = ways.iter().filter(|one| one.kept).count();
-        // Of what came back the oldest may go only where there is hardly room for anything else.
-        let gives_way = ways.iter_mut().max_by_key(|one| {
-            let empty = one.tag == [0, 0] || one.tag == seal.tag;
-            let spared = one.kept && kept <= KEPT;
-            (empty, !spared, now.wrapping_sub(one.seen))
-        });
-        if let Some(place) = gives_way {
-            self.used += usize::from(place.tag == [0, 0]);
-            *place = seal;
+        if let Some((here, old)) = place.gives_way(tag, print.seen) {
+            self.used += usize::from(*here == 0);
+            (*here, *old) = (tag, print);
         }
     }
 
     fn grow(&mut self) {
         let places = (self.table.len() * 2).clamp(FEWEST, self.most);
-        let old = std::mem::replace(&mut self.table, vec![[Print::default(); WAYS]; places]);
+        let old = std::mem::replace(&mut self.table, vec![Place::default(); places]);
         self.used = 0;
-        for seal in old.into_iter().flatten().filter(|one| one.tag != [0, 0]) {
-            self.put(seal);
+        for place in old {
+            let ways = place.tags.into_iter().zip(place.prints);
+            ways.filter(|(tag, _)| *tag != 0)
+                .for_each(|(tag, print)| self.put(tag, print));
         }
     }
 }
@@ -336,14 +370,8 @@ fn short(blocks: usize) -> u16 {
 }
 
 /// A tag as it is kept; zero means that nothing is.
-#[expect(clippy::cast_possible_truncation, reason = "its two halves")]
-const fn halves(tag: u64) -> [u32; 2] {
-    let tag = if tag == 0 { 1 } else { tag };
-    [(tag >> 32) as u32, tag as u32]
-}
-
-const fn whole([high, low]: [u32; 2]) -> u64 {
-    ((high as u64) << 32) | low as u64
+const fn named(tag: u64) -> u64 {
+    if tag == 0 { 1 } else { tag }
 }
 
 #[cfg(test)]
