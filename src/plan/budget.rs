@@ -12,6 +12,9 @@ use crate::model::{Limits, Prompt, Regime, Ttl};
 pub struct Budget {
     /// Markers that may be added.
     pub free: usize,
+    /// Whether the provider will take what the caller has marked. Where it refuses, nothing of ours
+    /// belongs.
+    pub is_valid: bool,
     last_hour: Option<usize>,
     first_five: Option<usize>,
     /// Where the automatic marker will stand, and its class.
@@ -22,27 +25,35 @@ impl Budget {
     /// What `limits` leave after the markers that `prompt` already carries.
     #[must_use]
     pub fn of(prompt: &Prompt, limits: &Limits) -> Self {
-        let own = |wanted: Ttl| {
-            prompt
-                .blocks
-                .iter()
-                .enumerate()
-                .filter(move |(_, block)| block.marker.is_some_and(|marker| marker.ttl == wanted))
-                .map(|(at, _)| at)
+        let mut budget = Self {
+            free: limits.max_breakpoints,
+            last_hour: None,
+            first_five: None,
+            automatic: None,
+            is_valid: true,
         };
+        let mut taken = prompt.reserved + usize::from(prompt.auto_marker.is_some());
+        for (at, block) in prompt.blocks.iter().enumerate() {
+            let Some(marker) = block.marker else { continue };
+            taken += 1;
+            budget.is_valid &= block.markable;
+            match marker.ttl {
+                Ttl::OneHour => budget.last_hour = Some(at),
+                Ttl::FiveMinutes => budget.first_five = budget.first_five.or(Some(at)),
+                Ttl::HalfHour => {}
+            }
+        }
+        budget.is_valid &= taken <= limits.max_breakpoints;
         let walked_back = prompt.auto_marker.and_then(|marker| {
             // The provider walks back from the end to the first block that can carry it.
             let at = prompt.markable_before(prompt.blocks.len())?;
             Some((at, marker.ttl))
         });
         let implicit = prompt.implicit.filter(|_| limits.regime == Regime::Exact);
-        let taken = prompt.own_markers() + usize::from(implicit.is_some());
-        Self {
-            free: limits.max_breakpoints.saturating_sub(taken),
-            last_hour: own(Ttl::OneHour).next_back(),
-            first_five: own(Ttl::FiveMinutes).next(),
-            automatic: walked_back.or_else(|| Some((implicit?, limits.ttl))),
-        }
+        taken += usize::from(implicit.is_some());
+        budget.free = limits.max_breakpoints.saturating_sub(taken);
+        budget.automatic = walked_back.or_else(|| Some((implicit?, limits.ttl)));
+        budget
     }
 
     /// The class nearest to `wanted` that a marker on `block` may have; `None` when there is none.

@@ -44,7 +44,7 @@ pub fn plan(prompt: &Prompt, limits: &Limits, rates: &Rates, outlook: &Outlook) 
 
 fn place(prompt: &Prompt, limits: &Limits, rates: &Rates, outlook: &Outlook) -> Plan {
     let budget = Budget::of(prompt, limits);
-    if budget.free == 0 || own_markers_are_invalid(prompt, limits) {
+    if budget.free == 0 || !budget.is_valid {
         return Plan::default();
     }
     let able: Vec<Candidate> = outlook
@@ -85,15 +85,6 @@ fn place(prompt: &Prompt, limits: &Limits, rates: &Rates, outlook: &Outlook) -> 
         Some(Breakpoint::new(candidate.block, ttl, why))
     });
     Plan::new(markers.collect())
-}
-
-/// The caller already sent what the provider will refuse: nothing of ours belongs there.
-fn own_markers_are_invalid(prompt: &Prompt, limits: &Limits) -> bool {
-    prompt.own_markers() > limits.max_breakpoints
-        || prompt
-            .blocks
-            .iter()
-            .any(|block| block.marker.is_some() && !block.markable)
 }
 
 fn may_stand(
