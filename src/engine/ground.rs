@@ -86,7 +86,7 @@ impl Draft<'_> {
             keyring: &settings.keyring,
             keys,
             before: self.before.as_ref(),
-            ttl: if limits.one_hour && self.sells(self.wishes.ttl) {
+            ttl: if self.can_have_an_hour() && self.sells(self.wishes.ttl) {
                 self.wishes.ttl
             } else {
                 Some(limits.ttl)
@@ -108,7 +108,7 @@ impl Draft<'_> {
     /// The variants that may lead here: none where the user or the provider has settled the class. With
     /// pings the policy decides by itself, as long as no variant knows which of them it sends.
     fn allowed(&self) -> Option<Allowed> {
-        let decides = self.model.limits.one_hour && self.wishes.ttl.is_none();
+        let decides = self.can_have_an_hour() && self.wishes.ttl.is_none();
         let follows = self.engine.settings.follow_leader;
         let is_free = follows && self.wishes.keep_alive.is_none();
         let among = || {

@@ -185,7 +185,8 @@ impl Search<'_> {
             found.extend(turns.iter().filter_map(|(shared, turn)| {
                 let block = shared.checked_sub(1).filter(|_| turn.began.is_some())?;
                 let prefix = self.turn.prefix(self.keyring, block)?;
-                Some((block, prefix, Entry::new(self.limits.ttl, turn.at)))
+                let asked = turn.marks.last().map_or(self.limits.ttl, |mark| mark.ttl);
+                Some((block, prefix, Entry::new(asked, turn.at)))
             }));
         }
         found.sort_unstable_by_key(|(block, _, entry)| (*block, entry.since));

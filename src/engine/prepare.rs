@@ -123,7 +123,7 @@ impl<'a> Draft<'a> {
         let (rates, (pauses, kept), (mut outlook, seen, choice, led)) =
             self.weigh(keys, estimate.prefix_tokens);
         let (mut plan, mut edits) = self.place(keys, &rates, &outlook);
-        let headers = self.steer(keys, &mut plan);
+        let headers = self.steer(keys, &mut plan, &outlook);
         let asked = self.ask(keys, &mut plan);
         let vault = self.vault(keys, &outlook);
         let rented = vault
@@ -250,7 +250,12 @@ impl<'a> Draft<'a> {
         self.wishes.mode == Mode::Observe || refused.is_some_and(|until| self.now < until)
     }
 
-    fn steer(&self, keys: [Digest; 2], plan: &mut Plan) -> Vec<(Box<str>, Box<str>)> {
+    fn steer(
+        &self,
+        keys: [Digest; 2],
+        plan: &mut Plan,
+        outlook: &Outlook,
+    ) -> Vec<(Box<str>, Box<str>)> {
         if self.is_observed(keys) || self.traced.is_some() {
             return Vec::new();
         }
@@ -265,6 +270,7 @@ impl<'a> Draft<'a> {
             affinity: steer::wanted(self.endpoint, self.meta, &self.turn.remembered),
             service,
             conversation: self.known.conversation,
+            hour: self.lifetime().filter(|_| outlook.asks_for_the_hour()),
             now: self.now,
         };
         steering.apply(plan)

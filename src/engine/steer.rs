@@ -21,6 +21,8 @@ pub(super) struct Steering<'a> {
     /// Digest of everything with the same tools and system prompt.
     pub(super) service: Digest,
     pub(super) conversation: Digest,
+    /// The member that asks for one hour, where that is wanted.
+    pub(super) hour: Option<&'a str>,
     pub(super) now: Timestamp,
 }
 
@@ -44,6 +46,9 @@ impl Steering<'_> {
         if plan.explicit_only && self.endpoint.marker == MarkerStyle::PromptCacheBreakpoint {
             let option = r#"{"mode":"explicit"}"#;
             plan.members.push(Member::new(OPTIONS, option));
+        }
+        if let Some(member) = self.hour {
+            plan.members.push(Member::new(member, r#"{"ttl":"1h"}"#));
         }
         // Both together are refused.
         let is_free = plan.members.iter().all(|member| &*member.name != OPTIONS);

@@ -95,6 +95,9 @@ pub struct Endpoint {
     /// The least output, in tokens, that may be asked for where a request is repeated only to read its
     /// prefix; `None` where repeating it is not known to keep the prefix warm.
     pub ping: Option<u32>,
+    /// The body's member, an object, whose `ttl` asks for a lifetime class for all that a request
+    /// writes, where caching is automatic: `prompt_cache_options` (Moonshot, 2026-10-26).
+    pub lifetime: Option<Box<str>>,
 }
 
 /// How a provider is asked why a prefix was not read, compared with an earlier response.

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::{Limits, Need, Needs, Ttl};
 use crate::wire::{self, MarkerStyle};
 
-const PROVIDER: [&str; 26] = [
+const PROVIDER: [&str; 27] = [
     "name",
     "otel",
     "dialect",
@@ -30,6 +30,7 @@ const PROVIDER: [&str; 26] = [
     "storage",
     "diagnostics",
     "ping",
+    "lifetime",
     "models_from",
     "regional_percent",
     "access",
@@ -38,7 +39,7 @@ const PROVIDER: [&str; 26] = [
     "as_of",
     "note",
 ];
-const ENDPOINT: [&str; 7] = [
+const ENDPOINT: [&str; 8] = [
     "dialect",
     "marker",
     "paths",
@@ -46,6 +47,7 @@ const ENDPOINT: [&str; 7] = [
     "storage",
     "diagnostics",
     "ping",
+    "lifetime",
 ];
 const AFFINITY: [&str; 6] = [
     "field",
@@ -168,6 +170,7 @@ fn endpoint(fields: &Fields<'_>) -> Result<Endpoint, Error> {
         storage: fields.texts("storage")?,
         inquiry: inquiry(fields)?,
         ping: small(fields, "ping")?,
+        lifetime: fields.text("lifetime")?.map(Into::into),
     })
 }
 

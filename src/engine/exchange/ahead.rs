@@ -62,7 +62,8 @@ impl Exchange {
         let limits = &model.limits;
         let kept = |tokens: u64| tokens >= limits.min_tokens && !limits.is_beyond(tokens);
         if limits.regime == Regime::Automatic {
-            return kept(*expected.prefix_tokens.last()?).then_some(limits.ttl);
+            let asked = expected.marks.last().map_or(limits.ttl, |mark| mark.ttl);
+            return kept(*expected.prefix_tokens.last()?).then_some(asked);
         }
         let mut marks = expected.marks.iter().rev();
         marks.find(|mark| kept(mark.tokens)).map(|mark| mark.ttl)
