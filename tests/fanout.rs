@@ -236,6 +236,38 @@ async fn where_writes_become_visible_late_the_others_wait_for_that_too() {
 }
 
 #[tokio::test]
+async fn where_an_entry_is_there_with_the_end_of_the_answer_the_others_wait_for_that() {
+    let row = format!(
+        r#"
+        [[model]]
+        provider = "anthropic"
+        name = "late"
+        like = "anthropic/claude-opus-4.8"
+        match = ["{MODEL}"]
+        written_at_end = true
+        source = "this test"
+        as_of = "2026-11-30"
+        "#
+    );
+    let builder = builder().with_fan_out().rows("rows.toml", &row).unwrap();
+    let mut bench = Bench::new(builder);
+    let mut calls: Vec<Pending> = ["one", "two", "three"].map(|one| bench.ask(one)).into();
+    poll_all(&mut calls);
+    bench.one().wrote();
+    let begun = calls.remove(0).await.unwrap().into_body();
+    poll_all(&mut calls);
+    assert!(bench.arrived().is_empty(), "its answer has only begun");
+    begun.collect().await.unwrap();
+    poll_all(&mut calls);
+    let followers = bench.arrived();
+    assert_eq!(followers.len(), 2);
+    followers.into_iter().for_each(Arrived::read);
+    for call in calls {
+        read(call).await;
+    }
+}
+
+#[tokio::test]
 async fn whoever_waits_is_woken() {
     let mut bench = Bench::waiting();
     let leader = tokio::spawn(read(bench.ask("one")));

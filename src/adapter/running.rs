@@ -156,7 +156,10 @@ impl Running {
             order = exchange.on_response(cache.now(), status, framing);
         });
         // What it wrote can be read, or there is nothing to wait for.
-        self.lead = None;
+        let exchange = self.exchange.as_ref();
+        if exchange.is_none_or(Exchange::is_written_at_the_start) {
+            self.lead = None;
+        }
         order
     }
 

@@ -93,6 +93,9 @@ pub struct Limits {
     /// an hour too, so that one request lengthens the life of a whole prefix (hypothesis H1 of
     /// `economics.md`, section 8.3; no provider documents it, so that only a probe may say so).
     pub revives: bool,
+    /// Whether what a request writes can be read only once its answer is complete, and not from its first
+    /// byte on.
+    pub written_at_end: bool,
     /// Whether tool definitions can be marked.
     pub marks_tools: bool,
     /// Whether tool results can be marked.
@@ -121,6 +124,7 @@ impl Limits {
         lives: Lives::PROMISED,
         renews: true,
         revives: false,
+        written_at_end: false,
         marks_tools: true,
         marks_results: true,
         known: false,

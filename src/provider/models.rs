@@ -8,7 +8,7 @@ use super::{Model, Provider, ids};
 use crate::error::Error;
 use crate::model::{Limits, Lives, PriceTier, Prices, Regime, Ttl};
 
-pub(super) const KEYS: [&str; 40] = [
+pub(super) const KEYS: [&str; 41] = [
     "provider",
     "name",
     "aliases",
@@ -43,6 +43,7 @@ pub(super) const KEYS: [&str; 40] = [
     "life_1h",
     "renews",
     "revives",
+    "written_at_end",
     "regional_percent",
     "lacks",
     "match",
@@ -150,6 +151,7 @@ fn limits(fields: &Fields<'_>, base: &Limits) -> Result<Limits, Error> {
         lives: lives(fields, base.lives)?,
         renews: flag("renews", base.renews)?,
         revives: flag("revives", base.revives)?,
+        written_at_end: flag("written_at_end", base.written_at_end)?,
         marks_tools: flag("marks_tools", base.marks_tools)?,
         marks_results: flag("marks_results", base.marks_results)?,
         ..*base

@@ -69,6 +69,12 @@ impl Exchange {
         marks.find(|mark| kept(mark.tokens)).map(|mark| mark.ttl)
     }
 
+    /// Whether what it writes can be read once its answer has begun, or there is none to wait for.
+    #[must_use]
+    pub fn is_written_at_the_start(&self) -> bool {
+        !self.limits().written_at_end || !(200..300).contains(&self.record.status)
+    }
+
     /// It was held back for this long before it was sent.
     pub fn held(&mut self, passed: Duration) {
         self.record.held = passed;
