@@ -1,7 +1,7 @@
 //! What a request shares with earlier ones, whoever sent them, and where the next will leave it.
 
 use super::survey::Ground;
-use crate::ledger::history::{Learned, Maker, Passed, Spot, name_of};
+use crate::ledger::history::{Learned, Maker, Passed, Spot, TURN, name_of};
 use crate::model::{Digest, Fingerprint, Prompt, Role, Section};
 
 /// A request as its prefixes place it among others.
@@ -31,8 +31,12 @@ impl Path {
         let maker = Maker::new(name, path.turns.last().copied().unwrap_or(0));
         path.passed = ground.nodes.pass(&tags, maker, ground.now);
         let known = path.passed.known;
-        if path.passed.first && known > ground.prompt.end_of(Section::System) {
+        let opening = ground.prompt.end_of(Section::System);
+        let parted = path.parted(ground);
+        path.tail_spot = leaving(path.tail_spot, parted.filter(|at| *at > opening));
+        if path.passed.first && known > opening {
             let spot = tail_spot(ground.prompt, known);
+            let spot = leaving(spot, path.passed.parted.filter(|at| *at > opening));
             let before_end = path.left_before_end(spot);
             for key in ground.keys {
                 ground.nodes.learn(key, &mut |learned| {
@@ -72,7 +76,7 @@ impl Path {
     pub(super) fn left(&self, ground: &Ground<'_>, block: usize, kinds: &[&Learned]) -> f64 {
         let end = ground.prompt.markable_before(self.turns.len());
         let before_end = match end {
-            Some(end) if block < end => self.before_end(block + 1, self.tail_spot),
+            Some(end) if block < end => self.before_end(block + 1),
             _ => 0,
         };
         let partings = kinds.iter().map(|learned| learned.partings(self.tail_spot));
@@ -82,42 +86,57 @@ impl Path {
     /// How long before the end of an earlier request, which ended on `spot`, this one left it.
     fn left_before_end(&self, spot: Spot) -> usize {
         let passed = &self.passed;
-        if passed.known == passed.end {
-            return 0;
+        let blocks = passed.end.saturating_sub(passed.known);
+        if blocks == 0 || !is_later(spot) {
+            return blocks;
         }
-        if spot == Spot::Later {
-            passed.turns.saturating_sub(self.turns_of(passed.known))
-        } else {
-            passed.end.saturating_sub(passed.known)
+        let (turn, rest) = self.place_of(passed.known);
+        match passed.turns.checked_sub(turn) {
+            // Its last turn had more blocks, whatever follows here.
+            None | Some(0) => told_apart(blocks),
+            Some(turns) => turns * TURN + told_apart(rest),
         }
     }
 
     /// How long before the end of this request its first `blocks` blocks end.
-    fn before_end(&self, blocks: usize, spot: Spot) -> usize {
-        if spot == Spot::Later {
-            let all = self.turns.last().copied().unwrap_or(0);
-            all.saturating_sub(self.turns_of(blocks))
-        } else {
-            self.turns.len().saturating_sub(blocks)
+    fn before_end(&self, blocks: usize) -> usize {
+        if !is_later(self.tail_spot) {
+            return self.turns.len().saturating_sub(blocks);
         }
+        let (turn, rest) = self.place_of(blocks);
+        let all = self.turns.last().copied().unwrap_or(0);
+        all.saturating_sub(turn) * TURN + rest
     }
 
     /// Leading blocks that end so long before the end of this request.
     fn end_at(&self, before_end: usize) -> Option<usize> {
-        if self.tail_spot != Spot::Later {
+        if !is_later(self.tail_spot) {
             return self.turns.len().checked_sub(before_end);
         }
-        let turn = self.turns.last()?.checked_sub(before_end)?;
-        Some(self.turns.partition_point(|one| *one <= turn))
+        let turn = self.turns.last()?.checked_sub(before_end / TURN)?;
+        let end = self.turns.partition_point(|one| *one <= turn);
+        let end = end.checked_sub(before_end % TURN)?;
+        // A turn may have fewer blocks than that.
+        let last = end.checked_sub(1).and_then(|at| self.turns.get(at));
+        (last == Some(&turn)).then_some(end)
     }
 
-    /// Turns that lie wholly within the first `blocks` blocks.
-    fn turns_of(&self, blocks: usize) -> usize {
+    /// The turn that the first `blocks` blocks end in, and how many of its blocks are behind them.
+    fn place_of(&self, blocks: usize) -> (usize, usize) {
         let last = blocks.checked_sub(1).and_then(|at| self.turns.get(at));
-        let last = last.copied().unwrap_or(0);
-        let goes_on = self.turns.get(blocks) == Some(&last);
-        last.saturating_sub(usize::from(goes_on))
+        let turn = last.copied().unwrap_or(0);
+        let rest = self.turns.iter().skip(blocks);
+        let rest = rest.take(TURN - 1).take_while(|one| **one == turn);
+        (turn, rest.count())
     }
+}
+
+/// Blocks of a turn are counted one by one where they are few; many count as a power of two.
+fn told_apart(blocks: usize) -> usize {
+    if blocks <= 8 {
+        return blocks;
+    }
+    blocks.next_power_of_two().min(TURN - 1)
 }
 
 /// The kind of the end of a request of the first `blocks` blocks of `prompt`.
@@ -130,6 +149,18 @@ fn tail_spot(prompt: &Prompt, blocks: usize) -> Spot {
         (false, true) => Spot::AgentStart,
         (false, false) => Spot::ChatStart,
     }
+}
+
+/// The kind of the end of a request that left the one before it after `parted` blocks.
+fn leaving(tail: Spot, parted: Option<usize>) -> Spot {
+    match (tail, parted) {
+        (Spot::Later, Some(_)) => Spot::Replacing,
+        (tail, _) => tail,
+    }
+}
+
+pub(super) const fn is_later(spot: Spot) -> bool {
+    matches!(spot, Spot::Later | Spot::Replacing)
 }
 
 /// For every block, the run of the model's blocks, or of others', that it belongs to.

@@ -6,7 +6,7 @@ use super::chain::Before;
 use super::explore::Exploration;
 use super::lead::lead;
 use super::lifetime::lifetime;
-use super::path::Path;
+use super::path::{Path, is_later};
 use super::pauses::Pauses;
 use super::{Conversation, Memory};
 use crate::economy::Stream;
@@ -311,7 +311,7 @@ impl<'a> Kinds<'a> {
 fn is_passing(candidate: &Candidate, tail: Spot) -> bool {
     match candidate.why {
         Why::PreviousTop | Why::Warm => true,
-        Why::BeforeLast | Why::Branch => tail == Spot::Later,
+        Why::BeforeLast | Why::Branch => is_later(tail),
         Why::ToolsEnd | Why::SystemEnd | Why::Tail => false,
     }
 }
@@ -321,7 +321,7 @@ fn spot(why: Why, tail: Spot) -> Spot {
     match why {
         Why::ToolsEnd => Spot::ToolsEnd,
         Why::SystemEnd => Spot::SystemEnd,
-        Why::Branch | Why::BeforeLast if tail != Spot::Later => Spot::Inner,
+        Why::Branch | Why::BeforeLast if !is_later(tail) => Spot::Inner,
         Why::Branch => Spot::Branch,
         Why::Tail => tail,
         Why::BeforeLast | Why::Warm | Why::PreviousTop => Spot::Later,

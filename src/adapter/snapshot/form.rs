@@ -85,6 +85,7 @@ pub(super) enum KnownSpot {
     AgentStart,
     ChatStart,
     Later,
+    Replacing,
 }
 
 impl From<Spot> for KnownSpot {
@@ -97,6 +98,7 @@ impl From<Spot> for KnownSpot {
             Spot::AgentStart => Self::AgentStart,
             Spot::ChatStart => Self::ChatStart,
             Spot::Later => Self::Later,
+            Spot::Replacing => Self::Replacing,
         }
     }
 }
@@ -111,6 +113,7 @@ impl From<KnownSpot> for Spot {
             KnownSpot::AgentStart => Self::AgentStart,
             KnownSpot::ChatStart => Self::ChatStart,
             KnownSpot::Later => Self::Later,
+            KnownSpot::Replacing => Self::Replacing,
         }
     }
 }

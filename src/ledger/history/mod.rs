@@ -14,7 +14,7 @@ mod trials;
 pub use hazards::Hazards;
 pub use learned::{Calibration, Held, Learned, Pace, Parts, RENT_SECS, Share};
 pub use node::{Entry, Node, Spot};
-pub use partings::Partings;
+pub use partings::{Partings, TURN};
 pub use prints::{Maker, Passed, Prints, Stored, name_of};
 pub use trials::{Trial, Trials};
 

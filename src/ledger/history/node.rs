@@ -25,6 +25,9 @@ pub enum Spot {
     ChatStart,
     /// The end of a later turn.
     Later,
+    /// The same, where something was replaced that the request before had sent: where the next one
+    /// leaves it is another matter than with those that only add.
+    Replacing,
 }
 
 impl Spot {
@@ -38,14 +41,17 @@ impl Spot {
             Self::Branch => 0.5,
             Self::AgentStart => 0.8,
             Self::ChatStart => 0.35,
-            Self::Later => 0.9,
+            Self::Later | Self::Replacing => 0.9,
         }
     }
 
     /// Whether such a prefix can only be continued once its answer is complete.
     #[must_use]
     pub const fn waits_for_an_answer(self) -> bool {
-        matches!(self, Self::AgentStart | Self::ChatStart | Self::Later)
+        matches!(
+            self,
+            Self::AgentStart | Self::ChatStart | Self::Later | Self::Replacing
+        )
     }
 
     /// How many observations the prior weighs.
@@ -54,7 +60,7 @@ impl Spot {
         match self {
             Self::ChatStart | Self::Inner => 1.0,
             Self::ToolsEnd | Self::SystemEnd | Self::Branch | Self::AgentStart => 1.5,
-            Self::Later => 2.5,
+            Self::Later | Self::Replacing => 2.5,
         }
     }
 }

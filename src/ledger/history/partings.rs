@@ -1,20 +1,22 @@
 //! Where the next request leaves the one before it, counted from that one's end: in blocks while
-//! only the user has spoken, in turns from then on.
+//! only the user has spoken, in turns and blocks of a turn from then on.
 //!
 //! Most go on where it ended. Some ask about the same document with another question, and some
 //! clients replace what is so many turns old. None of that shows in the shape of a single prompt, and
 //! all of it shows in how far the next one agrees.
 
+/// A turn, in distances; those below it are blocks of one turn.
+pub const TURN: usize = 64;
 /// Distances that are told apart; the rarest gives way.
 const KINDS: usize = 8;
 /// What one more parting leaves of the weight of those before.
 const FADES: f64 = 0.985;
 /// Partings that the expectation to go on at the end weighs.
-const PRIOR: f64 = 2.0;
+const PRIOR: f64 = 10.0;
 /// Distances that are rarer than this are not worth a place of their own.
 const RARE: f64 = 0.05;
 /// Distances beyond this are a new beginning, not a habit.
-const FAR: usize = 512;
+const FAR: usize = 512 * TURN;
 
 /// How far before their ends requests were left, and how often.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,7 +58,11 @@ impl Partings {
                 if self.kinds.len() >= KINDS {
                     let least = (0..self.kinds.len())
                         .min_by(|one, other| self.weight(*one).total_cmp(&self.weight(*other)));
-                    self.kinds.remove(least.unwrap_or(0));
+                    let (_, weight) = self.kinds.remove(least.unwrap_or(0));
+                    // Whoever prepared for the next longer one was prepared for it as well.
+                    if let Some((_, longer)) = self.kinds.get_mut(least.unwrap_or(0)) {
+                        *longer += weight;
+                    }
                 }
                 let at = self.kinds.partition_point(|(at, _)| *at < before_end);
                 self.kinds.insert(at, (before_end, 1.0));
@@ -93,12 +99,26 @@ mod tests {
     fn a_client_that_replaces_what_is_ten_blocks_old_is_found_out() {
         let mut partings = Partings::default();
         assert!(partings.within(0, 1.0) > 0.99);
-        for _ in 0..20 {
+        for _ in 0..200 {
             partings.observe(10);
         }
         assert!(partings.within(9, 1.0) < 0.15);
         assert!(partings.within(10, 1.0) > 0.99);
         assert_eq!(partings.usual().collect::<Vec<_>>(), [10]);
+    }
+
+    #[test]
+    fn what_gives_way_is_counted_with_the_next_longer_one() {
+        let mut partings = Partings::default();
+        for turns in 0..60 {
+            partings.observe(0);
+            partings.observe(20 * TURN);
+            partings.observe((turns % 15 + 1) * TURN);
+        }
+        assert!(partings.kinds.len() <= KINDS);
+        let chance = |before_end| partings.within(before_end, 0.0);
+        assert!(chance(20 * TURN) > 0.8, "{partings:?}");
+        assert!(chance(TURN - 1) < 0.4, "{partings:?}");
     }
 
     #[test]

@@ -117,6 +117,9 @@ pub struct Passed {
     pub end: usize,
     /// Turns of that request.
     pub turns: usize,
+    /// Leading blocks after which that request had itself left an earlier one in the middle; `None`
+    /// where it went on from its end.
+    pub parted: Option<usize>,
     /// How long ago the last of them was seen, give or take two seconds.
     pub gap: Duration,
     /// Leading blocks at which the requests before parted from one another, deepest first.
@@ -244,6 +247,7 @@ impl Prints {
             passed.turns = usize::from(seal.turns);
             let ticks = tick.wrapping_sub(seal.seen);
             passed.gap = Duration::from_secs(u64::from(ticks) * u64::from(TICK_SECS));
+            passed.parted = self.parted(path, usize::from(seal.start));
             self.keep(path, known, tick);
             passed.forks = self.forks(path, usize::from(seal.start));
         }
@@ -267,6 +271,14 @@ impl Prints {
             return path.len();
         }
         path.partition_point(|tag| self.find(*tag).is_some())
+    }
+
+    /// Where a request that had its first `start` blocks in common with an earlier one left that, if
+    /// it was before its end.
+    fn parted(&self, path: &[u64], start: usize) -> Option<usize> {
+        let last = start.checked_sub(1).and_then(|at| path.get(at))?;
+        let before = self.find(*last)?;
+        (start < usize::from(before.end)).then_some(start)
     }
 
     /// Marks as come back what the maker of the last known prefix had sent first.
@@ -417,6 +429,10 @@ mod tests {
         let fourth = prints.pass(&longer, Maker::new(5, 1), at(500.0));
         assert_eq!((fourth.known, fourth.end, fourth.maker), (60, 60, 4));
         assert_eq!(fourth.forks, [57]);
+        assert_eq!(fourth.parted, Some(57));
+        longer.extend([14, 15]);
+        let fifth = prints.pass(&longer, Maker::new(6, 1), at(510.0));
+        assert_eq!((fifth.known, fifth.maker, fifth.parted), (63, 5, None));
     }
 
     #[test]
