@@ -301,6 +301,34 @@ fn class_of_an_agent(general: Option<KeepAlive>, route: Option<KeepAlive>) -> Ch
 }
 
 #[test]
+fn a_choice_names_the_class_that_is_asked_for() {
+    let engine = Engine::new(Arc::new(Catalog::builtin()), Settings::default())
+        .remembering(Arc::new(InProcess::default()));
+    let mut asked = Vec::new();
+    // Long agents of which none is heard of again: first an hour is worth it, then five minutes alone.
+    for n in 0..8_u32 {
+        let system = text(n as usize * 13, 20_000);
+        let body = json!({"model": MODEL, "max_tokens": 9, "tools": [{"name": format!("t{n}"), "input_schema": {"type": "object"}}], "system": system, "messages": [{"role": "user", "content": format!("go on with {n}")}]});
+        let body = Bytes::from(serde_json::to_vec(&body).unwrap());
+        let at = |secs: f64| Timestamp::from_secs_f64(f64::from(n) * 60.0 + secs);
+        let prepared = engine.prepare(at(0.0), &Meta::of("anthropic"), &body);
+        let choice = prepared.numbers().unwrap().choice.unwrap();
+        let placed = prepared.placements();
+        let hour = placed.iter().any(|placed| placed.ttl == Ttl::OneHour);
+        if !placed.is_empty() {
+            let said = (choice.ttl == Ttl::OneHour, choice.hour > 0);
+            assert_eq!(said, (hour, hour), "{n}: {choice:?} {placed:?}");
+            asked.push(hour);
+        }
+        let mut exchange = prepared.exchange;
+        let [five, one] = if hour { [0, 40_000] } else { [40_000, 0] };
+        exchange.on_usage(at(1.0), Usage::reported(10, 0, five, one, 9));
+        assert!(exchange.finish(at(2.0), End::Complete).cost.is_some());
+    }
+    assert!(asked.contains(&true) && asked.contains(&false), "{asked:?}");
+}
+
+#[test]
 fn whether_pings_are_the_alternative_to_an_hour_is_the_routes_to_say() {
     let some = Some(KeepAlive::default());
     let with = class_of_an_agent(some, None);

@@ -56,9 +56,10 @@ pub(super) fn lifetime(
         };
     if hour {
         ground.write_with_the_hour(found, chances, outlook);
+        hour = outlook.asks_for_the_hour();
     }
     if let Some(explores) = explores {
-        hour = hour && outlook.asks_for_the_hour() && ground.explore(explores);
+        hour = hour && ground.explore(explores);
         outlook.hour_to = outlook.hour_to.filter(|_| hour);
         choice.explores = hour;
     }
