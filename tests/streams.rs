@@ -173,6 +173,22 @@ fn a_vigil_is_due_before_the_entry_expires_and_a_ping_renews_it() {
 }
 
 #[test]
+fn a_vigil_goes_by_the_class_that_was_granted() {
+    for (hours, ttl, expires) in [
+        (Hours::Granted, Ttl::OneHour, at(3_600.0)),
+        (Hours::Refused, Ttl::FiveMinutes, at(300.0)),
+    ] {
+        let mut settings = Settings::default();
+        settings.keep_alive = Some(KeepAlive::default());
+        settings.ttl = Some(Ttl::OneHour);
+        let engine = Engine::new(Arc::new(Catalog::builtin()), settings)
+            .remembering(Arc::new(InProcess::default()));
+        let vigil = granted_turn(&engine, (0.0, 0), 1, hours).vigil.unwrap();
+        assert_eq!((vigil.ttl, vigil.expires), (ttl, expires));
+    }
+}
+
+#[test]
 fn pings_stop_where_the_silence_grows_long() {
     let engine = engine(Some(KeepAlive::default()));
     let mut vigil = turn(&engine, 0.0, 0, Stop::EndTurn).vigil.map(|one| *one);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::expected::{Expected, to_f64};
+use super::expected::{Expected, Mark, to_f64};
 use super::pauses::Pauses;
 use super::{Engine, Memory, Meta};
 use crate::economy::{GOES_ON, Returns, Stake, Stream, Watch};
@@ -365,13 +365,15 @@ pub(super) fn tier(model: &Model, meta: &Meta<'_>, tokens: Tokens) -> Option<Pri
 }
 
 /// The deepest prefix that the provider should hold after this request, and the tokens of the part
-/// that it keeps for an hour.
-pub(super) fn held(expected: &Expected) -> Option<(Digest, Tokens, Tokens)> {
+/// that it keeps for an hour, by the classes that were granted.
+pub(super) fn held(memory: &dyn Memory, expected: &Expected) -> Option<(Digest, Tokens, Tokens)> {
     let deepest = expected.marks.iter().max_by_key(|mark| mark.tokens)?;
-    let hour = expected
-        .marks
-        .iter()
-        .filter(|mark| mark.ttl == Ttl::OneHour);
+    let granted = |mark: &&Mark| {
+        let entry = memory.node(&mark.prefix).and_then(|node| node.entry);
+        entry.map_or(mark.ttl, |entry| entry.ttl)
+    };
+    let marks = expected.marks.iter();
+    let hour = marks.filter(|mark| granted(mark) == Ttl::OneHour);
     let hour = hour.map(|mark| mark.tokens).max().unwrap_or(0);
     Some((deepest.prefix, deepest.tokens, hour))
 }

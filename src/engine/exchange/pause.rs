@@ -43,7 +43,7 @@ impl Exchange {
             return;
         }
         stream.answer(now, self.stop);
-        let held = held(expected);
+        let held = held(&*self.memory, expected);
         (stream.held, stream.hour) = held.map_or((0, 0), |(_, held, hour)| (held, hour));
         stream.ends = ends(self.record.at, &self.limits());
         pauses.begin(&*self.memory, &stream);
