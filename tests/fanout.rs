@@ -141,6 +141,22 @@ impl Bench {
         Self::new(builder().with_fan_out())
     }
 
+    /// One whose provider was seen to show late what was written.
+    async fn late() -> Self {
+        let mut bench = Self::waiting();
+        // Four prefixes that the request after their write did not find.
+        for n in 0..4 {
+            for question in ["first", "then"] {
+                let long = body(LONG, question).replace("tower", &format!("tower {n}"));
+                let mut call = (bench.call)(post("http://localhost/v1/messages", long));
+                assert!(poll(&mut call).is_none());
+                bench.one().wrote();
+                read(call).await;
+            }
+        }
+        bench
+    }
+
     fn ask(&self, question: &str) -> Pending {
         (self.call)(post("http://localhost/v1/messages", body(LONG, question)))
     }
@@ -211,17 +227,7 @@ async fn the_first_leads_and_the_others_read_what_it_wrote() {
 
 #[tokio::test]
 async fn where_writes_become_visible_late_the_others_wait_for_that_too() {
-    let mut bench = Bench::waiting();
-    // Four prefixes that the request after their write did not find.
-    for n in 0..4 {
-        for question in ["first", "then"] {
-            let long = body(LONG, question).replace("tower", &format!("tower {n}"));
-            let mut call = (bench.call)(post("http://localhost/v1/messages", long));
-            assert!(poll(&mut call).is_none());
-            bench.one().wrote();
-            read(call).await;
-        }
-    }
+    let mut bench = Bench::late().await;
     let mut calls: Vec<Pending> = ["one", "two"].map(|one| bench.ask(one)).into();
     poll_all(&mut calls);
     bench.one().wrote();
@@ -264,6 +270,31 @@ async fn where_an_entry_is_there_with_the_end_of_the_answer_the_others_wait_for_
     followers.into_iter().for_each(Arrived::read);
     for call in calls {
         read(call).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_what_a_failed_leader_did_not_write_to_become_visible() {
+    let refuse = |leader: Arrived| {
+        let response = Response::builder().status(529).body(Full::default());
+        leader.reply.send(Ok(response.unwrap())).unwrap();
+    };
+    let fails: [Option<fn(Arrived)>; 3] = [Some(Arrived::fail), Some(refuse), None];
+    for fail in fails {
+        let mut bench = Bench::late().await;
+        let mut calls: Vec<Pending> = ["one", "two"].map(|one| bench.ask(one)).into();
+        poll_all(&mut calls);
+        let leader = bench.one();
+        let call = calls.remove(0);
+        match fail {
+            Some(fail) => {
+                fail(leader);
+                drop(call.await);
+            }
+            None => drop(call),
+        }
+        poll_all(&mut calls);
+        assert_eq!(bench.one().question(), "two");
     }
 }
 

@@ -157,8 +157,11 @@ impl Running {
         });
         // What it wrote can be read, or there is nothing to wait for.
         let exchange = self.exchange.as_ref();
-        if exchange.is_none_or(Exchange::is_written_at_the_start) {
+        let is_written = exchange.is_none_or(Exchange::is_written_at_the_start);
+        if !(200..300).contains(&status) {
             self.lead = None;
+        } else if is_written && let Some(lead) = self.lead.take() {
+            lead.land();
         }
         order
     }

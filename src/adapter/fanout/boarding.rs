@@ -89,7 +89,7 @@ impl Boarding {
             if Pin::new(&mut *landing).poll(cx).is_pending() {
                 return true;
             }
-            let settles = landing.settles;
+            let settles = landing.settles();
             self.settling = (!settles.is_zero()).then(|| Bell::after(settles));
             self.landing = None;
         }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -54,8 +54,13 @@ struct Aloft {
 struct Leader {
     number: u64,
     flight: Flight,
+    wrote: Wrote,
     waiting: Vec<(u64, Waker)>,
 }
+
+/// Whether a leader was served, so that what it writes can be read by and by: a leader and those who
+/// wait for it share it.
+type Wrote = Arc<AtomicBool>;
 
 impl Flights {
     /// Whom to wait for before this request is planned; `None` where nobody writes what it could
@@ -88,14 +93,20 @@ impl Flights {
         if let Some(nearest) = found {
             return Err(self.to(root, (nearest, number)));
         }
+        let wrote = Wrote::default();
         leaders.push(Leader {
             number,
             flight,
+            wrote: Arc::clone(&wrote),
             waiting: Vec::new(),
         });
         self.0.count.fetch_add(1, Ordering::Relaxed);
-        let sky = Arc::clone(&self.0);
-        Ok(Some(Lead { sky, root, number }))
+        Ok(Some(Lead {
+            sky: Arc::clone(&self.0),
+            root,
+            number,
+            wrote,
+        }))
     }
 
     fn landing(&self, root: Digest, shared: impl Fn(&Flight) -> Option<Shared>) -> Option<Landing> {
@@ -105,19 +116,20 @@ impl Flights {
         Some(self.to(root, (leader, number)))
     }
 
-    fn to(&self, root: Digest, ((leader, settles), number): (Nearest, u64)) -> Landing {
+    fn to(&self, root: Digest, ((leader, wrote, settles), number): (Nearest, u64)) -> Landing {
         Landing {
             sky: Arc::clone(&self.0),
             root,
             leader,
+            wrote,
             number,
             settles,
         }
     }
 }
 
-/// A leader's number, and how long after its answer has begun what it writes can be read.
-type Nearest = (u64, Duration);
+/// A leader's number and fate, and how long after its answer has begun what it writes can be read.
+type Nearest = (u64, Wrote, Duration);
 
 /// The leader with whom most is shared.
 fn nearest<'a>(
@@ -126,9 +138,11 @@ fn nearest<'a>(
 ) -> Option<Nearest> {
     let shared = leaders.filter_map(|one| {
         let tokens = shared(&one.flight)?.tokens;
-        Some((tokens, one.number, one.flight.visible_after()))
+        Some((tokens, one))
     });
-    shared.max().map(|(_, number, settles)| (number, settles))
+    let (_, leader) = shared.max_by_key(|(tokens, one)| (*tokens, one.number))?;
+    let settles = leader.flight.visible_after();
+    Some((leader.number, Arc::clone(&leader.wrote), settles))
 }
 
 impl Sky {
@@ -161,6 +175,15 @@ pub(crate) struct Lead {
     sky: Arc<Sky>,
     root: Digest,
     number: u64,
+    wrote: Wrote,
+}
+
+impl Lead {
+    /// It was served: the others go on as soon as what it writes can be read.
+    pub(crate) fn land(self) {
+        // Ordered by the lock that dropping it takes.
+        self.wrote.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Lead {
@@ -188,9 +211,19 @@ pub(super) struct Landing {
     sky: Arc<Sky>,
     root: Digest,
     leader: u64,
+    wrote: Wrote,
     number: u64,
     /// How long it takes from then on until what was written can be read.
     settles: Duration,
+}
+
+impl Landing {
+    /// How long after it has come there is still something to wait for: not at all where the leader
+    /// has written nothing.
+    pub(super) fn settles(&self) -> Duration {
+        let wrote = self.wrote.load(Ordering::Relaxed);
+        if wrote { self.settles } else { Duration::ZERO }
+    }
 }
 
 impl Future for Landing {

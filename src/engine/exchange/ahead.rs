@@ -69,10 +69,10 @@ impl Exchange {
         marks.find(|mark| kept(mark.tokens)).map(|mark| mark.ttl)
     }
 
-    /// Whether what it writes can be read once its answer has begun, or there is none to wait for.
+    /// Whether what it writes can be read once its answer has begun.
     #[must_use]
     pub fn is_written_at_the_start(&self) -> bool {
-        !self.limits().written_at_end || !(200..300).contains(&self.record.status)
+        !self.limits().written_at_end
     }
 
     /// It was held back for this long before it was sent.
