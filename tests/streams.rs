@@ -220,6 +220,7 @@ fn a_ping_that_writes_trips_the_breaker() {
     let ping = Pinged::new(vigil.due, 200, Some(usage(0, vigil.tokens)));
     let (record, next) = engine.pinged(vigil.due, &META, &vigil, &ping);
     assert!(record.cost > vigil.price && next.is_none());
+    assert_eq!(record.cost, vigil.worst);
     assert!(turn(&engine, 600.0, 1, Stop::ToolUse).vigil.is_none());
 }
 

@@ -192,6 +192,7 @@ impl Idle<'_> {
             tokens: self.tokens,
             pings: self.stream.pings,
             price,
+            worst: self.tier.map(|tier| self.written(&tier)),
             spent: self.stream.spent,
             chance: watch.chance,
             threshold: watch.threshold,
@@ -200,6 +201,13 @@ impl Idle<'_> {
             session: self.pauses.session,
             model: self.model.clone(),
         })
+    }
+
+    /// What it costs to write all of the prefix again.
+    fn written(&self, tier: &PriceTier) -> Money {
+        let hour = self.stream.hour.min(self.tokens);
+        let rest = tier.write(self.limits.ttl).times(self.tokens - hour);
+        tier.write(Ttl::OneHour).times(hour) + rest
     }
 
     /// The class and the end of what expires first of what is still alive.

@@ -29,6 +29,9 @@ pub struct Vigil {
     pub pings: u32,
     /// What one ping should cost, where prices are known.
     pub price: Option<Money>,
+    /// What one ping costs at most, where prices are known: what it should read may be gone, so that it
+    /// writes.
+    pub worst: Option<Money>,
     /// What was spent on this conversation's pings so far.
     pub spent: Money,
     /// The chance that the conversation returns within the life that the ping buys.

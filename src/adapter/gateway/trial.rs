@@ -128,7 +128,7 @@ pub(super) fn fund(desk: &Arc<Desk>, asked: &Arc<Asked>, backend: &str) -> Fund 
             backend: &backend,
         };
         let (room, written) = desk
-            .take(&who, &Worst::new(vigil.price, vigil.tokens))
+            .take(&who, &Worst::new(vigil.worst, vigil.tokens))
             .ok()?;
         let covered = written.is_done();
         let settle: Grant = Box::new(move |record| room.settle_ping(record));
@@ -260,7 +260,7 @@ mod tests {
         Arc::new(Desk::new(cache, options.expect("options")).expect("a desk"))
     }
 
-    /// A ping of sixty picodollars, where a day has a hundred.
+    /// A ping of eleven picodollars, or of sixty where it writes; a day has a hundred.
     fn vigil() -> Vigil {
         Vigil {
             conversation: Digest::default(),
@@ -270,7 +270,8 @@ mod tests {
             expires: Timestamp::default().plus(Duration::from_secs(20)),
             tokens: 9,
             pings: 0,
-            price: Some(money(60)),
+            price: Some(money(11)),
+            worst: Some(money(60)),
             spent: Money::ZERO,
             chance: 1.0,
             threshold: 0.1,

@@ -443,6 +443,7 @@ mod tests {
                 tokens: 9,
                 pings: 0,
                 price: Some(Money::from_pico(5)),
+                worst: Some(Money::from_pico(60)),
                 spent: Money::ZERO,
                 chance: 1.0,
                 threshold: 0.1,
