@@ -157,11 +157,15 @@ impl Behaviour {
     /// class, in reach of a breakpoint, and the prompt had not changed.
     pub fn observe(&mut self, now: Timestamp, foreseen: &Foreseen, outcome: Outcome) {
         self.pass(now);
+        let mut grown = 0.0;
         if let Some(cell) = self.cells.get_mut(foreseen.cell()) {
+            let before = cell.total();
             cell.observe(outcome);
+            grown = cell.total() - before;
         }
+        // In a full cell an outcome takes the place of another, which lay idle for about as long.
         if foreseen.idle.as_secs() >= GAPS[0] {
-            self.exposed += foreseen.idle.as_secs_f32();
+            self.exposed += foreseen.idle.as_secs_f32() * grown;
         }
     }
 
@@ -428,6 +432,21 @@ mod tests {
         let rate = by_time.lost_per_hour();
         assert!((0.7..1.6).contains(&rate), "{rate}");
         assert!(at_once.lost_per_hour() < 0.2, "{}", at_once.lost_per_hour());
+    }
+
+    #[test]
+    fn what_is_lost_per_hour_is_the_same_however_much_was_seen() {
+        let mut behaviour = Behaviour::default();
+        for (gap, percent) in [(10, 100), (60, 98), (200, 94), (290, 91)] {
+            feed(&mut behaviour, read(9_000, gap), percent, 3_000);
+        }
+        let rate = behaviour.lost_per_hour();
+        assert!((0.7..1.6).contains(&rate), "{rate}");
+        assert!(
+            behaviour.fading(at(3_000)) > 0.5,
+            "{}",
+            behaviour.fading(at(3_000))
+        );
     }
 
     #[test]
