@@ -122,10 +122,12 @@ impl Head<'_> {
             .or_else(|| self.account.map(str::as_bytes))
     }
 
-    /// The session, where a header names it: ours, or the one that `OpenRouter` documents.
+    /// The session, where a header names it: ours, the one that `OpenRouter` documents, or that of
+    /// Claude Code from 2.1.86 on (code.claude.com/docs/en/llm-gateway-protocol, 2026-09).
     pub(crate) fn session(&self) -> Box<str> {
         let named = self.headers.get(SESSION);
         let named = named.or_else(|| self.headers.get("x-session-id"));
+        let named = named.or_else(|| self.headers.get("x-claude-code-session-id"));
         let name = named.and_then(|name| name.to_str().ok());
         name.unwrap_or_default().into()
     }
@@ -300,6 +302,29 @@ mod tests {
         };
         assert_eq!(&*head.betas(), "a-1,b-2,c-3");
         assert_eq!(head.credential(), Some(&b"key=k-1"[..]));
+    }
+
+    #[test]
+    fn a_session_is_named_by_our_header_before_those_of_others() {
+        let names = [
+            "x-claude-code-session-id",
+            "x-session-id",
+            "x-cachewright-session",
+        ];
+        let mut headers = HeaderMap::new();
+        for name in names {
+            headers.insert(name, name.parse().unwrap());
+            let head = Head {
+                method: &Method::POST,
+                host: "",
+                path: "",
+                query: None,
+                headers: &headers,
+                behind: None,
+                account: None,
+            };
+            assert_eq!(&*head.session(), name);
+        }
     }
 
     #[test]
