@@ -121,6 +121,13 @@ fn a_conversation_whose_session_has_gone_on_elsewhere_is_let_go() {
         r#"{"user_id":"u_session_2"}"#,
     ];
     let [one, two] = user;
+    let escaped = [
+        r#"{"user_id":"{\"device_id\":\"d\",\"account_uuid\":\"\",\"session_id\":\"1\"}"}"#,
+        r#"{"user_id":"{\"device_id\":\"d\",\"account_uuid\":\"\",\"session_id\":\"2\"}"}"#,
+    ];
+    let [third, fourth] = escaped;
+    let traced = r#"{"trace":"session_1","user_id":"u_session_1"}"#;
+    let [bare, spoken] = [r#"{"user_id":"u-1"}"#, r#"{"user_id":"obsession"}"#];
     let nobody = "{}";
     for (first, second, metadata, pays) in [
         (META, META, [nobody, nobody], true),
@@ -128,6 +135,12 @@ fn a_conversation_whose_session_has_gone_on_elsewhere_is_let_go() {
         (named, another, [nobody, nobody], true),
         (META, META, [one, one], false),
         (META, META, [one, two], true),
+        (META, META, [one, traced], false),
+        (META, META, [third, third], false),
+        (META, META, [third, fourth], true),
+        // A user may have several conversations at once.
+        (META, META, [bare, bare], true),
+        (META, META, [spoken, spoken], true),
         (META, META, [r#"{"trace":1}"#, r#"{"trace":1}"#], true),
     ] {
         let engine = engine(Some(KeepAlive::default()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::object::Object;
 use crate::model::{Block, Fingerprint, Prompt, Section, Span};
 
 /// An earlier body of a conversation with what was read from it, kept to read the next one faster.
@@ -40,15 +41,17 @@ impl Remembered {
         }
     }
 
-    /// What names the caller's session, if anything does: the member `metadata` with its `user_id`,
-    /// in which Claude Code puts the session (github.com/coder/aibridge #241, 2026-03-31); what others
-    /// put there may be no more than their user. Not to be kept in clear.
+    /// What names the caller's session, if anything does: the `user_id` of the member `metadata` where
+    /// it holds one, as Claude Code's does after `_session_` or under `session_id`
+    /// (github.com/coder/aibridge #241, 2026-03-31). A user alone names none, since one may have
+    /// several conversations at once. Not to be kept in clear.
     #[must_use]
     pub fn session(&self) -> Option<&[u8]> {
         let mut members = self.index.members.iter();
         let named = |member: &&Member| member.key.of(&self.body) == br#""metadata""#;
-        let value = members.find(named)?.value.of(&self.body);
-        memchr::memmem::find(value, br#""user_id""#).map(|_| value)
+        let metadata = members.find(named)?.value;
+        let user = Object::at(&self.body, metadata)?.value(&self.body, "user_id")?;
+        memchr::memmem::find(user, b"session_").map(|_| user)
     }
 
     /// Bytes it holds in memory, for the owner's budget.
