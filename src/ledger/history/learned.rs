@@ -221,11 +221,11 @@ impl Learned {
     pub fn went_on(&mut self, passed: &Passed, spot: Spot, before_end: usize) {
         self.partings.entry(spot).or_default().observe(before_end);
         if before_end > 0 {
-            let tails = self.trials.iter_mut();
-            let tails = tails.filter(|(spot, _)| spot.waits_for_an_answer());
-            for (_, trials) in tails {
-                trials.settle_named(passed.maker, passed.gap);
-            }
+            let mut tails = self.trials.iter_mut();
+            // That request was one trial, of one kind.
+            tails.any(|(spot, trials)| {
+                spot.waits_for_an_answer() && trials.settle_named(passed.maker, passed.gap)
+            });
         }
     }
 
@@ -335,6 +335,27 @@ mod tests {
             );
         }
         assert!(calibration.error < 0.05);
+    }
+
+    #[test]
+    fn one_return_settles_one_trial() {
+        let tail = crate::model::Keyring::new(b"test").scope(&[b"tail"]);
+        let mut learned = Learned::default();
+        let kinds = [Spot::AgentStart, Spot::ChatStart, Spot::Later];
+        for spot in kinds {
+            learned.open(tail, spot, Timestamp::default());
+        }
+        let passed = Passed {
+            maker: super::super::name_of(&tail),
+            gap: Duration::from_secs(30),
+            ..Passed::default()
+        };
+        for returns in 1..=kinds.len() {
+            learned.went_on(&passed, Spot::Later, 1);
+            let trials = learned.trials.values().flat_map(|trials| trials.parts().0);
+            let settled = trials.filter(|trial| trial.gap.is_some());
+            assert_eq!(settled.count(), returns);
+        }
     }
 
     #[test]
