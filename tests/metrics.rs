@@ -217,6 +217,7 @@ fn records() -> Vec<Record> {
     records[2].cost_without_caching = None;
     records[3].resent = true;
     records[1].presumed = Some(Money::from_pico(2_000_700));
+    records[4].kept_saved = Some(Money::from_pico(5_000_700));
     for (number, backend, hop) in [
         (5, "direct", None),
         (6, "direct", Some(3_000_900)),
@@ -333,6 +334,11 @@ fn expected(totals: &Totals) -> Vec<(&'static str, &'static str, u64)> {
             nano(totals.errands_cost),
         ),
         (
+            "cachewright_pings_saved_nanodollars_total",
+            "",
+            nano(totals.pings_saved),
+        ),
+        (
             "cachewright_skipped_total",
             "reason=encoded",
             totals.skipped,
@@ -411,6 +417,7 @@ fn sums_are_those_of_the_ledger() {
         (3, 1, 1),
         "each was there to be counted"
     );
+    assert_eq!(totals.pings_saved, Money::from_pico(5_000_700));
     assert_eq!(kept.observed("cachewright_duration_seconds"), [1.5; 12]);
 }
 

@@ -167,6 +167,43 @@ fn every_form_says_the_same() {
 }
 
 #[test]
+fn what_pings_cost_and_saved_is_in_every_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = dir.path().join("ledger.db").display().to_string();
+    let store = Store::open(StoreOptions::at(&ledger).unwrap()).unwrap();
+    let observer = store.observer();
+    let mut ping = record(1);
+    ping.errand = true;
+    ping.errand_kind = "ping";
+    ping.cost = Some(Money::from_pico(250_000_000_000));
+    ping.cost_without_caching = Some(Money::ZERO);
+    let mut call = record(3);
+    call.kept_saved = Some(Money::from_pico(750_000_000_000));
+    observer.booked(&ping);
+    observer.booked(&call);
+    store.flush().unwrap();
+    let said_as = |form: &str| said(&["report", "--ledger", &ledger, form]);
+    let total = &json(&["report", "--ledger", &ledger, "--json"])["total"];
+    let csv = said_as("--csv");
+    let mut lines = csv.lines().map(|line| line.split(','));
+    let (names, cells) = (lines.next().unwrap(), lines.next().unwrap());
+    let cells: BTreeMap<&str, &str> = names.zip(cells).collect();
+    assert_eq!(total["pings"].to_string(), cells["pings"]);
+    assert_eq!(total["pings_cost"]["usd"], cells["pings_cost_usd"]);
+    assert_eq!(total["pings_saved"]["usd"], cells["pings_saved_usd"]);
+    assert_eq!(cells["pings_saved_usd"], "0.750000000000");
+    assert!(said_as("--md").contains("Pings: 1 ping cost $0.2500"));
+    let page = dir.path().join("r.html").display().to_string();
+    said(&["report", "--ledger", &ledger, "--html", &page]);
+    let page = std::fs::read_to_string(page).unwrap();
+    let figure = page.split("<h2>Saved by pings</h2>").nth(1).unwrap();
+    let figure = figure.split("</div>").next().unwrap();
+    for part in ["$0.7500", "at most", "1 ping", "$0.2500"] {
+        assert!(figure.contains(part), "{part} in {figure}");
+    }
+}
+
+#[test]
 fn a_time_is_told_by_span_or_date() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = ledger(dir.path());

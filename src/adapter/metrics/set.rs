@@ -28,6 +28,7 @@ pub(super) struct Set {
     resent: Counter,
     unreported: Counter,
     unpriced: Counter,
+    pings_saved: Option<Dollars>,
     presumed: Option<Dollars>,
     error: Histogram,
     overhead: Histogram,
@@ -58,6 +59,11 @@ impl Dollars {
             sum: Money::ZERO,
             counted: 0,
         }
+    }
+
+    /// Those of a row without a label of its own.
+    fn of((emitter, values): (&Emitter, &[SharedString]), row: &'static Row) -> Self {
+        Self::new(emitter.counter(row, &labels(values, row, "")))
     }
 
     pub(super) fn add(&mut self, money: Money) {
@@ -95,6 +101,7 @@ impl Set {
             resent: counter(&table::RESENT),
             unreported: counter(&table::UNREPORTED),
             unpriced: counter(&table::UNPRICED),
+            pings_saved: None,
             presumed: None,
             error: histogram(&table::ERROR),
             overhead: histogram(&table::OVERHEAD),
@@ -128,8 +135,19 @@ impl Set {
         if let Some(miss) = &record.miss {
             self.miss(emitter, miss);
         }
-        if let Some(presumed) = record.presumed {
-            self.presume(emitter, presumed);
+        let with = (emitter, &self.values[..]);
+        for (rare, row, amount) in [
+            (&mut self.presumed, &table::PRESUMED, record.presumed),
+            (
+                &mut self.pings_saved,
+                &table::PINGS_SAVED,
+                record.kept_saved,
+            ),
+        ] {
+            if let Some(amount) = amount {
+                rare.get_or_insert_with(|| Dollars::of(with, row))
+                    .add(amount);
+            }
         }
         self.breakpoints(record);
         self.times(record);
@@ -161,13 +179,6 @@ impl Set {
         missed.misses.increment(1);
         missed.tokens.increment(miss.tokens);
         missed.cost.add(miss.cost.unwrap_or(Money::ZERO));
-    }
-
-    fn presume(&mut self, emitter: &Emitter, presumed: Money) {
-        let values = &self.values;
-        let row = &table::PRESUMED;
-        let counter = || Dollars::new(emitter.counter(row, &labels(values, row, "")));
-        self.presumed.get_or_insert_with(counter).add(presumed);
     }
 
     fn breakpoints(&self, record: &Record) {

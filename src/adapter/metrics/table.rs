@@ -228,6 +228,11 @@ pub(super) const ERRANDS_COST: Row = Row::counter(
     "nanodollars",
     "What errands cost, which is part of the cost.",
 );
+pub(super) const PINGS_SAVED: Row = Row::counter(
+    "cachewright_pings_saved_nanodollars_total",
+    "nanodollars",
+    "What reading the prefixes that pings had kept saved at most; part of no other sum.",
+);
 pub(super) const SKIPPED: Row = Row::counter(
     "cachewright_skipped_total",
     "exchanges",
@@ -319,7 +324,7 @@ pub(super) const OVERFLOW: Row = Row::counter(
 .by("label");
 
 /// Everything that is emitted.
-pub static TABLE: [Row; 33] = [
+pub static TABLE: [Row; 34] = [
     EXCHANGES,
     VERDICTS,
     TOKENS,
@@ -338,6 +343,7 @@ pub static TABLE: [Row; 33] = [
     HONOURED,
     ERRANDS,
     ERRANDS_COST,
+    PINGS_SAVED,
     SKIPPED,
     RESENT,
     UNREPORTED,

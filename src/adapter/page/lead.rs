@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::format::{NOTHING, counted, date, moment, money_ratio, percent, short_count};
-use crate::ledger::{Holdout, Story};
+use crate::ledger::{Holdout, Story, Totals};
 use crate::model::Money;
 
 pub(super) fn title(story: &Story) -> String {
@@ -88,6 +88,18 @@ fn measured(holdout: &Holdout) -> Markup {
     }
 }
 
+/// What pings have earned, against what they cost.
+fn pings(total: &Totals) -> Markup {
+    html! {
+        div.figure {
+            h2 { "Saved by pings" }
+            p.big { (total.pings_saved) }
+            p { "This is what reading the prefixes that they had kept saved at most; "
+                (counted(total.pings, "ping", "pings")) " cost " (total.pings_cost) "." }
+        }
+    }
+}
+
 /// The large figures, each with its sentence.
 pub(super) fn figures(story: &Story) -> Markup {
     let total = &story.total;
@@ -115,6 +127,7 @@ pub(super) fn figures(story: &Story) -> Markup {
                     p.big { (could) }
                     p { "Misses that a change of prompts or settings avoids, and the writes that nobody read." }
                 }
+                @if total.pings > 0 || total.pings_saved != Money::ZERO { (pings(total)) }
                 div.figure {
                     h2 { "Hit rate" }
                     p.big { (percent(total.hit_rate())) }

@@ -123,7 +123,7 @@ fn verdicts(subject: &Subject<'_>) -> Sheet {
 }
 
 /// The columns of the sums by label, after the label.
-const SUMS: [&str; 24] = [
+const SUMS: [&str; 27] = [
     "exchanges",
     "unreported",
     "unpriced",
@@ -140,6 +140,9 @@ const SUMS: [&str; 24] = [
     "cost_without_caching_usd",
     "saved_usd",
     "waste_usd",
+    "pings",
+    "pings_cost_usd",
+    "pings_saved_usd",
     "misses",
     "missed_tokens",
     "missed_cost_usd",
@@ -179,6 +182,9 @@ pub(super) fn csv(subject: &Subject<'_>) -> String {
             decimal(totals.cost_without_caching),
             decimal(totals.savings()),
             decimal(totals.waste),
+            totals.pings.to_string(),
+            decimal(totals.pings_cost),
+            decimal(totals.pings_saved),
             totals.misses.to_string(),
             totals.missed.to_string(),
             decimal(totals.missed_cost),
