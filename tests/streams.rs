@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cachewright::adapter::memory::InProcess;
 use cachewright::engine::{End, Engine, Meta, Pinged, Placement, Settings};
 use cachewright::ledger::Record;
-use cachewright::model::{KeepAlive, Money, Stop, Timestamp, Ttl, Usage, Vigil};
+use cachewright::model::{Choice, KeepAlive, Money, Stop, Timestamp, Ttl, Usage, Vigil};
 use cachewright::provider::Catalog;
 
 const META: Meta<'static> = Meta::of("anthropic");
@@ -288,6 +288,71 @@ fn an_hour_is_chosen_once_pauses_have_shown_that_it_pays() {
         first = first.or_else(|| (chosen == Some(Ttl::OneHour)).then_some(number));
     }
     assert!(first.is_some(), "never");
+}
+
+/// The choice for a turn of the conversation in this house, which shares nothing with others, at a
+/// provider that keeps what it should.
+fn housed_turn(engine: &Engine, secs: f64, (house, turns): (u32, usize)) -> Choice {
+    let text = body(turns);
+    let text = std::str::from_utf8(&text).unwrap();
+    let text = text.replace("this house", &format!("house {house}"));
+    let text = text.replace("go on", &format!("go on with {house}"));
+    let prepared = engine.prepare(at(secs), &META, &text.into());
+    let by_hour = |placed: &Placement| placed.ttl == Ttl::OneHour;
+    let hour = prepared.placements().iter().any(by_hour);
+    let mut exchange = prepared.exchange;
+    let kept = exchange.record().predicted_read > Some(0);
+    let mut usage = if kept {
+        usage(32_000, 0)
+    } else {
+        usage(0, 32_000)
+    };
+    if hour {
+        (usage.write_5m, usage.write_1h) = (usage.write_1h, usage.write_5m);
+    }
+    exchange.on_usage(at(secs + 1.0), usage);
+    exchange.on_stop(Stop::EndTurn);
+    *exchange
+        .finish(at(secs + 4.0), End::Complete)
+        .choice
+        .unwrap()
+}
+
+#[test]
+fn a_live_conversation_keeps_its_class_when_another_comes_to_be_preferred() {
+    let engine = engine(None);
+    let (mut now, mut turns) = (0.0, 0);
+    let begun = housed_turn(&engine, now, (0, turns));
+    assert_eq!((begun.ttl, begun.latched), (Ttl::FiveMinutes, false));
+    // The others come back every ten minutes, until an hour is what a new one gets.
+    let preferred = (1..60).find(|house| {
+        let mut first = None;
+        for turn in 0..5 {
+            let theirs = housed_turn(&engine, now, (*house, turn));
+            first.get_or_insert(theirs.ttl);
+            for _ in 0..3 {
+                now += 200.0;
+                turns += 1;
+                let mine = housed_turn(&engine, now, (0, turns));
+                assert_eq!((mine.hour, mine.latched), (0, true), "{mine:?}");
+            }
+        }
+        first == Some(Ttl::OneHour)
+    });
+    let preferred = preferred.expect("an hour comes to be preferred");
+    // Of those that begin now none is heard of again, until an hour is ahead no longer.
+    let given_up = (60..160).find_map(|house| {
+        now += 10.0;
+        let theirs = housed_turn(&engine, now, (house, 0));
+        (theirs.ahead <= theirs.needed).then_some(theirs.ttl)
+    });
+    assert_eq!(given_up, Some(Ttl::FiveMinutes));
+    let later = housed_turn(&engine, now + 10.0, (preferred, 5));
+    assert_eq!(
+        (later.ttl, later.latched),
+        (Ttl::OneHour, true),
+        "{later:?}"
+    );
 }
 
 #[test]
