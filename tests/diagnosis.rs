@@ -4,16 +4,14 @@
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cachewright::adapter::clock::Clock;
 use cachewright::adapter::handle::{Builder, Cachewright};
 use cachewright::adapter::server::{SimHandle, SimOptions, SimServer};
 use cachewright::ledger::{Record, Verdict};
-use cachewright::model::{Cause, Miss, Mode, Money, Pattern, Section, Timestamp};
+use cachewright::model::{Cause, Miss, Mode, Money, Pattern, Section};
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -21,19 +19,10 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tower::Service;
 
+use crate::support::hands::Hands;
 use crate::support::origin::{Origin, Protocol};
 
 const MODEL: &str = "claude-sonnet-4-5";
-
-/// A clock that the layer and the provider share, and that only a test moves.
-#[derive(Clone, Debug, Default)]
-struct Hands(Arc<AtomicI64>);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-}
 
 /// A provider, and a client with the layer before it.
 struct World {
@@ -49,7 +38,6 @@ impl World {
 
     async fn with(configure: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = Hands::default();
-        clock.0.store(1_000_000_000, Ordering::SeqCst);
         let mut options = SimOptions::default();
         options.clock = Arc::new(clock.clone());
         // What is written can be read from the answer's first byte on, and not before.
@@ -68,9 +56,7 @@ impl World {
     }
 
     fn advance(&self, seconds: i64) {
-        self.clock
-            .0
-            .fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+        self.clock.advance(seconds);
     }
 
     /// The provider loses all it had.

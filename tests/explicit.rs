@@ -10,17 +10,15 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cachewright::adapter::clock::Clock;
 use cachewright::adapter::handle::{Builder, Cachewright};
 use cachewright::adapter::proxy::{Proxy, ProxyHandle, ProxyOptions, Upstream};
 use cachewright::adapter::server::{SimHandle, SimOptions, SimServer};
 use cachewright::adapter::tower::{PromptCache, RequestBody};
 use cachewright::ledger::Record;
-use cachewright::model::{Money, Timestamp};
+use cachewright::model::Money;
 use cachewright::provider::Catalog;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as Hyper;
@@ -32,28 +30,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tower::Service as _;
 
+use crate::support::hands::Hands;
+
 /// Only a fault of ours takes this long.
 const FAULT: Duration = Duration::from_secs(20);
 
 const GEMINI: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
 const VERTEX: &str =
     "/v1/projects/p-1/locations/global/publishers/google/models/gemini-2.5-pro:generateContent";
-
-/// One clock for both sides, moved by hand.
-#[derive(Clone, Debug, Default)]
-struct Hands(Arc<AtomicI64>);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-}
-
-impl Hands {
-    fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
-    }
-}
 
 /// How requests reach the simulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +95,6 @@ impl World {
 
     async fn with(way: Way, change: impl FnOnce(Builder) -> Builder) -> Self {
         let hands = Hands::default();
-        hands.advance(1_000_000);
         let mut options = SimOptions::default();
         options.provider = "gemini".into();
         options.clock = Arc::new(hands.clone());

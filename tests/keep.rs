@@ -9,12 +9,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use cachewright::adapter::admin::{Admin, AdminOptions, Scrape};
-use cachewright::adapter::clock::Clock;
 use cachewright::adapter::gateway::{GatewayOptions, Gauge};
 use cachewright::adapter::handle::{Builder, Cachewright};
 use cachewright::adapter::keep::{Pinger, Retained, Retention};
@@ -23,7 +21,7 @@ use cachewright::adapter::server::{SimHandle, SimOptions, SimServer};
 use cachewright::adapter::tower::{PromptCache, RequestBody};
 use cachewright::engine::Overlay;
 use cachewright::ledger::{Record, Totals};
-use cachewright::model::{KeepAlive, Money, Timestamp, Ttl};
+use cachewright::model::{KeepAlive, Money, Ttl};
 use cachewright::provider::Catalog;
 use cachewright::route::Amount;
 use http_body_util::{BodyExt as _, Full};
@@ -36,6 +34,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tower::Service as _;
 
+use crate::support::hands::Hands;
+
 /// Only a fault of ours takes this long.
 const FAULT: Duration = Duration::from_secs(20);
 
@@ -44,22 +44,6 @@ const DUE: i64 = 281;
 
 const KEY: &str = "sk-ant-quetzalcoatl";
 const SECRET: &str = "xylophonist";
-
-/// One clock for both sides, moved by hand.
-#[derive(Clone, Debug, Default)]
-struct Hands(Arc<AtomicI64>);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-}
-
-impl Hands {
-    fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
-    }
-}
 
 /// How requests reach the simulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +108,6 @@ const ROUTES: &str = "[providers.inside]\nkind = \"anthropic\"\nresidency = \"eu
 impl World {
     async fn new(way: Way, change: impl FnOnce(Builder) -> Builder) -> Self {
         let hands = Hands::default();
-        hands.advance(1_000_000);
         let mut options = SimOptions::default();
         options.clock = Arc::new(hands.clone());
         options.keep_requests = 10_000;

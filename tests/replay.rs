@@ -20,7 +20,8 @@ fn vector() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/replay/library.jsonl")
 }
 
-fn run(path: &Path, policy: Policy) -> (Row, Vec<u8>) {
+/// What a replay came to, and what it sent.
+pub(crate) fn run(path: &Path, policy: Policy) -> (Row, Vec<u8>) {
     let mut job = Job::new(Arc::new(Catalog::builtin()));
     job.policy = policy;
     emitted(path, &job)

@@ -9,17 +9,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use cachewright::adapter::clock::Clock;
 use cachewright::adapter::handle::Cachewright;
-use cachewright::model::{KeepAlive, Timestamp, Ttl};
+use cachewright::model::{KeepAlive, Ttl};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::conformance::bench::{Bench, header};
+use crate::support::hands::Hands;
 
 /// How many configurations are drawn; about every second one can serve all its routes.
 const WORLDS: u64 = 120;
@@ -178,16 +176,6 @@ impl World {
     }
 }
 
-/// One clock, moved by hand.
-#[derive(Clone, Debug, Default)]
-struct Hands(Arc<AtomicI64>);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-}
-
 fn pings(bench: &Bench) -> usize {
     let records = bench.cache.records();
     let pings = records.iter().filter(|one| one.errand_kind == "ping");
@@ -202,7 +190,7 @@ async fn idle(bench: &Bench, hands: &Hands, dice: &mut Dice) {
             let order = serde_json::from_str(dice.pick::<&str>(&FAULTS)).unwrap();
             bench.order("/admin/faults", &order).await;
         }
-        hands.0.fetch_add(281_000_000, Ordering::SeqCst);
+        hands.advance(281);
         for _ in 0..200 {
             if pings(bench) >= due {
                 break;
@@ -264,7 +252,6 @@ async fn explore(seed: u64) -> Option<(usize, usize, usize)> {
     let mut dice = Dice(seed);
     let mut world = World::of(&mut dice);
     let hands = Hands::default();
-    hands.0.store(1_000_000_000_000, Ordering::SeqCst);
     let is_kept = seed.is_multiple_of(3);
     // Short prefixes are not worth a ping.
     world.facts = if is_kept { 4_000 } else { 400 };

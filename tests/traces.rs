@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use cachewright::adapter::replay::{Detail, Emitter, Job, Policy, Row, Score, replay};
+use cachewright::adapter::replay::{Job, Policy, Row, Score, replay};
 use cachewright::adapter::workload::{Options, Workload};
 use cachewright::model::Money;
 use cachewright::provider::Catalog;
@@ -32,18 +32,9 @@ fn file(content: &str) -> tempfile::NamedTempFile {
 }
 
 fn run(path: &Path, policy: Policy) -> (Row, Vec<Value>) {
-    let dir = tempfile::tempdir().unwrap();
-    let target = dir.path().join("sent.jsonl");
-    let mut job = Job::new(Arc::new(Catalog::builtin()));
-    job.policy = policy;
-    let mut emitters = vec![Emitter::create(&target, Detail::Bodies).unwrap()];
-    let row = replay(path, &job, &mut emitters, &mut ()).unwrap();
-    for emitter in emitters {
-        emitter.publish().unwrap();
-    }
-    let sent = std::fs::read_to_string(target).unwrap();
-    let lines = sent.lines().map(|line| serde_json::from_str(line).unwrap());
-    (row, lines.collect())
+    let (row, sent) = crate::replay::run(path, policy);
+    let lines = serde_json::Deserializer::from_slice(&sent).into_iter();
+    (row, lines.map(Result::unwrap).collect())
 }
 
 fn score(row: &Row, policy: Policy) -> Score {

@@ -3,6 +3,8 @@
 pub(crate) mod body;
 #[cfg(feature = "cli")]
 pub(crate) mod chromium;
+#[cfg(feature = "server")]
+pub(crate) mod hands;
 #[cfg(feature = "replay")]
 pub(crate) mod marked;
 #[cfg(feature = "tower")]
