@@ -191,7 +191,10 @@ impl Running {
             }
             cache.book(record)
         });
-        drop(lead);
+        match lead {
+            Some(lead) if end == End::Complete => lead.land(),
+            lead => drop(lead),
+        }
         for mut pending in mem::take(&mut self.pending) {
             if let Some(record) = &record {
                 shielded(|| pending.booked(record));
