@@ -187,7 +187,7 @@ fn what_no_later_request_will_have_is_not_written() {
     for (what, most, change) in changes {
         let costs = of(changed(change));
         assert!(costs.ours <= costs.clairvoyant * most, "{what}: {costs:?}");
-        assert!(costs.ours < costs.documented, "{what}: {costs:?}");
+        assert!(costs.ours <= costs.documented, "{what}: {costs:?}");
     }
 }
 

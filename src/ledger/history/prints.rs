@@ -202,8 +202,8 @@ impl Prints {
         };
         let way = stored.place % WAYS;
         match (place.tags.get_mut(way), place.prints.get_mut(way)) {
-            (Some(here), Some(print)) if *here == 0 => {
-                (*here, *print) = (tag, stored.into());
+            (Some(here), Some(one)) if *here == 0 => {
+                (*here, *one) = (tag, stored.into());
                 self.used += 1;
                 true
             }
@@ -333,7 +333,7 @@ impl Prints {
         place.prints.get_mut(way)
     }
 
-    fn put(&mut self, tag: u64, print: Print) {
+    fn put(&mut self, tag: u64, new: Print) {
         if self.used >= self.table.len() * WAYS * 3 / 8 && self.table.len() < self.most {
             self.grow();
         }
@@ -342,9 +342,9 @@ impl Prints {
         let Some(place) = self.table.get_mut(at) else {
             return;
         };
-        if let Some((here, old)) = place.gives_way(tag, print.seen) {
+        if let Some((here, old)) = place.gives_way(tag, new.seen) {
             self.used += usize::from(*here == 0);
-            (*here, *old) = (tag, print);
+            (*here, *old) = (tag, new);
         }
     }
 
@@ -355,7 +355,7 @@ impl Prints {
         for place in old {
             let ways = place.tags.into_iter().zip(place.prints);
             ways.filter(|(tag, _)| *tag != 0)
-                .for_each(|(tag, print)| self.put(tag, print));
+                .for_each(|(tag, one)| self.put(tag, one));
         }
     }
 }
