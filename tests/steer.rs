@@ -287,7 +287,7 @@ as_of = "2026-11-30"
 
 /// A session of an agent that is called again every twenty minutes; what was asked for, and how much
 /// of each request was foreseen to be read.
-fn kimi(engine: &Engine, began: f64, more: &str) -> Vec<(bool, Option<u64>)> {
+fn kimi(engine: &Engine, began: u32, more: &str) -> Vec<(bool, Option<u64>)> {
     let mut meta = Meta::of("moonshot");
     meta.dialect = "chat";
     let rule = "A rule that never changes. ".repeat(8000);
@@ -300,19 +300,16 @@ fn kimi(engine: &Engine, began: f64, more: &str) -> Vec<(bool, Option<u64>)> {
             r#"{{"model":"kimi-k3.1-pro","tools":[{tool}],"messages":[{{"role":"system","content":"{rule}"}}{turns}]{more}}}"#
         );
         turns.push_str(r#",{"role":"assistant","content":"Seen."}"#);
-        let now = began + f64::from(n) * 1_200.0;
-        let prepared = engine.prepare(at(now), &meta, &Bytes::from(body));
+        let now = |after: u32| at(f64::from(began + n * 1_200 + after));
+        let prepared = engine.prepare(now(0), &meta, &Bytes::from(body));
         let members = prepared.body.as_ref();
         let asks = members.is_some_and(|body| {
             let text = std::str::from_utf8(body).unwrap();
             text.contains(r#""prompt_cache_options":{"ttl":"1h"}"#)
         });
         let mut exchange = prepared.exchange;
-        exchange.on_usage(at(now + 1.0), Usage::reported(10, 0, 0, 60_000, 10));
-        (
-            asks,
-            exchange.finish(at(now + 2.0), End::Complete).predicted_read,
-        )
+        exchange.on_usage(now(1), Usage::reported(10, 0, 0, 60_000, 10));
+        (asks, exchange.finish(now(2), End::Complete).predicted_read)
     };
     (0..4).map(turn).collect()
 }
@@ -325,22 +322,20 @@ fn one_hour_is_asked_for_where_the_row_sells_it_and_nowhere_else() {
         engine.remembering(Arc::new(InProcess::default()))
     };
     let engine = remembering(rows);
-    let all: Vec<_> = (0..4)
-        .map(|n| kimi(&engine, f64::from(n) * 1e5, ""))
-        .collect();
+    let all: Vec<_> = (0..4).map(|n| kimi(&engine, n * 100_000, "")).collect();
     for session in &all {
         assert!(session.iter().all(|(asks, _)| *asks), "{all:?}");
         let foreseen = session.iter().skip(1).map(|(_, read)| *read);
         assert!(foreseen.clone().all(|read| read > Some(40_000)), "{all:?}");
     }
     // The caller has settled it.
-    let own = kimi(&engine, 9e6, r#","prompt_cache_options":{}"#);
+    let own = kimi(&engine, 9_000_000, r#","prompt_cache_options":{}"#);
     assert!(
         own.iter().all(|(asks, read)| !asks && *read == Some(0)),
         "{own:?}"
     );
     let builtin = remembering(Catalog::builtin());
-    let plain = kimi(&builtin, 0.0, "");
+    let plain = kimi(&builtin, 0, "");
     assert!(
         plain.iter().all(|(asks, read)| !asks && *read == Some(0)),
         "{plain:?}"
