@@ -38,6 +38,7 @@ pub(in crate::adapter) fn strip(headers: &mut HeaderMap) {
 }
 
 /// Whether the caller wants to leave HTTP on this connection.
+#[cfg(any(feature = "proxy", test))]
 pub(in crate::adapter) fn leaves_http(headers: &HeaderMap) -> bool {
     words(headers, &UPGRADE).any(|word| word.split('/').next() == Some("websocket"))
 }
