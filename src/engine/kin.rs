@@ -29,7 +29,7 @@ pub(super) enum Bond {
 /// The nearest earlier request.
 pub(super) fn nearest(lineage: &Lineage, here: &Conversation) -> Option<Kin> {
     let prompt = &here.remembered.prompt;
-    let own: BTreeSet<Fingerprint> = fingerprints(&prompt.blocks).collect();
+    let own = Own::of(&prompt.blocks);
     let candidates = lineage.turns.iter().filter_map(|(shared, turn)| {
         let conversation = turn.conversation.as_ref()?;
         let other = &conversation.remembered.prompt;
@@ -40,9 +40,10 @@ pub(super) fn nearest(lineage: &Lineage, here: &Conversation) -> Option<Kin> {
         } else {
             return None;
         };
-        let common = other.blocks.iter();
-        let common = common.filter(|block| own.contains(&block.fingerprint));
-        let common: u64 = common.map(|block| u64::from(block.weight)).sum();
+        let weight = |block: &Block| u64::from(block.weight);
+        let (begin, rest) = other.blocks.split_at_checked(*shared).unwrap_or_default();
+        let rest = rest.iter().filter(|block| own.has(block.fingerprint));
+        let common: u64 = begin.iter().chain(rest).map(weight).sum();
         Some(((bond, common, turn.at), turn, conversation))
     });
     let (rank, turn, conversation) = candidates.max_by_key(|(rank, ..)| *rank)?;
@@ -51,6 +52,21 @@ pub(super) fn nearest(lineage: &Lineage, here: &Conversation) -> Option<Kin> {
         conversation: Arc::clone(conversation),
         bond: rank.0,
     })
+}
+
+/// What a request's blocks are, in order of their fingerprints.
+struct Own(Vec<Fingerprint>);
+
+impl Own {
+    fn of(blocks: &[Block]) -> Self {
+        let mut own: Vec<Fingerprint> = fingerprints(blocks).collect();
+        own.sort_unstable();
+        Self(own)
+    }
+
+    fn has(&self, block: Fingerprint) -> bool {
+        self.0.binary_search(&block).is_ok()
+    }
 }
 
 fn fingerprints(blocks: &[Block]) -> impl Iterator<Item = Fingerprint> {
@@ -64,12 +80,7 @@ fn turns_of(prompt: &Prompt) -> &[Block] {
 
 /// Whether this request belongs to the conversation of `turn`: it goes on where that one ended, or
 /// opens alike and the model has spoken since, or has half of its turns.
-fn is_continued(
-    turn: &Turn,
-    shared: usize,
-    (before, here): (&Prompt, &Prompt),
-    own: &BTreeSet<Fingerprint>,
-) -> bool {
+fn is_continued(turn: &Turn, shared: usize, (before, here): (&Prompt, &Prompt), own: &Own) -> bool {
     if turn.outline.blocks > 0 && shared == turn.outline.blocks || turn.outline.goes_on_in(here) {
         return true;
     }
@@ -79,8 +90,8 @@ fn is_continued(
         return false;
     }
     let opens = |turns: &[Block]| turns.first().map(|block| block.fingerprint);
-    let kept = fingerprints(old).filter(|one| own.contains(one)).count();
-    opens(old) == opens(new) || kept * 2 >= old.len()
+    let kept = || fingerprints(old).filter(|one| own.has(*one)).count();
+    opens(old) == opens(new) || kept() * 2 >= old.len()
 }
 
 /// Whether what stands before the two conversations is the same thing, perhaps changed.
