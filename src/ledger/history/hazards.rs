@@ -19,11 +19,14 @@ const WEIGHT: f64 = 4.0;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hazards([f64; STRETCHES]);
 
-/// What pauses have shown of each stretch: how many came through it or as far into it as that, and how
-/// many ended in it.
+/// What pauses have shown of each stretch, by how far they came.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Shown {
-    through: [f64; STRETCHES],
+    /// How many came through so many stretches, and through no more of them.
+    whole: [f64; STRETCHES + 1],
+    /// How far those that go on came into the stretch behind these, all together.
+    partly: [f64; STRETCHES],
+    /// How many ended in each stretch.
     ended: [f64; STRETCHES],
 }
 
@@ -39,38 +42,44 @@ fn stretch(seconds: f64) -> (usize, f64) {
 
 #[expect(clippy::float_arithmetic, reason = "probabilities")]
 impl Shown {
-    /// A pause ended after so many seconds.
-    pub(super) fn end(&mut self, seconds: f64) {
+    /// So many pauses ended after so many seconds.
+    pub(super) fn end(&mut self, seconds: f64, pauses: f64) {
         let (at, _) = stretch(seconds);
-        self.pass(at, 1.0);
         if let Some(ended) = self.ended.get_mut(at) {
-            *ended += 1.0;
+            *ended += pauses;
         }
-        self.reach(at, 1.0);
+        add(&mut self.whole, (at + 1).min(STRETCHES), pauses);
     }
 
     /// A pause goes on after so many seconds.
     pub(super) fn last(&mut self, seconds: f64, weight: f64) {
         let (at, part) = stretch(seconds);
-        self.pass(at, weight);
-        self.reach(at, part * weight);
+        add(&mut self.whole, at, weight);
+        add(&mut self.partly, at, part * weight);
     }
 
-    /// A pause will not end.
-    pub(super) fn never(&mut self, weight: f64) {
-        self.pass(STRETCHES, weight);
+    /// So many pauses will not end.
+    pub(super) fn never(&mut self, pauses: f64) {
+        add(&mut self.whole, STRETCHES, pauses);
     }
 
-    fn pass(&mut self, to: usize, weight: f64) {
-        for through in self.through.iter_mut().take(to) {
-            *through += weight;
+    /// How many came through each stretch, or as far into it as that.
+    fn through(&self) -> [f64; STRETCHES] {
+        let mut through = self.partly;
+        let [_, whole @ ..] = &self.whole;
+        let mut further = 0.0;
+        for (through, whole) in through.iter_mut().zip(whole).rev() {
+            further += whole;
+            *through += further;
         }
+        through
     }
+}
 
-    fn reach(&mut self, at: usize, weight: f64) {
-        if let Some(through) = self.through.get_mut(at) {
-            *through += weight;
-        }
+#[expect(clippy::float_arithmetic, reason = "weights of pauses")]
+fn add(weights: &mut [f64], at: usize, weight: f64) {
+    if let Some(sum) = weights.get_mut(at) {
+        *sum += weight;
     }
 }
 
@@ -96,13 +105,14 @@ impl Hazards {
     /// pauses what was expected counts for there.
     #[must_use]
     pub(super) fn after(&self, shown: &Shown, weight: f64) -> Self {
-        let expected = self.0.iter().zip(&shown.through);
+        let through = shown.through();
+        let expected = self.0.iter().zip(&through);
         let expected: f64 = expected.map(|(hazard, through)| hazard * through).sum();
         let ended: f64 = shown.ended.iter().sum();
         let prior = weight * self.reuse().one_hour;
         let scale = (ended + prior) / (expected + prior).max(f64::EPSILON);
         let mut hazards = *self;
-        let shown = shown.through.iter().zip(&shown.ended);
+        let shown = through.iter().zip(&shown.ended);
         for (hazard, (through, ended)) in hazards.0.iter_mut().zip(shown) {
             let scaled = (*hazard * scale).min(1.0);
             *hazard = ((ended + WEIGHT * scaled) / (through + WEIGHT)).min(1.0);
@@ -149,12 +159,12 @@ mod tests {
         // before five minutes.
         let mut shown = Shown::default();
         for _ in 0..200 {
-            shown.end(50.0);
+            shown.end(50.0, 1.0);
             shown.last(60.0, 1.0);
         }
         for _ in 0..20 {
-            shown.end(50.0);
-            shown.end(200.0);
+            shown.end(50.0, 1.0);
+            shown.end(200.0, 1.0);
             shown.last(3600.0, 1.0);
             shown.last(3600.0, 1.0);
         }

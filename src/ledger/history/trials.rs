@@ -30,6 +30,9 @@ const BROKEN: f64 = 3.0;
 #[derive(Clone, Debug)]
 pub struct Trials {
     recent: VecDeque<Trial>,
+    decided: Decided,
+    /// How many others there are.
+    open: usize,
     log_gap: f64,
     returns: u32,
     /// Mean seconds between two prefixes of this kind, faded; when the last one was seen, and how
@@ -37,6 +40,14 @@ pub struct Trials {
     pace: f64,
     last: Option<Timestamp>,
     passed_over: f64,
+}
+
+/// What those recent trials have shown of which nothing more will be heard; counted as they come and
+/// go, since requests ask for it far more often. Every number is a whole one, so that none drifts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Decided {
+    returned: f64,
+    shown: Shown,
 }
 
 /// Whether one prefix was seen again.
@@ -58,6 +69,8 @@ impl Default for Trials {
     fn default() -> Self {
         Self {
             recent: VecDeque::new(),
+            decided: Decided::default(),
+            open: 0,
             log_gap: MEDIAN_GAP.ln(),
             returns: 0,
             pace: REACH,
@@ -74,12 +87,14 @@ impl Trials {
     pub fn from_parts(trials: impl IntoIterator<Item = Trial>, log_gap: f64, returns: u32) -> Self {
         let mut recent: VecDeque<Trial> = trials.into_iter().collect();
         recent.drain(..recent.len().saturating_sub(RECENT));
-        Self {
-            recent,
+        let mut trials = Self {
             log_gap,
             returns,
             ..Self::default()
-        }
+        };
+        recent.iter().for_each(|trial| trials.add(trial));
+        trials.recent = recent;
+        trials
     }
 
     /// The parts that [`Trials::from_parts`] takes.
@@ -92,15 +107,19 @@ impl Trials {
         if self.is_passed_over(now) {
             return;
         }
-        if self.recent.len() >= RECENT {
-            self.recent.pop_front();
+        if self.recent.len() >= RECENT
+            && let Some(oldest) = self.recent.pop_front()
+        {
+            self.take(&oldest);
         }
-        self.recent.push_back(Trial {
+        let trial = Trial {
             prefix,
             silent_from: (!spot.waits_for_an_answer()).then_some(now),
             gap: None,
             failed: 0.0,
-        });
+        };
+        self.add(&trial);
+        self.recent.push_back(trial);
     }
 
     /// Whether a prefix that is seen now is left untried, since trials come too thick.
@@ -123,31 +142,33 @@ impl Trials {
 
     /// The answer to the request that ended here is complete: from now on silence counts.
     pub fn answered(&mut self, prefix: &Digest, now: Timestamp) {
-        if let Some(trial) = self.pending(prefix) {
-            trial.silent_from = trial.silent_from.or(Some(now));
-        }
+        self.decide(
+            |trial| trial.prefix == *prefix,
+            |trial| trial.silent_from = trial.silent_from.or(Some(now)),
+        );
     }
 
     /// It was seen again after `gap`.
     pub fn settle(&mut self, prefix: &Digest, gap: Duration) {
-        let Some(trial) = self.pending(prefix) else {
-            return;
-        };
-        trial.gap = Some(gap);
-        self.returned_after(gap);
+        if self.decide(
+            |trial| trial.prefix == *prefix,
+            |trial| trial.gap = Some(gap),
+        ) {
+            self.returned_after(gap);
+        }
     }
 
     /// A part of the request of this name was seen again after `gap`; whether that is on trial.
     pub(super) fn settle_named(&mut self, name: u32, gap: Duration) -> bool {
-        let mut open = self.recent.iter_mut().rev();
-        let Some(trial) = open.find(|trial| trial.gap.is_none() && name_of(&trial.prefix) == name)
-        else {
-            return false;
-        };
-        trial.gap = Some(gap);
-        trial.failed = 0.0;
-        self.returned_after(gap);
-        true
+        let is_named = |trial: &Trial| name_of(&trial.prefix) == name;
+        let returned = self.decide(is_named, |trial| {
+            trial.gap = Some(gap);
+            trial.failed = 0.0;
+        });
+        if returned {
+            self.returned_after(gap);
+        }
+        returned
     }
 
     fn returned_after(&mut self, gap: Duration) {
@@ -160,9 +181,10 @@ impl Trials {
     /// The conversation went on without it. Whatever changed will most likely change again, so
     /// this weighs more than silence does.
     pub fn abandon(&mut self, prefix: &Digest) {
-        if let Some(trial) = self.pending(prefix) {
-            trial.failed = BROKEN;
-        }
+        self.decide(
+            |trial| trial.prefix == *prefix,
+            |trial| trial.failed = BROKEN,
+        );
     }
 
     /// How returns of this kind come due, where `prior` is what is known more widely.
@@ -172,14 +194,9 @@ impl Trials {
             return *prior;
         }
         let heard = self.heard(now);
-        let mut shown = Shown::default();
-        for trial in &self.recent {
-            match (trial.gap, trial.silent_from) {
-                (Some(gap), _) => shown.end(gap.as_secs_f64()),
-                (None, _) if trial.failed > 0.0 => shown.never(trial.failed),
-                (None, Some(since)) => shown.last(now.since(since).as_secs_f64(), heard),
-                (None, None) => {}
-            }
+        let mut shown = self.decided.shown;
+        for since in self.silent() {
+            shown.last(now.since(since).as_secs_f64(), heard);
         }
         prior.after(&shown, spot.prior_weight())
     }
@@ -187,24 +204,66 @@ impl Trials {
     /// How much each silence weighs: all of them together no more than [`SILENCE`] allows.
     fn heard(&self, now: Timestamp) -> f64 {
         let scale = self.log_gap.exp();
-        let (mut known, mut silent) = (0.0, 0.0);
-        for trial in &self.recent {
-            match (trial.gap, trial.silent_from) {
-                (Some(_), _) => known += 1.0,
-                (None, Some(since)) if trial.failed <= 0.0 => {
-                    let age = now.since(since).as_secs_f64();
-                    silent += age / (age + scale);
-                }
-                (None, _) => {}
-            }
-        }
-        let most = SILENCE + 4.0 * known;
+        let silent = self.silent().map(|since| {
+            let age = now.since(since).as_secs_f64();
+            age / (age + scale)
+        });
+        let silent: f64 = silent.sum();
+        let most = SILENCE + 4.0 * self.decided.returned;
         if silent > most { most / silent } else { 1.0 }
     }
 
-    fn pending(&mut self, prefix: &Digest) -> Option<&mut Trial> {
-        let open = |trial: &&mut Trial| trial.gap.is_none() && trial.prefix == *prefix;
-        self.recent.iter_mut().rev().find(open)
+    /// From when on each trial is silent of which more may be heard.
+    fn silent(&self) -> impl Iterator<Item = Timestamp> {
+        let open = self.recent.iter().rev().filter(|trial| trial.is_open());
+        open.take(self.open).filter_map(|trial| trial.silent_from)
+    }
+
+    /// Changes the latest trial of this kind that did not come back; whether there is one.
+    fn decide(&mut self, is_it: impl Fn(&Trial) -> bool, change: impl FnOnce(&mut Trial)) -> bool {
+        let mut open = self.recent.iter_mut().rev();
+        let Some(trial) = open.find(|trial| trial.gap.is_none() && is_it(trial)) else {
+            return false;
+        };
+        let before = *trial;
+        change(trial);
+        let after = *trial;
+        self.take(&before);
+        self.add(&after);
+        true
+    }
+
+    fn add(&mut self, trial: &Trial) {
+        self.open += usize::from(trial.is_open());
+        self.decided.count(trial, 1.0);
+    }
+
+    fn take(&mut self, trial: &Trial) {
+        self.open -= usize::from(trial.is_open());
+        self.decided.count(trial, -1.0);
+    }
+}
+
+impl Trial {
+    /// Whether more may be heard of it.
+    fn is_open(&self) -> bool {
+        self.gap.is_none() && self.failed <= 0.0
+    }
+}
+
+#[expect(clippy::float_arithmetic, reason = "whole numbers")]
+impl Decided {
+    /// Counts a trial so many times, if it is decided.
+    fn count(&mut self, trial: &Trial, times: f64) {
+        if trial.is_open() {
+            return;
+        }
+        if let Some(gap) = trial.gap {
+            self.returned += times;
+            self.shown.end(gap.as_secs_f64(), times);
+        } else {
+            self.shown.never(trial.failed * times);
+        }
     }
 }
 
@@ -251,6 +310,35 @@ mod tests {
             trials.answered(&digest(n), at(200.0));
         }
         assert!(chance(&trials, Spot::AgentStart, 290.0) < 0.217);
+    }
+
+    #[test]
+    fn what_is_counted_as_trials_come_and_go_is_what_they_show() {
+        let mut trials = Trials::default();
+        for n in 0..1_000_u32 {
+            let now = f64::from(n) * 7.0;
+            let prefix = digest(u128::from(n % 130));
+            let gap = Duration::from_millis(u64::from(n % 89) * 50_000);
+            match n % 11 {
+                0..5 => trials.open(prefix, Spot::Later, at(now)),
+                5 | 6 => trials.answered(&prefix, at(now)),
+                7 => trials.abandon(&prefix),
+                8 => drop(trials.settle_named(name_of(&prefix), gap)),
+                _ => trials.settle(&prefix, gap),
+            }
+            let (recent, log_gap, returns) = trials.parts();
+            let again = Trials::from_parts(recent.copied(), log_gap, returns);
+            let prior = Hazards::flat(0.5);
+            let [counted, anew] =
+                [&trials, &again].map(|one| one.estimate(&prior, Spot::Later, at(now)));
+            assert_eq!(counted, anew, "after {n}");
+        }
+        let came_back = trials.recent.iter().filter(|trial| trial.gap.is_some());
+        let (came_back, open) = (came_back.count(), trials.open);
+        assert!(
+            came_back > 0 && (1..RECENT).contains(&open),
+            "{came_back} {open}"
+        );
     }
 
     #[test]
