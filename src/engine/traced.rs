@@ -1,5 +1,6 @@
 //! Requests of which only digests and token counts are known: traces without text.
 
+use std::iter;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -86,8 +87,8 @@ fn draft<'a>(
     let conversation = keyring.extend(account, opening);
     let earlier = closest(engine, conversation, root, &prompt);
     let shared = earlier.as_ref().map(|(shared, one)| (*shared, &**one));
-    weigh(&mut prompt.blocks, &prefix_tokens, model.bytes_per_ktok);
-    name_speakers(&mut prompt.blocks, shared);
+    let per_ktok = model.bytes_per_ktok;
+    fill_in(&mut prompt.blocks, &prefix_tokens, per_ktok, shared);
     let (chain, before) = chain(keyring, &prompt, shared);
     let known = Known {
         conversation,
@@ -134,32 +135,28 @@ fn closest(
     shared.reduce(|best, one| if one.0 > best.0 { one } else { best })
 }
 
-/// Blocks weigh what their tokens come to in bytes.
-fn weigh(blocks: &mut [Block], prefix_tokens: &[Tokens], bytes_per_ktok: u32) {
+/// Says what blocks weigh, by what their tokens come to in bytes, and who spoke where the trace does
+/// not: what follows the end of an earlier request begins with the model's answer to it.
+fn fill_in(
+    blocks: &mut [Block],
+    prefix_tokens: &[Tokens],
+    bytes_per_ktok: u32,
+    shared: Option<(usize, &Conversation)>,
+) {
+    let (shared, earlier) = shared.map_or((0, &[][..]), |(shared, earlier)| {
+        (shared, earlier.remembered.prompt.blocks.as_slice())
+    });
+    let spoken = earlier.iter().take(shared).map(|block| block.role);
+    let answered = shared > 0 && shared == earlier.len() && shared + 1 < blocks.len();
+    let answer = answered.then_some(Role::Assistant);
+    let spoken = spoken.chain(answer).chain(iter::repeat(Role::Other));
     let mut below = 0;
-    for (block, tokens) in blocks.iter_mut().zip(prefix_tokens) {
+    for ((block, tokens), spoken) in blocks.iter_mut().zip(prefix_tokens).zip(spoken) {
         let bytes = tokens.saturating_sub(below) * u64::from(bytes_per_ktok) / 1000;
         block.weight = u32::try_from(bytes).unwrap_or(u32::MAX);
         below = *tokens;
-    }
-}
-
-/// Says who spoke where the trace does not: what follows the end of an earlier request begins with
-/// the model's answer to it.
-fn name_speakers(blocks: &mut [Block], shared: Option<(usize, &Conversation)>) {
-    let Some((shared, earlier)) = shared else {
-        return;
-    };
-    let before = &earlier.remembered.prompt.blocks;
-    let unsaid = |block: &Block| block.role == Role::Other;
-    for (block, other) in blocks.iter_mut().zip(before).take(shared) {
-        if unsaid(block) {
-            block.role = other.role;
+        if block.role == Role::Other {
+            block.role = spoken;
         }
-    }
-    let continued = shared == before.len() && shared + 1 < blocks.len();
-    let answer = blocks.get_mut(shared).filter(|block| unsaid(block));
-    if let Some(answer) = answer.filter(|_| continued) {
-        answer.role = Role::Assistant;
     }
 }
