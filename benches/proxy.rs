@@ -1,6 +1,8 @@
 //! What the proxy adds: latency on one connection, throughput on sixteen, the first byte of a
 //! stream, and its memory. Direct and proxied requests alternate within one run; the upstream is
 //! the simulator, which answers every request with the same small message and streams with pauses.
+//! Latency has two baselines besides: a relay that copies bytes between two sockets, and the proxy
+//! where it passes on what is no prompt.
 //!
 //! `cargo bench --bench proxy`; `-- --quick` takes fewer samples.
 
@@ -20,7 +22,8 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 
 /// The targets for one connection, in microseconds.
 const SIZES: [(usize, f64); 3] = [(10_000, 100.0), (100_000, 250.0), (1_000_000, 1500.0)];
@@ -37,13 +40,15 @@ fn main() {
     let paced = started(&paced);
     let (proxy, proxied) = proxy_to(constant.1);
     let ways = [constant.1, proxied];
+    let relayed = relay_to(constant.1);
     let (_streaming, streamed) = proxy_to(paced.1);
     runtime(1).block_on(async {
-        println!("body bytes  direct µs  proxied µs  added µs  target µs");
+        println!("body bytes  direct µs  relayed µs  passed on µs  proxied µs  added µs  target µs");
         for (size, target) in SIZES {
-            let [plain, through] = latency(ways, size, samples).await;
+            let ways = [constant.1, relayed, proxied, proxied];
+            let [plain, hop, passed, through] = latency(ways, size, samples).await;
             println!(
-                "{size:>10} {plain:>10.0} {through:>11.0} {:>9.0} {target:>10.0}",
+                "{size:>10} {plain:>10.0} {hop:>11.0} {passed:>13.0} {through:>11.0} {:>9.0} {target:>10.0}",
                 through - plain
             );
         }
@@ -109,6 +114,28 @@ fn proxy_to(upstream: SocketAddr) -> (Ended, SocketAddr) {
     proxy
 }
 
+/// A relay before this address that looks at nothing: what a second hop costs by itself.
+fn relay_to(upstream: SocketAddr) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let relay = async move {
+        let listener = TcpListener::from_std(listener).unwrap();
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(upstream).await.unwrap();
+                near.set_nodelay(true).unwrap();
+                far.set_nodelay(true).unwrap();
+                // Either side may hang up.
+                let _ = copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    };
+    std::thread::spawn(move || runtime(1).block_on(relay));
+    address
+}
+
 fn runtime(threads: usize) -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -141,17 +168,19 @@ async fn exchange(sender: &mut SendRequest<Full<Bytes>>, body: Bytes) {
     response.into_body().collect().await.unwrap();
 }
 
-/// Median microseconds of a request on one connection, both ways; the body is the next turn of one
-/// growing conversation each time, as agents send them.
-async fn latency(ways: [SocketAddr; 2], size: usize, samples: usize) -> [f64; 2] {
+/// Median microseconds of a request on one connection, by each way; the body is the next turn of one
+/// growing conversation each time, as agents send them, and by the third way no prompt.
+async fn latency(ways: [SocketAddr; 4], size: usize, samples: usize) -> [f64; 4] {
     let mut senders = Vec::new();
     for way in ways {
         senders.push(connect(way).await);
     }
-    let mut times = [Vec::new(), Vec::new()];
+    let mut times = [const { Vec::new() }; 4];
     for number in 0..samples {
         let body = body(size, number);
-        for (sender, times) in senders.iter_mut().zip(&mut times) {
+        let unread = unread(&body);
+        let bodies = [&body, &body, &unread, &body];
+        for ((sender, times), body) in senders.iter_mut().zip(&mut times).zip(bodies) {
             let start = Instant::now();
             exchange(sender, body.clone()).await;
             times.push(start.elapsed().as_secs_f64() * 1e6);
@@ -208,6 +237,11 @@ async fn first_byte(ways: [SocketAddr; 2], samples: usize) -> [f64; 2] {
         }
     }
     times.map(median)
+}
+
+/// The same bytes as no request that anybody knows.
+fn unread(body: &[u8]) -> Bytes {
+    [b"[", body, b"]"].concat().into()
 }
 
 /// The same request, to be answered by a stream.
