@@ -31,7 +31,7 @@ fn led() -> Engine {
     Engine::new(Arc::new(Catalog::builtin()), settings).remembering(Arc::new(InProcess::default()))
 }
 
-/// An agent's conversation: a long system prompt, and so many turns.
+/// A long conversation: a long system prompt, and so many turns.
 fn body(turns: usize) -> Bytes {
     let system = "Follow the rules of this house. ".repeat(4_000);
     let mut messages = vec![r#"{"role":"user","content":"go on"}"#.to_owned()];
@@ -46,6 +46,14 @@ fn body(turns: usize) -> Bytes {
     .into()
 }
 
+/// The same as an agent's, with a tool: before anything was seen, nothing else is pinged.
+fn agent(turns: usize) -> Bytes {
+    let text = body(turns);
+    let text = std::str::from_utf8(&text).unwrap();
+    let tools = r#"{"tools":[{"name":"run","input_schema":{"type":"object"}}],"#;
+    text.replacen('{', tools, 1).into()
+}
+
 /// Whether a provider writes with one hour what it is asked to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hours {
@@ -55,14 +63,18 @@ enum Hours {
 
 /// A turn of the conversation of this number.
 fn named_turn(engine: &Engine, (secs, turns): (f64, u8), number: u32) -> Record {
-    granted_turn(engine, (secs, turns), number, Hours::Granted)
+    granted_turn(engine, secs, &numbered(turns, number), Hours::Granted)
 }
 
-fn granted_turn(engine: &Engine, (secs, turns): (f64, u8), number: u32, hours: Hours) -> Record {
+fn numbered(turns: u8, number: u32) -> Bytes {
     let text = body(usize::from(turns));
     let text = std::str::from_utf8(&text).unwrap();
-    let text = text.replace("go on", &format!("go on with {number}"));
-    let prepared = engine.prepare(at(secs), &META, &text.into());
+    text.replace("go on", &format!("go on with {number}"))
+        .into()
+}
+
+fn granted_turn(engine: &Engine, secs: f64, body: &Bytes, hours: Hours) -> Record {
+    let prepared = engine.prepare(at(secs), &META, body);
     let mut usage = usage(0, 32_000);
     let by_hour = |placed: &Placement| placed.ttl == Ttl::OneHour;
     if hours == Hours::Granted && prepared.placements().iter().any(by_hour) {
@@ -76,7 +88,7 @@ fn granted_turn(engine: &Engine, (secs, turns): (f64, u8), number: u32, hours: H
 
 /// Sends one turn at `secs` and has it answered four seconds later.
 fn turn(engine: &Engine, secs: f64, turns: usize, stop: Stop) -> Record {
-    let prepared = engine.prepare(at(secs), &META, &body(turns));
+    let prepared = engine.prepare(at(secs), &META, &agent(turns));
     let mut exchange = prepared.exchange;
     let usage = usage(0, 32_000);
     exchange.on_usage(at(secs + 1.0), usage);
@@ -100,7 +112,7 @@ fn read(vigil: &Vigil) -> Option<Usage> {
 
 /// Opens a conversation with these words and metadata, and has it answered.
 fn opened(engine: &Engine, meta: &Meta<'_>, secs: f64, [words, metadata]: [&str; 2]) -> Record {
-    let text = body(0);
+    let text = agent(0);
     let text = std::str::from_utf8(&text).unwrap();
     let text = text.replace("go on", words);
     let text = text.replacen('{', &format!(r#"{{"metadata":{metadata},"#), 1);
@@ -165,6 +177,15 @@ fn nobody_pings_who_did_not_ask_for_it() {
 }
 
 #[test]
+fn a_chat_is_not_pinged_on_trust() {
+    let engine = engine(Some(KeepAlive::default()));
+    let mut exchange = engine.prepare(at(0.0), &META, &body(0)).exchange;
+    exchange.on_usage(at(1.0), usage(0, 32_000));
+    exchange.on_stop(Stop::ToolUse);
+    assert!(exchange.finish(at(4.0), End::Complete).vigil.is_none());
+}
+
+#[test]
 fn a_vigil_is_due_before_the_entry_expires_and_a_ping_renews_it() {
     let engine = engine(Some(KeepAlive::default()));
     let vigil = *turn(&engine, 0.0, 0, Stop::ToolUse).vigil.unwrap();
@@ -196,7 +217,7 @@ fn a_vigil_goes_by_the_class_that_was_granted() {
         settings.ttl = Some(Ttl::OneHour);
         let engine = Engine::new(Arc::new(Catalog::builtin()), settings)
             .remembering(Arc::new(InProcess::default()));
-        let vigil = granted_turn(&engine, (0.0, 0), 1, hours).vigil.unwrap();
+        let vigil = granted_turn(&engine, 0.0, &agent(0), hours).vigil.unwrap();
         assert_eq!((vigil.ttl, vigil.expires), (ttl, expires));
     }
 }
@@ -379,7 +400,7 @@ fn an_hour_that_is_not_granted_is_not_asked_for_again() {
     let mut now = 0.0;
     for number in 0..60 {
         for turns in 0..3 {
-            let record = granted_turn(&engine, (now, turns), number, Hours::Refused);
+            let record = granted_turn(&engine, now, &numbered(turns, number), Hours::Refused);
             asked += usize::from(record.choice.unwrap().ttl == Ttl::OneHour);
             now += 600.0;
         }

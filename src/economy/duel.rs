@@ -14,6 +14,9 @@ const EARNED_IN: f64 = 3_600.0;
 /// up.
 const MOST_BEHIND: f64 = 0.006;
 
+/// The same for pings. Several conversations may find one out at the same time, so it is less.
+const PINGS_BEHIND: f64 = 0.004;
+
 /// Premiums that may be out at once where one hour is trusted beforehand, as a share of what five
 /// minutes would have cost so far.
 const EAGER: f64 = 0.5;
@@ -197,7 +200,7 @@ impl Duel {
     /// is what they may cost before anything was seen.
     #[must_use]
     pub fn may_ping(&self, stake: f64, trust: f64) -> bool {
-        self.pinged - stake + MOST_BEHIND * self.usual + trust >= 0.0
+        self.pinged - stake + PINGS_BEHIND * self.usual + trust >= 0.0
     }
 }
 

@@ -297,13 +297,12 @@ pub(super) fn trust_in_the_hour(stream: &Stream, rates: &Rates) -> f64 {
     }
 }
 
-/// What pings may cost before anything was seen: nothing in short conversations, one ping of this one, two
-/// where it is an agent's, or more where that is a long session.
+/// What pings may cost before anything was seen: nothing but in an agent's conversations that are not
+/// short, and there two pings of this one, or more where it is a long session.
 #[expect(clippy::float_arithmetic, reason = "expectations, never money")]
 fn trust_in_pings(each: f64, stream: &Stream, rates: &Rates) -> f64 {
     let few = match (stream.signs().tokens, stream.kind.tools) {
-        (0..SHORT, _) => 0.0,
-        (_, false) => 1.0,
+        (0..SHORT, _) | (_, false) => 0.0,
         (_, true) => 2.0,
     };
     (few * each).max(trust_in_the_hour(stream, rates))
