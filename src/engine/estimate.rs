@@ -75,7 +75,7 @@ impl Estimate {
 
 impl Estimate {
     /// Exact figures, where a trace has them.
-    pub(super) fn exact(prompt: &Prompt, prefix_tokens: &[u64]) -> Self {
+    pub(super) fn exact(prompt: &Prompt, prefix_tokens: Vec<u64>) -> Self {
         let to = |section: Section| {
             let end = prompt.end_of(section).checked_sub(1);
             end.and_then(|at| prefix_tokens.get(at))
@@ -85,13 +85,13 @@ impl Estimate {
         let (tools, system) = (to(Section::Tools), to(Section::System));
         let all = to(Section::Messages);
         Self {
-            prefix_tokens: prefix_tokens.to_vec(),
             sections: [
                 tools,
                 system.saturating_sub(tools),
                 all.saturating_sub(system),
             ]
             .map(to_f64),
+            prefix_tokens,
             uncounted: None,
         }
     }

@@ -55,7 +55,8 @@ pub(super) struct Draft<'a> {
     pub(super) spelled: Spelled,
     pub(super) model: Model,
     pub(super) before: Option<Before>,
-    /// Tokens of each prefix, where nothing but these is known of the blocks: there is no body then.
+    /// Tokens of each prefix, until they are taken, where nothing but these is known of the blocks: there
+    /// is no body then.
     pub(super) traced: Option<Vec<u64>>,
 }
 
@@ -117,7 +118,7 @@ impl<'a> Draft<'a> {
         })
     }
 
-    pub(super) fn finish(self, original: &Bytes) -> Prepared {
+    pub(super) fn finish(mut self, original: &Bytes) -> Prepared {
         let keys = self.keys();
         let estimate = self.estimate(keys);
         let (rates, (pauses, kept), (mut outlook, seen, choice, led)) =
@@ -221,8 +222,8 @@ impl<'a> Draft<'a> {
         self.prefix(at)
     }
 
-    fn estimate(&self, keys: [Digest; 2]) -> Estimate {
-        if let Some(prefix_tokens) = &self.traced {
+    fn estimate(&mut self, keys: [Digest; 2]) -> Estimate {
+        if let Some(prefix_tokens) = self.traced.as_mut().map(mem::take) {
             return Estimate::exact(self.prompt(), prefix_tokens);
         }
         let mut calibration = Calibration::default();
