@@ -543,7 +543,9 @@ async fn a_fan_out_through_the_proxy_writes_once() {
         let (wrote, read) = wrote_and_read(&answers);
         match fan_out {
             true => assert_eq!((wrote, read), (1, COUNT - 1)),
-            false => assert!(wrote > 1, "they write side by side"),
+            // They do not wait, and pay in full for what one of them writes; those that are planned at the
+            // very same moment, one by each thread, write it too.
+            false => assert!((1..=4).contains(&wrote) && read == 0, "{wrote} {read}"),
         }
     }
 }

@@ -182,6 +182,9 @@ mod streams;
 // Which prefixes are written, on generated and recorded traffic.
 #[cfg(feature = "replay")]
 mod admission;
+// Requests that begin beside one another write what they share once.
+#[cfg(feature = "replay")]
+mod pending;
 // Pings in process and through the proxy, against the simulator.
 #[cfg(all(feature = "admin", feature = "reqwest-middleware", feature = "server"))]
 mod keep;

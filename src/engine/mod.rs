@@ -1,5 +1,6 @@
 //! Prepare, observe, finish: one exchange as a state machine. The only room adapters call.
 
+mod announced;
 mod chain;
 mod estimate;
 mod exchange;

@@ -14,6 +14,8 @@ pub struct Numbers {
     pub weighed: Vec<Weighed>,
     /// The deepest block whose prefix should be warm, with the class of its entry.
     pub warm: Option<(usize, Ttl)>,
+    /// The deepest place beyond it that a request under way is writing.
+    pub pending: Option<usize>,
     /// How the class came about; `None` where the user or the provider has settled it.
     pub choice: Option<Choice>,
     /// Which variant of the decisions was followed, and what each would have cost; `None` as above.
@@ -71,6 +73,7 @@ impl Numbers {
             rates: *rates,
             weighed: weighed.collect(),
             warm: outlook.warm,
+            pending: outlook.pending,
             choice,
             led,
         }

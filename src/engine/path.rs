@@ -47,6 +47,14 @@ impl Path {
         path
     }
 
+    /// Whether it goes on from an earlier request, by its end or by the turns that followed: that one
+    /// must have been answered.
+    pub(super) fn goes_on(&self) -> bool {
+        let passed = &self.passed;
+        let from_its_end = passed.known == passed.end && passed.known < self.turns.len();
+        from_its_end || self.turns.last().is_some_and(|turns| *turns > passed.turns)
+    }
+
     /// How many leading blocks an earlier request had that went on differently.
     pub(super) fn parted(&self, ground: &Ground<'_>) -> Option<usize> {
         let passed = &self.passed;

@@ -135,12 +135,9 @@ impl<'a> Draft<'a> {
         // The caller may have said otherwise.
         let ordered = |member: &Member| &*member.name == steer::OPTIONS;
         plan.explicit_only &= self.traced.is_some() || plan.members.iter().any(ordered);
-        let body = if edits.is_empty() {
-            Some(self.body().clone()).filter(|body| body != original)
-        } else {
-            Some(self.splice(&mut edits))
-        };
+        let body = self.edited(original, &mut edits);
         let marks = self.marks(&plan, &outlook);
+        let announced = self.announce(keys, &marks, &outlook);
         let numbers = Numbers::of(&rates, &outlook, &plan, (choice, led));
         let expected = Expected {
             keys,
@@ -165,7 +162,13 @@ impl<'a> Draft<'a> {
         Prepared {
             body,
             skip: None,
-            exchange: Exchange::sent(self.engine, self.now, self.meta, self.model, expected),
+            exchange: Exchange::sent(
+                self.engine,
+                self.now,
+                self.meta,
+                self.model,
+                (expected, announced),
+            ),
             headers,
             errand,
             placed: Some(Placed {
@@ -201,11 +204,15 @@ impl<'a> Draft<'a> {
         self.turn.prefix(&self.engine.settings.keyring, block)
     }
 
-    fn splice(&self, edits: &mut [Edit]) -> Bytes {
+    /// What is sent instead of the caller's body; `None` where it is that.
+    fn edited(&self, original: &Bytes, edits: &mut [Edit]) -> Option<Bytes> {
+        if edits.is_empty() {
+            return Some(self.body().clone()).filter(|body| body != original);
+        }
         let memory = &self.engine.memory;
         let mut out = memory.buffer(spliced_len(self.body(), edits));
         splice_into(&mut out, self.body(), edits);
-        memory.lend(out)
+        Some(memory.lend(out))
     }
 
     fn body(&self) -> &Bytes {

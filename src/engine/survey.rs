@@ -71,6 +71,7 @@ pub(super) fn survey(ground: &Ground<'_>, prefix_tokens: Vec<u64>) -> Surveyed {
     let mut outlook = Outlook {
         prefix_tokens,
         warm,
+        pending: ground.pending(&found, warm).filter(|_| !path.goes_on()),
         ..Outlook::default()
     };
     let chances = ground.chances((&found, &known), &path);
@@ -211,6 +212,24 @@ impl Ground<'_> {
         found.insert(at, Candidate::new(block, Why::Warm));
         known.insert(at, node);
         Some((block, ttl))
+    }
+
+    /// The deepest place beyond the warm one that a request under way is writing.
+    fn pending(&self, found: &[Candidate], warm: Option<(usize, Ttl)>) -> Option<usize> {
+        let [scope, _] = self.keys;
+        let mut pending = None;
+        self.nodes.learned(&scope, &mut |learned| {
+            if learned.pending.is_empty() {
+                return;
+            }
+            let cold = found.iter().rev().map(|one| one.block);
+            let mut cold = cold.take_while(|block| warm.is_none_or(|(at, _)| *block > at));
+            pending = cold.find(|block| {
+                let prefix = self.digest(*block);
+                prefix.is_some_and(|prefix| learned.pending.holds(&prefix, self.now))
+            });
+        });
+        pending
     }
 
     /// Markable ends of user turns, from the tail up: where earlier requests may have ended.

@@ -159,7 +159,7 @@ pub enum Markers {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FanOut {
-    /// They go at once, and each writes the prefix for itself.
+    /// They go at once, pay in full for the prefix, and leave the writing of it to the first.
     #[default]
     Off,
     /// They wait until what the first of them writes can be read, where that pays.

@@ -37,6 +37,9 @@ pub struct Outlook {
     pub prefix_tokens: Vec<Tokens>,
     /// The deepest block whose prefix should be warm, with the class of its entry.
     pub warm: Option<(usize, Ttl)>,
+    /// The deepest block beyond the warm one whose prefix a request under way is writing: it will be
+    /// there whether or not this one pays for it as well.
+    pub pending: Option<usize>,
     /// The class to write with.
     pub ttl: Ttl,
     /// The last block of the part that is written with one hour, where what follows it is not.

@@ -40,10 +40,12 @@ pub(super) fn staircase(
         .get(steps.len().saturating_sub(WEIGHED)..)
         .unwrap_or_default();
     let start = warm.map_or(0.0, tokens);
+    let given = outlook.pending.map_or(start, tokens).max(start);
     let step = |from: f64, candidate: &Candidate| {
         let (to, ttl) = (tokens(candidate.block), outlook.class_at(candidate.block));
         let write = rates.write(ttl);
-        let earned = (to - from) * candidate.reuse * rates.spread(ttl);
+        let gained = (to - from.max(given)).max(0.0);
+        let earned = gained * candidate.reuse * rates.spread(ttl);
         earned - (to - from) * (write - 1.0)
     };
     // Ways by the number of their steps, and by the last of them.
@@ -127,6 +129,19 @@ mod tests {
         let mut outlook = outlook();
         outlook.warm = Some((6, Ttl::FiveMinutes));
         let steps = [step(3, 0.9), step(6, 0.9), step(9, 0.5)];
+        assert_eq!(chosen(&steps, 4, &outlook), [9]);
+    }
+
+    #[test]
+    fn what_a_request_under_way_writes_is_not_paid_for_twice() {
+        let mut outlook = outlook();
+        let steps = [step(4, 1.0), step(5, 0.95)];
+        assert_eq!(chosen(&steps, 4, &outlook), [5, 4]);
+        outlook.pending = Some(4);
+        // Six thousand tokens would be written for one thousand that are not there in a moment.
+        assert_eq!(chosen(&steps, 4, &outlook), [0_usize; 0]);
+        // What is beyond weighs more than the premium for what is not.
+        let steps = [step(4, 1.0), step(9, 0.95)];
         assert_eq!(chosen(&steps, 4, &outlook), [9]);
     }
 }

@@ -25,8 +25,8 @@ impl<S> PromptCache<S> {
     /// as shared. It is sent in the cheapest form that the provider takes (no output at all where
     /// that can be asked for), and its answer waited for; it is booked as one errand, whose kind is
     /// `prewarm`. From the moment this returns the calls can read what it wrote, until
-    /// [`Prewarmed::until`]. Against calls that write side by side that pays from two calls on, and
-    /// against calls that write nothing from three on; where they are held for one another
+    /// [`Prewarmed::until`]. Against calls that do not wait for one another that pays from two calls
+    /// on; where they are held
     /// ([`with_fan_out`](crate::adapter::handle::Builder::with_fan_out)) the first of them does the
     /// same for nothing.
     ///

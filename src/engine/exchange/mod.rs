@@ -9,6 +9,7 @@ mod taught;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::announced::Announced;
 use super::expected::{Expected, count};
 use super::refusal::Refusal;
 use super::{Engine, Memory, Meta};
@@ -62,6 +63,8 @@ pub struct Exchange {
     regional: bool,
     model: Option<Model>,
     expected: Option<Expected>,
+    /// What others take to be written by it, until it is answered or given up.
+    announced: Option<Announced>,
     /// The key of what is known of this provider's cache.
     behaviour: Digest,
     watcher: Option<Watcher>,
@@ -95,7 +98,7 @@ impl Exchange {
         now: Timestamp,
         meta: &Meta<'_>,
         model: Model,
-        expected: Expected,
+        (expected, announced): (Expected, Option<Announced>),
     ) -> Self {
         let mut exchange = Self::new(engine, now, meta);
         exchange.record.model = model.name.clone();
@@ -104,6 +107,7 @@ impl Exchange {
         exchange.behaviour = meta.behaviour(&engine.settings.keyring, &model.name);
         exchange.model = Some(model);
         exchange.expected = Some(expected);
+        exchange.announced = announced;
         exchange
     }
 
@@ -131,6 +135,7 @@ impl Exchange {
             regional: meta.regional,
             model: None,
             expected: None,
+            announced: None,
             behaviour: Digest::default(),
             watcher: None,
             refusal: None,
@@ -164,6 +169,9 @@ impl Exchange {
                 self.enter(None);
             }
             self.begin(now);
+        }
+        if !self.limits().written_at_end {
+            self.announced = None;
         }
         Order::Proceed
     }
@@ -229,6 +237,7 @@ impl Exchange {
         self.whole = true;
         self.enter(None);
         self.begin(first_byte);
+        self.announced = None;
     }
 
     /// Why the model stopped is known by other means (a recording).
@@ -240,6 +249,7 @@ impl Exchange {
     #[must_use]
     pub fn finish(mut self, now: Timestamp, end: End) -> Record {
         self.record.ended = now;
+        self.announced = None;
         self.answered(now);
         let status = self.last_status();
         let refusal = self.refusal.take();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Hazards, Partings, Passed, Spot, Trials};
+use super::{Hazards, Partings, Passed, Pending, Spot, Trials};
 use crate::model::{Digest, Section, Timestamp};
 
 /// Branch points kept per scope; the least recently used one goes.
@@ -35,6 +35,8 @@ pub struct Learned {
     trials: BTreeMap<Spot, Trials>,
     partings: BTreeMap<Spot, Partings>,
     branches: Vec<(Digest, u32, Timestamp)>,
+    /// What requests under way are writing.
+    pub pending: Pending,
     /// Corrections of the token estimate.
     pub calibration: Calibration,
     /// How often requests come.
@@ -153,6 +155,7 @@ impl Learned {
             trials,
             partings,
             branches,
+            pending: Pending::default(),
             calibration,
             pace: Pace::default(),
             visits: Pace::default(),

@@ -8,6 +8,7 @@ mod hazards;
 mod learned;
 mod node;
 mod partings;
+mod pending;
 mod prints;
 mod trials;
 
@@ -15,6 +16,7 @@ pub use hazards::Hazards;
 pub use learned::{Calibration, Held, Learned, Pace, Parts, RENT_SECS, Share};
 pub use node::{Entry, Node, Spot};
 pub use partings::{Partings, TURN};
+pub use pending::Pending;
 pub use prints::{Maker, Passed, Prints, Stored, name_of};
 pub use trials::{Trial, Trials};
 
