@@ -15,7 +15,7 @@ use cachewright::adapter::bounds::{self, Regime};
 use cachewright::adapter::memory::{Bounds, InProcess};
 use cachewright::adapter::replay::{Job, Row, replay};
 use cachewright::engine::{End, Engine, Meta, Settings};
-use cachewright::model::{Timestamp, Usage, Why};
+use cachewright::model::{KeepAlive, Money, Timestamp, Usage, Why};
 use cachewright::provider::Catalog;
 use serde_json::{Value, json};
 
@@ -250,6 +250,30 @@ fn recorded_traffic_is_near_the_clairvoyant() {
             "{name}: {costs:?}"
         );
     }
+}
+
+/// Pings are sent on expectations; where these are wrong, little is lost.
+#[test]
+fn pings_cost_hardly_more_than_they_save() {
+    let Some(recorded) = crate::workload::recordings() else {
+        return;
+    };
+    let mut pings = 0;
+    for name in ["bfcl", "tau2_bench", "tau_bench_airline", "lmcache_agents"] {
+        let mut job = Job::new(Arc::new(Catalog::builtin()));
+        let mut wide = KeepAlive::default();
+        for most in [&mut wide.per_ping, &mut wide.per_session, &mut wide.per_day] {
+            *most = Money::from_pico(1_000_000_000_000_000);
+        }
+        job.settings.keep_alive = Some(wide);
+        let path = recorded.join(format!("{name}.jsonl.xz"));
+        let row = replay(&path, &job, &mut [], &mut ()).unwrap();
+        let [ours, documented] =
+            [&row.main, &row.baselines.default].map(|one| one.input_cost.as_usd());
+        assert!(ours <= documented * 1.01, "{name}: {ours} {documented}");
+        pings += row.main.pings;
+    }
+    assert!(pings > 0, "none was sent");
 }
 
 #[test]

@@ -301,9 +301,11 @@ pub(super) fn trust_in_the_hour(stream: &Stream, rates: &Rates) -> f64 {
 /// short, and there two pings of this one, or more where it is a long session.
 #[expect(clippy::float_arithmetic, reason = "expectations, never money")]
 fn trust_in_pings(each: f64, stream: &Stream, rates: &Rates) -> f64 {
-    let few = match (stream.signs().tokens, stream.kind.tools) {
-        (0..SHORT, _) | (_, false) => 0.0,
-        (_, true) => 2.0,
+    let is_long = stream.signs().tokens >= SHORT;
+    let few = if is_long && stream.kind.tools {
+        2.0
+    } else {
+        0.0
     };
     (few * each).max(trust_in_the_hour(stream, rates))
 }
