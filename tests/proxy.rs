@@ -568,7 +568,7 @@ async fn sixteen_clients_beside_each_other_each_get_their_own() {
     assert!(records.iter().all(|record| record.complete));
     let read = |record: &cachewright::ledger::Record| record.usage.unwrap().read > Some(0);
     assert!(
-        records.last().is_some_and(read),
+        records.iter().any(read),
         "sixteen times the same prompt, and the seventeenth read nothing"
     );
 }
